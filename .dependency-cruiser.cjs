@@ -1,0 +1,36 @@
+// The arrows of docs/architecture.md: a room may import only from the rooms named beside it.
+const rooms = {
+  errors: [],
+  common: ['errors'],
+  ssh: ['errors', 'common'],
+  backend: ['errors', 'common'],
+  access: ['errors', 'common'],
+  audit: ['errors', 'common'],
+  config: ['errors', 'common'],
+  api: ['errors', 'common', 'ssh', 'backend', 'access', 'audit', 'config'],
+  auth: ['errors', 'common', 'ssh', 'backend', 'access', 'audit', 'config', 'api'],
+  proxy: ['errors', 'common', 'ssh', 'access', 'audit', 'config', 'api'],
+  node: ['errors', 'common', 'ssh', 'access', 'audit', 'config', 'api'],
+  service: ['errors', 'common', 'ssh', 'backend', 'access', 'audit', 'config', 'api', 'auth', 'proxy', 'node'],
+  cli: ['errors', 'common', 'ssh', 'access', 'audit', 'config', 'api', 'service'],
+}
+
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: { path: '^src' }, to: { circular: true, dependencyTypesNot: ['type-only'] } },
+    { name: 'no-undeclared-package', severity: 'error', from: { path: '^src' }, to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'] } },
+    ...Object.entries(rooms).map(([room, allowed]) => ({
+      name: `${room}-imports-only-${allowed.join('-') || 'nothing'}`,
+      severity: 'error',
+      from: { path: `^src/${room}/`, pathNot: '\\.test\\.ts$' },
+      to: { path: '^src/', pathNot: `^src/(${[room, ...allowed].join('|')})/` },
+    })),
+  ],
+  options: {
+    parser: 'swc',
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '\\.test\\.ts$' },
+    enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'] },
+  },
+}

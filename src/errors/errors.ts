@@ -1,0 +1,122 @@
+/**
+ * The closed set of error kinds. Domain code throws one of these; HTTP status, SSH reason and exit code are
+ * chosen at the edge. A message is for a person: what happened, on what, what to do.
+ */
+
+export type ErrorKind =
+  | 'AccessDenied'
+  | 'AlreadyAcquired'
+  | 'AlreadyExists'
+  | 'BadParameter'
+  | 'CompareFailed'
+  | 'ConnectionProblem'
+  | 'LimitExceeded'
+  | 'MissingParameter'
+  | 'NotFound'
+  | 'ReadOnly'
+  | 'System'
+
+export const httpStatus = {
+  AccessDenied: 403,
+  AlreadyAcquired: 409,
+  AlreadyExists: 409,
+  BadParameter: 400,
+  CompareFailed: 412,
+  ConnectionProblem: 503,
+  LimitExceeded: 429,
+  MissingParameter: 400,
+  NotFound: 404,
+  ReadOnly: 405,
+  System: 500,
+} as const satisfies Record<ErrorKind, number>
+
+export interface ErrorOptionsWithCause {
+  /** The error underneath, for the log only; it never reaches a user. */
+  readonly cause?: unknown
+}
+
+/** The class all kinds share. `instanceof KindError` separates what we meant to say from a bug. */
+export abstract class KindError extends Error {
+  abstract readonly kind: ErrorKind
+  /** The offending parameter, for BadParameter and MissingParameter. */
+  readonly param?: string
+  /** The errno name such as `ENOSPC`, for System. */
+  readonly errno?: string
+}
+
+export class AccessDenied extends KindError {
+  readonly kind = 'AccessDenied'
+  override readonly name = 'AccessDenied'
+}
+export class AlreadyAcquired extends KindError {
+  readonly kind = 'AlreadyAcquired'
+  override readonly name = 'AlreadyAcquired'
+}
+export class AlreadyExists extends KindError {
+  readonly kind = 'AlreadyExists'
+  override readonly name = 'AlreadyExists'
+}
+export class BadParameter extends KindError {
+  readonly kind = 'BadParameter'
+  override readonly name = 'BadParameter'
+  override readonly param: string
+  constructor(param: string, message: string, options?: ErrorOptionsWithCause) {
+    super(message, options)
+    this.param = param
+  }
+}
+export class CompareFailed extends KindError {
+  readonly kind = 'CompareFailed'
+  override readonly name = 'CompareFailed'
+}
+export class ConnectionProblem extends KindError {
+  readonly kind = 'ConnectionProblem'
+  override readonly name = 'ConnectionProblem'
+}
+export class LimitExceeded extends KindError {
+  readonly kind = 'LimitExceeded'
+  override readonly name = 'LimitExceeded'
+}
+export class MissingParameter extends KindError {
+  readonly kind = 'MissingParameter'
+  override readonly name = 'MissingParameter'
+  override readonly param: string
+  constructor(param: string, message = `${param} is required`, options?: ErrorOptionsWithCause) {
+    super(message, options)
+    this.param = param
+  }
+}
+export class NotFound extends KindError {
+  readonly kind = 'NotFound'
+  override readonly name = 'NotFound'
+}
+export class ReadOnly extends KindError {
+  readonly kind = 'ReadOnly'
+  override readonly name = 'ReadOnly'
+}
+export class SystemError extends KindError {
+  readonly kind = 'System'
+  override readonly name = 'SystemError'
+  override readonly errno: string
+  constructor(errno: string, message: string, options?: ErrorOptionsWithCause) {
+    super(message, options)
+    this.errno = errno
+  }
+}
+
+export const isAccessDenied = (error: unknown): error is AccessDenied => error instanceof AccessDenied
+export const isAlreadyAcquired = (error: unknown): error is AlreadyAcquired => error instanceof AlreadyAcquired
+export const isAlreadyExists = (error: unknown): error is AlreadyExists => error instanceof AlreadyExists
+export const isBadParameter = (error: unknown): error is BadParameter => error instanceof BadParameter
+export const isCompareFailed = (error: unknown): error is CompareFailed => error instanceof CompareFailed
+export const isConnectionProblem = (error: unknown): error is ConnectionProblem => error instanceof ConnectionProblem
+export const isLimitExceeded = (error: unknown): error is LimitExceeded => error instanceof LimitExceeded
+export const isMissingParameter = (error: unknown): error is MissingParameter => error instanceof MissingParameter
+export const isNotFound = (error: unknown): error is NotFound => error instanceof NotFound
+export const isReadOnly = (error: unknown): error is ReadOnly => error instanceof ReadOnly
+export const isSystemError = (error: unknown): error is SystemError => error instanceof SystemError
+
+/** For the `default` of an exhaustive switch: a new member stops the build. */
+export function assertNever(value: never): never {
+  throw new Error(`unexpected value: ${String(value)}`)
+}
