@@ -72,7 +72,7 @@ export class WireReader {
   ascii(max = 1024): string {
     const bytes = this.string(max)
     for (const byte of bytes) if (byte < 0x20 || byte > 0x7e) throw new WireError('string is not US-ASCII')
-    return bytes.latin1Slice()
+    return bytes.toString('latin1')
   }
 
   /** RFC 4251 name-list: at most `max` names, none empty. */
