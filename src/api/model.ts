@@ -1,0 +1,133 @@
+/** The values that cross the auth API. Times are ISO 8601 in UTC; keys and certificates are their OpenSSH one-line text form. */
+
+import { z } from 'zod'
+
+export const isoTime = z.iso.datetime()
+export const serverRole = z.enum(['auth', 'proxy', 'node'])
+export type ServerRole = z.infer<typeof serverRole>
+
+export const labels = z.record(z.string().max(256), z.string().max(4096))
+
+/** Public half of an authority. Several keys only while it is rotated. */
+export const authority = z.strictObject({
+  type: z.enum(['user', 'host']),
+  clusterName: z.string(),
+  /** `ssh-ed25519 AAAA…`, trusted now. */
+  keys: z.array(z.string()).min(1),
+})
+export type Authority = z.infer<typeof authority>
+
+/** A node's or proxy's presence. The server sets uuid and role from the caller's certificate, never from the body. */
+export const presence = z.strictObject({
+  uuid: z.uuid(),
+  role: serverRole,
+  hostname: z.string(),
+  /** `host:port` where it accepts SSH. */
+  address: z.string(),
+  publicAddresses: z.array(z.string()),
+  labels,
+  version: z.string(),
+  expires: isoTime,
+})
+export type Presence = z.infer<typeof presence>
+
+export const userRecord = z.strictObject({
+  name: z.string(),
+  roles: z.array(z.string()),
+  /** Trait name → values; `logins` is the one that `{{internal.logins}}` reads. */
+  traits: z.record(z.string(), z.array(z.string())),
+  createdBy: z.string(),
+  created: isoTime,
+  /** Set once the user has a password. */
+  activated: z.boolean(),
+  revision: z.string().optional(),
+})
+export type UserRecord = z.infer<typeof userRecord>
+
+/** A role as its resource document (kind, version, metadata, spec); `src/access` gives it meaning. */
+export const roleRecord = z.looseObject({
+  kind: z.literal('role'),
+  version: z.string(),
+  metadata: z.looseObject({ name: z.string() }),
+  spec: z.looseObject({}),
+})
+export type RoleRecord = z.infer<typeof roleRecord>
+
+export const joinToken = z.strictObject({
+  /** The token itself when just created; in listings only its beginning and `…`. */
+  token: z.string(),
+  roles: z.array(serverRole),
+  labels,
+  static: z.boolean(),
+  expires: isoTime.optional(),
+})
+export type JoinToken = z.infer<typeof joinToken>
+
+export const secondFactor = z.enum(['off', 'otp', 'optional'])
+
+/** What proxies, nodes and clients must know of the cluster's settings. */
+export const clusterConfig = z.strictObject({
+  clusterName: z.string(),
+  secondFactor,
+  /** Seconds, 0 for none. */
+  clientIdleTimeout: z.number().int().nonnegative(),
+  disconnectExpiredCert: z.boolean(),
+  /** Seconds. */
+  keepAliveInterval: z.number().int().positive(),
+  sessionRecording: z.string(),
+  messageOfTheDay: z.string(),
+})
+export type ClusterConfig = z.infer<typeof clusterConfig>
+
+/** Everything that proxies and nodes follow. The first lines of a watch are a snapshot, ended by `ready`. */
+export const watchEvent = z.discriminatedUnion('op', [
+  z.strictObject({ op: z.literal('put'), kind: z.literal('authority'), value: authority }),
+  z.strictObject({ op: z.literal('put'), kind: z.literal('role'), value: roleRecord }),
+  z.strictObject({ op: z.literal('put'), kind: z.literal('user'), value: userRecord }),
+  z.strictObject({ op: z.literal('put'), kind: z.literal('presence'), value: presence }),
+  z.strictObject({ op: z.literal('put'), kind: z.literal('config'), value: clusterConfig }),
+  z.strictObject({
+    op: z.literal('delete'),
+    kind: z.enum(['authority', 'role', 'user', 'presence', 'config']),
+    id: z.string(),
+  }),
+  z.strictObject({ op: z.literal('ready') }),
+  /** Sent every 10 s so that a dead connection is noticed. */
+  z.strictObject({ op: z.literal('alive') }),
+])
+export type WatchEvent = z.infer<typeof watchEvent>
+
+/** A new certificate for a user with what a client stores beside it. */
+export const userCredentials = z.strictObject({
+  /** `ssh-ed25519-cert-v01@openssh.com AAAA…` */
+  certificate: z.string(),
+  clusterName: z.string(),
+  hostAuthorities: z.array(authority),
+  roles: z.array(z.string()),
+  logins: z.array(z.string()),
+  validBefore: isoTime,
+})
+export type UserCredentials = z.infer<typeof userCredentials>
+
+/** A machine's certificates with the authorities it must trust. */
+export const hostCredentials = z.strictObject({
+  uuid: z.uuid(),
+  clusterName: z.string(),
+  certificates: z.array(z.strictObject({ role: serverRole, certificate: z.string() })),
+  hostAuthorities: z.array(authority),
+  userAuthorities: z.array(authority),
+})
+export type HostCredentials = z.infer<typeof hostCredentials>
+
+/** What somebody with an invite or reset link sees and must fill in. */
+export const invite = z.strictObject({
+  user: z.string(),
+  kind: z.enum(['invite', 'reset']),
+  clusterName: z.string(),
+  secondFactor,
+  expires: isoTime,
+  minPasswordLength: z.number().int(),
+  /** Present where a second factor is to be enrolled. */
+  otp: z.strictObject({ secret: z.string(), uri: z.string() }).optional(),
+})
+export type Invite = z.infer<typeof invite>
