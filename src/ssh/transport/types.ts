@@ -84,8 +84,8 @@ export interface NegotiatedAlgorithms {
 }
 
 /**
- * An established packet stream. After the first key exchange `start` delivers each payload, in order, to one handler.
- * A payload is valid only during the handler's call unless it is copied: it may share memory with the read buffer.
+ * An established packet stream. After the first key exchange `start` delivers each payload, in order, to one handler; messages
+ * wait while there is none. A payload is the handler's to keep: its memory is not reused.
  */
 export interface Transport {
   readonly role: 'client' | 'server'
@@ -99,6 +99,7 @@ export interface Transport {
   readonly presentedHostKey: PresentedHostKey | undefined
   /** Names the peer sent in EXT_INFO (RFC 8308); filled when it arrives. */
   readonly peerExtensions: ReadonlyMap<string, Buffer>
+  /** Sets the handler, or replaces it. A handler that throws ends the connection with PROTOCOL_ERROR. */
   start(handler: (payload: Buffer) => void): void
   /** Sends one message made of the parts, one after the other. Copies them: the caller may reuse them at once. False: await `drained()`. */
   send(...parts: readonly Buffer[]): boolean
@@ -109,7 +110,10 @@ export interface Transport {
   /** Stops and resumes reading from the peer, for backpressure on everything at once. */
   pause(): void
   resume(): void
-  /** Server: tells that user authentication succeeded (ends login grace, allows connection messages). Client likewise. */
+  /**
+   * Server: tells that user authentication succeeded (ends login grace, allows connection messages). Client likewise. Takes the
+   * handler away: messages wait until the next `start`.
+   */
   authenticated(): void
   rekey(): Promise<void>
   /** Sends DISCONNECT (RFC 4253 section 11.1) and closes. Never throws. */
