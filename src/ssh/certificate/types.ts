@@ -33,6 +33,8 @@ export interface Certificate {
   readonly extensions: ReadonlyMap<string, Buffer>
   readonly signatureKey: PublicKey
   readonly signatureAlgorithm: SignatureAlgorithm
+  /** The authority's signature blob; it covers everything before it in `blob`. */
+  readonly signature: Buffer
   /** Wire form of the whole certificate. */
   readonly blob: Buffer
 }
@@ -66,6 +68,13 @@ export interface CertificatePolicy {
   readonly caSignatureAlgorithms?: readonly SignatureAlgorithm[]
   /** Clock skew allowed on both ends, in seconds. Default 60. */
   readonly skewSeconds?: number
+  /**
+   * Critical options that the caller itself enforces, for user certificates (say `force-command`). `source-address` and
+   * `verify-required` are handled here; every other option refuses the certificate.
+   */
+  readonly handledCriticalOptions?: readonly string[]
+  /** Extensions the caller understands, beyond OpenSSH's own; all others are reported as unknown. */
+  readonly knownExtensions?: readonly string[]
 }
 
 export type CertificateRefusal =
