@@ -1,0 +1,16 @@
+/** Who calls the auth API: taken from the SSH connection below, never from anything inside the request. */
+
+import type { UserIdentity } from './authenticate-user.ts'
+import type { BuiltinRole } from './endpoint.ts'
+
+export interface Caller {
+  readonly role: BuiltinRole
+  /** User name, or uuid of a machine. */
+  readonly name: string
+  /** True address of the client, without port. */
+  readonly address: string
+  /** For callers of role User. */
+  readonly user?: UserIdentity
+  /** For ProvisionToken: the token that opened the connection. */
+  readonly token?: string
+}

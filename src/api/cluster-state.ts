@@ -1,0 +1,15 @@
+/** What a server must know of the cluster to decide about a connection. Proxies and nodes read it from their cache, auth from its store. */
+
+import type { PublicKey } from '../ssh/keys/types.ts'
+import type { ClusterConfig, RoleRecord, UserRecord } from './model.ts'
+
+export interface ClusterState {
+  readonly clusterName: string
+  /** Keys of the user authority that are trusted now. */
+  readonly userAuthorities: readonly PublicKey[]
+  /** Keys of the host authority that are trusted now. */
+  readonly hostAuthorities: readonly PublicKey[]
+  readonly config: ClusterConfig
+  user(name: string): UserRecord | undefined
+  role(name: string): RoleRecord | undefined
+}
