@@ -30,7 +30,7 @@ module.exports = {
     parser: 'swc',
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '\\.test\\.ts$' },
+    exclude: { path: '(\\.test|/suite)\\.ts$' },
     enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'] },
   },
 }
