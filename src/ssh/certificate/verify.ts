@@ -4,9 +4,9 @@
  * certified key is the caller's next step (`verifySignature` with `certificate.publicKey`).
  */
 
+import { matchPattern } from '../keys/pattern.ts'
 import { equalKeys, fingerprintSha256 } from '../keys/public-key.ts'
 import { verifySignature } from '../keys/signature.ts'
-import { matchPattern } from './pattern.ts'
 import { matchSourceAddress } from './source-address.ts'
 import type { Certificate, CertificatePolicy, CertificateRefusal, CertificateVerdict } from './types.ts'
 
