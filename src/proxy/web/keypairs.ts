@@ -80,7 +80,8 @@ export async function loadKeyPairs(options: KeyPairOptions): Promise<KeyPairs> {
     primary: { key: first.key, cert: first.cert },
     selfSigned,
     contextFor: (name) =>
-      (pairs.find(({ certificate }) => certificate.checkHost(name, { subject: 'never' }) !== undefined) ?? first).context,
+      (pairs.find(({ certificate }) => certificate.checkHost(name, { subject: 'never' }) !== undefined) ?? first)
+        .context,
   }
 }
 
@@ -120,7 +121,9 @@ async function readPair(files: KeyPairFiles, own = false): Promise<KeyPair> {
   try {
     privateKey = createPrivateKey(key)
   } catch (error) {
-    throw new BadParameter('https_key_file', `${files.keyFile} holds no unencrypted private key in PEM form`, { cause: error })
+    throw new BadParameter('https_key_file', `${files.keyFile} holds no unencrypted private key in PEM form`, {
+      cause: error,
+    })
   }
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new BadParameter('https_key_file', `${files.keyFile} is not the key of the certificate in ${files.certFile}`)
@@ -128,6 +131,8 @@ async function readPair(files: KeyPairFiles, own = false): Promise<KeyPair> {
   try {
     return { key, cert, certificate, context: createSecureContext({ key, cert, ...tlsOptions }) }
   } catch (error) {
-    throw new BadParameter('https_cert_file', `${files.certFile} cannot be used for HTTPS: ${messageOf(error)}`, { cause: error })
+    throw new BadParameter('https_cert_file', `${files.certFile} cannot be used for HTTPS: ${messageOf(error)}`, {
+      cause: error,
+    })
   }
 }

@@ -36,11 +36,17 @@ const mark = `<div class="mark"><svg viewBox="0 0 24 24" fill="none" stroke="cur
 
 /** HTML from a template: every value is escaped, so that text stays text. */
 export function html(parts: TemplateStringsArray, ...values: readonly string[]): string {
-  return parts.map((part, index) => part + escape(values[index] ?? '')).join('')
+  return parts.map((part, index) => part + escapeHtml(values[index] ?? '')).join('')
 }
 
-const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
-const escape = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => escapes[character] ?? '')
+const escapes: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
+const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => escapes[character] ?? '')
 
 const page = (title: string, body: string): string =>
   `<!doctype html>
