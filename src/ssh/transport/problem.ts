@@ -1,0 +1,13 @@
+/** A peer that broke the protocol: what to tell it, and what to tell our side. */
+
+import { ConnectionProblem, type ErrorOptionsWithCause } from '../../errors/errors.ts'
+
+export class ProtocolProblem extends ConnectionProblem {
+  /** RFC 4253 section 11.1; the message goes to the peer with it, so it holds nothing the peer does not know. */
+  readonly reason: number
+
+  constructor(reason: number, message: string, options?: ErrorOptionsWithCause) {
+    super(message, options)
+    this.reason = reason
+  }
+}
