@@ -1,10 +1,10 @@
 /** Who a user certificate proves: one decision for proxy, node and auth. Pure: everything it looks at is passed in. */
 
 import { z } from 'zod'
+import type { Role } from '../access/types.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
 import { verifyCertificate } from '../ssh/certificate/verify.ts'
 import type { ClusterState } from './cluster-state.ts'
-import type { RoleRecord } from './model.ts'
 
 export const rolesExtension = 'teleport-roles'
 export const traitsExtension = 'teleport-traits'
@@ -15,7 +15,7 @@ export interface UserIdentity {
   /** Roles that the certificate names and the user still has. */
   readonly roleNames: readonly string[]
   /** Their definitions now. */
-  readonly roles: readonly RoleRecord[]
+  readonly roles: readonly Role[]
   /** Trait values that the certificate names and the user still has. */
   readonly traits: Readonly<Record<string, readonly string[]>>
   readonly certificate: Certificate

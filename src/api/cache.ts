@@ -119,7 +119,7 @@ class Cache implements ClusterCache {
     return this.#snapshot.users.get(name)
   }
   role(name: string) {
-    return this.#snapshot.roles.get(name)
+    return this.#snapshot.roles.get(name)?.role
   }
   servers(role?: ServerRole): readonly Presence[] {
     return this.#snapshot.servers.list(role, this.#presenceTime())

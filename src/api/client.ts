@@ -66,7 +66,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
 
   return {
     async call(endpoint, ...[input, signal]) {
-      using limit = deadline(env, timeoutMs, timedOut, signal)
+      const limit = deadline(env, timeoutMs, timedOut, signal)
       try {
         const response = await send(options, endpoint, (input ?? {}) as Input, limit.signal)
         const { status, json } = await readAnswer(response, peer)
@@ -74,6 +74,8 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
         return parseOutput(endpoint, json, peer)
       } catch (error) {
         throw explain(error, limit.signal, peer)
+      } finally {
+        limit.dispose()
       }
     },
 
@@ -83,7 +85,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       // One deadline after the other, each started by a sign of life.
       let silence: Deadline = deadline(env, timeoutMs, timedOut)
       const heard = () => {
-        silence[Symbol.dispose]()
+        silence.dispose()
         silence = deadline(env, timeoutMs, timedOut)
         silence.signal.addEventListener('abort', () => over.abort(silence.signal.reason), { once: true })
       }
@@ -101,7 +103,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       } catch (error) {
         throw explain(error, outer, peer)
       } finally {
-        silence[Symbol.dispose]()
+        silence.dispose()
         over.abort(new ConnectionProblem('the stream was closed'))
       }
     },

@@ -1,8 +1,10 @@
 /** The state that a watch describes, as maps; changes are applied one by one, and keys of authorities are parsed once. */
 
+import type { Role } from '../access/types.ts'
 import type { PublicKey } from '../ssh/keys/types.ts'
 import { parseKeyLine } from './lines.ts'
 import type { Authority, ClusterConfig, Presence, RoleRecord, UserRecord, WatchEvent } from './model.ts'
+import { readRole } from './role-record.ts'
 import { ServerIndex } from './server-index.ts'
 
 export type ChangeKind = 'authority' | 'role' | 'user' | 'presence' | 'config'
@@ -10,7 +12,7 @@ export type Change = Extract<WatchEvent, { op: 'put' | 'delete' }>
 
 export class ClusterSnapshot {
   readonly authorities = new Map<string, Authority>()
-  readonly roles = new Map<string, RoleRecord>()
+  readonly roles = new Map<string, { readonly record: RoleRecord; readonly role: Role }>()
   readonly users = new Map<string, UserRecord>()
   readonly servers = new ServerIndex()
   config: ClusterConfig | undefined
@@ -29,7 +31,7 @@ export class ClusterSnapshot {
         this.#parseAuthorities()
         break
       case 'role':
-        this.roles.set(id, change.value)
+        this.roles.set(id, { record: change.value, role: readRole(change.value) })
         break
       case 'user':
         this.users.set(id, change.value)
@@ -75,7 +77,7 @@ export class ClusterSnapshot {
   *changes(): Generator<Extract<Change, { op: 'put' }>> {
     for (const value of this.authorities.values()) yield { op: 'put', kind: 'authority', value }
     if (this.config !== undefined) yield { op: 'put', kind: 'config', value: this.config }
-    for (const value of this.roles.values()) yield { op: 'put', kind: 'role', value }
+    for (const { record } of this.roles.values()) yield { op: 'put', kind: 'role', value: record }
     for (const value of this.users.values()) yield { op: 'put', kind: 'user', value }
     for (const value of this.servers.all()) yield { op: 'put', kind: 'presence', value }
   }

@@ -2,8 +2,9 @@
 
 import type { Env } from '../common/env.ts'
 
-export interface Deadline extends Disposable {
+export interface Deadline {
   readonly signal: AbortSignal
+  dispose(): void
 }
 
 /** Aborts with `reason()` after `ms`, or with the outer signal's reason. Dispose of it when the work is done. */
@@ -16,7 +17,7 @@ export function deadline(env: Env, ms: number, reason: () => Error, outer?: Abor
   )
   return {
     signal: outer === undefined ? over.signal : AbortSignal.any([over.signal, outer]),
-    [Symbol.dispose]: () => done.abort(),
+    dispose: () => done.abort(),
   }
 }
 
