@@ -53,6 +53,11 @@ export interface DirectTcpip {
 export interface ServerHandlers<Identity> {
   /** Called for each session channel once it asked for a shell, a command or a subsystem. Absent: sessions are prohibited. */
   session?(session: ServerSession, connection: ServerConnection<Identity>): void
+  /**
+   * Whether a session may ask for a terminal, agent forwarding or X11 forwarding; the client hears FAILURE otherwise. Absent: it may
+   * ask, and whether to serve it is the session handler's choice.
+   */
+  allowSessionRequest?(request: 'pty' | 'agent' | 'x11', connection: ServerConnection<Identity>): boolean
   /** `-L`, `-D`, `-W`: returns the stream to splice, already connected. */
   directTcpip?(request: DirectTcpip, connection: ServerConnection<Identity>): Promise<Duplex>
   directStreamlocal?(path: string, connection: ServerConnection<Identity>): Promise<Duplex>

@@ -66,11 +66,19 @@ export interface ServerSession {
   onWindowChange: ((size: TerminalSize) => void) | undefined
   onSignal: ((signal: SignalName) => void) | undefined
   onBreak: ((lengthMs: number) => void) | undefined
+  /**
+   * The client reads no more output (eow@openssh.com, as in `ssh host yes | head`). What is written from here on is dropped and
+   * streams piped into the channel are destroyed; close the process's output here too, so that it gets SIGPIPE.
+   */
+  onOutputClosed: (() => void) | undefined
   /** Answers the request: SUCCESS. Nothing is written to the channel before. */
   accept(): void
   /** Answers FAILURE; the client may ask for something else. */
   reject(): void
-  /** Reports the exit and closes the channel after what was written has been flushed. */
+  /**
+   * Reports the exit and closes the channel after what was written to it and to `stderr` has been flushed. A session channel stays
+   * open until this, or `channel.destroy()`, is called. EOF is sent when the channel, and `stderr` if it was touched, have ended.
+   */
   exit(result: ExitResult): Promise<void>
 }
 
@@ -84,7 +92,7 @@ export interface X11Request {
 /** Client side of a `session` channel. */
 export interface ClientSession {
   readonly channel: Channel
-  /** Standard error of the remote process. Must be read, or `discardStderr` called. */
+  /** Standard error of the remote process. It shares the window with the output: read it, or call `resume()` on it. */
   readonly stderr: Readable
   setEnv(name: string, value: string): void
   requestPty(request: PtyRequest): Promise<void>
@@ -94,6 +102,8 @@ export interface ClientSession {
   exec(command: string): Promise<void>
   subsystem(name: string): Promise<void>
   windowChange(size: TerminalSize): void
+  /** Tells the server that nobody reads the output any more (eow@openssh.com), and discards what still comes. */
+  stopReading(): void
   signal(name: SignalName): void
   /** How the remote process ended; undefined when the channel closed without saying. Resolves after both streams ended. */
   readonly exited: Promise<ExitResult | undefined>
