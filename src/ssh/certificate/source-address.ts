@@ -1,6 +1,6 @@
 /** The `source-address` critical option: a comma-separated list of addresses and CIDR blocks (OpenSSH addr_match_cidr_list). */
 
-import { BlockList, isIPv4, isIPv6 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 
 /**
  * True when `address` is inside one of the blocks of `list`. An empty list, or one with a single malformed entry (also host bits
@@ -9,40 +9,50 @@ import { BlockList, isIPv4, isIPv6 } from 'node:net'
 export function matchSourceAddress(list: string, address: string): boolean {
   const subject = normalize(address)
   if (subject === undefined || list.length > 65_536) return false
-  const blocks = new BlockList()
-  for (const entry of list.split(',')) if (!addBlock(blocks, entry)) return false
-  return blocks.check(subject.address, subject.family)
+  let found = false
+  for (const entry of list.split(',')) {
+    const block = parseBlock(entry)
+    if (block === undefined) return false
+    if (contains(block, subject)) found = true
+  }
+  return found
 }
 
-interface Address {
-  readonly address: string
-  readonly family: 'ipv4' | 'ipv6'
-  readonly bytes: Buffer
+/** 4 or 16 bytes; IPv4 in its IPv6 disguise (`::ffff:a.b.c.d`) has become plain IPv4. */
+type Address = Buffer
+
+interface Block {
+  readonly address: Address
+  readonly bits: number
 }
 
-function addBlock(blocks: BlockList, entry: string): boolean {
+function parseBlock(entry: string): Block | undefined {
   const [, text, mask] = /^([0-9a-fA-F.:]+)(?:\/([0-9]{1,3}))?$/.exec(entry) ?? []
-  if (text === undefined) return false
-  const block = normalize(text)
-  if (block === undefined) return false
-  const whole = block.bytes.length * 8
+  const address = text === undefined ? undefined : normalize(text)
+  if (text === undefined || address === undefined) return undefined
+  const whole = address.length * 8
   // `::ffff:10.0.0.0/104` is `10.0.0.0/8` once the mapped prefix is gone.
-  const mapped = block.family === 'ipv4' && text.includes(':')
+  const mapped = whole === 32 && text.includes(':')
   const bits = mask === undefined ? whole : Number(mask) - (mapped ? 96 : 0)
-  if (bits < 0 || bits > whole || hasHostBits(block.bytes, bits)) return false
-  blocks.addSubnet(block.address, bits, block.family)
-  return true
+  if (bits < 0 || bits > whole) return undefined
+  return address.every((byte, index) => (byte & ~maskByte(bits, index)) === 0) ? { address, bits } : undefined
 }
+
+/** `net.BlockList` is not used: it lets `::/0` contain every IPv4 address, OpenSSH does not. */
+const contains = (block: Block, subject: Address): boolean =>
+  block.address.length === subject.length &&
+  block.address.every((byte, index) => (((subject[index] ?? 0) ^ byte) & maskByte(block.bits, index)) === 0)
+
+/** The byte at `index` of a mask of `bits` bits. */
+const maskByte = (bits: number, index: number): number => 0xff & (0xff00 >> Math.max(0, Math.min(8, bits - index * 8)))
 
 function normalize(text: string): Address | undefined {
-  if (isIPv4(text)) return { address: text, family: 'ipv4', bytes: Buffer.from(text.split('.').map(Number)) }
+  if (isIPv4(text)) return Buffer.from(text.split('.').map(Number))
   const withoutZone = text.split('%', 1)[0] ?? ''
   if (!isIPv6(withoutZone)) return undefined
   const bytes = ipv6Bytes(withoutZone)
   const mapped = bytes.readBigUInt64BE(0) === 0n && bytes.readUInt32BE(8) === 0xffff
-  if (!mapped) return { address: withoutZone, family: 'ipv6', bytes }
-  const inner = bytes.subarray(12)
-  return { address: inner.join('.'), family: 'ipv4', bytes: inner }
+  return mapped ? bytes.subarray(12) : bytes
 }
 
 /** The 16 bytes of a valid IPv6 address. */
@@ -62,11 +72,4 @@ function ipv6Bytes(text: string): Buffer {
 function dottedAsHex(dotted: string): string {
   const [a = 0, b = 0, c = 0, d = 0] = dotted.split('.').map(Number)
   return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`
-}
-
-function hasHostBits(bytes: Buffer, bits: number): boolean {
-  return bytes.some((byte, index) => {
-    const kept = Math.max(0, Math.min(8, bits - index * 8))
-    return (byte & (0xff >> kept)) !== 0
-  })
 }
