@@ -11,3 +11,13 @@ export class ProtocolProblem extends ConnectionProblem {
     this.reason = reason
   }
 }
+
+/** The peer sent DISCONNECT. The message is its text, made harmless. */
+export class PeerDisconnected extends ConnectionProblem {
+  readonly reason: number
+
+  constructor(reason: number, text: string) {
+    super(`the other side ended the connection: ${text || `reason ${reason}`}`)
+    this.reason = reason
+  }
+}

@@ -17,7 +17,7 @@ import { MAX_PREAUTH_PACKET } from './limits.ts'
 import { DisconnectReason, Message } from './messages.ts'
 import { PacketReader } from './packet-reader.ts'
 import { PacketWriter } from './packet-writer.ts'
-import { ProtocolProblem } from './problem.ts'
+import { PeerDisconnected, ProtocolProblem } from './problem.ts'
 import { RekeyPolicy } from './rekey-policy.ts'
 import { after } from './timers.ts'
 import type { Limits, NegotiatedAlgorithms, PresentedHostKey, Transport } from './types.ts'
@@ -437,7 +437,7 @@ export class SshTransport implements Transport {
     const reason = reader.uint32()
     const text = printable(reader.string(4096).toString('utf8'))
     const orderly = reason === DisconnectReason.BY_APPLICATION && this.#authenticated
-    this.#finish(orderly ? undefined : new ConnectionProblem(`the other side ended the connection: ${text || reason}`))
+    this.#finish(orderly ? undefined : new PeerDisconnected(reason, text))
   }
 
   #deliver(type: number, payload: Buffer): void {
