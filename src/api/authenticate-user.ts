@@ -1,15 +1,22 @@
 /** Who a user certificate proves: one decision for proxy, node and auth. Pure: everything it looks at is passed in. */
 
+import { z } from 'zod'
+import type { Role } from '../access/types.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
+import { verifyCertificate } from '../ssh/certificate/verify.ts'
 import type { ClusterState } from './cluster-state.ts'
-import type { RoleRecord } from './model.ts'
+
+export const rolesExtension = 'teleport-roles'
+export const traitsExtension = 'teleport-traits'
+export const clusterExtension = 'teleport-route-to-cluster'
 
 export interface UserIdentity {
   readonly user: string
   /** Roles that the certificate names and the user still has. */
   readonly roleNames: readonly string[]
   /** Their definitions now. */
-  readonly roles: readonly RoleRecord[]
+  readonly roles: readonly Role[]
+  /** Trait values that the certificate names and the user still has. */
   readonly traits: Readonly<Record<string, readonly string[]>>
   readonly certificate: Certificate
   readonly expires: Date
@@ -25,8 +32,9 @@ export type UserVerdict =
     }
   | {
       readonly ok: false
-      readonly reason: string /** The user the certificate names, for the audit log. */
-      readonly user?: string
+      readonly reason: string
+      /** The user that the certificate names, proven or not: for the audit log only. */
+      readonly user: string
     }
 
 export interface UserAsk {
@@ -38,6 +46,84 @@ export interface UserAsk {
   readonly now: Date
 }
 
-export function authenticateUser(_state: ClusterState, _ask: UserAsk): UserVerdict {
-  return { ok: false, reason: 'not decided yet' }
+const roleNames = z.array(z.string()).max(1024)
+const traitValues = z.record(z.string(), z.array(z.string()))
+
+/**
+ * A certificate is believed for what it names *and* the cluster still grants: a user or role that was removed counts for nothing
+ * from that moment on, however long the certificate would live.
+ */
+export function authenticateUser(state: ClusterState, ask: UserAsk): UserVerdict {
+  const { certificate } = ask
+  const refuse = (reason: string): UserVerdict => ({ ok: false, reason, user: certificate.keyId })
+  const verdict = verifyCertificate(certificate, {
+    type: 'user',
+    authorities: state.userAuthorities,
+    now: ask.now,
+    principal: ask.login,
+    sourceAddress: ask.sourceAddress,
+    knownExtensions: [rolesExtension, traitsExtension, clusterExtension],
+  })
+  if (!verdict.ok) return refuse(verdict.reason)
+
+  const cluster = certificate.extensions.get(clusterExtension)?.toString('utf8')
+  if (cluster !== state.clusterName) {
+    return refuse(`the certificate is for the cluster ${JSON.stringify(cluster ?? '')}, this is ${state.clusterName}`)
+  }
+  const user = state.user(certificate.keyId)
+  if (user === undefined) return refuse(`the user ${JSON.stringify(certificate.keyId)} does not exist any more`)
+
+  const named = readJson(certificate, rolesExtension, roleNames)
+  const traits = readJson(certificate, traitsExtension, traitValues)
+  if (named === undefined || traits === undefined) return refuse('the roles or traits in the certificate are malformed')
+  const roles = unique(named)
+    .filter((name) => user.roles.includes(name))
+    .map((name) => state.role(name))
+    .filter((role) => role !== undefined)
+  if (roles.length === 0)
+    return refuse(`the user ${JSON.stringify(user.name)} has none of the certificate's roles any more`)
+
+  return {
+    ok: true,
+    noTouchRequired: verdict.noTouchRequired,
+    verifyRequired: verdict.verifyRequired,
+    identity: {
+      user: user.name,
+      roleNames: roles.map((role) => role.metadata.name),
+      roles,
+      traits: intersect(traits, user.traits),
+      certificate,
+      expires: expiryOf(certificate),
+    },
+  }
+}
+
+/** The end of a certificate's validity; far in the future for one without end. */
+export function expiryOf(certificate: Certificate): Date {
+  const latest = 8_640_000_000_000n
+  return new Date(Number(certificate.validBefore < latest ? certificate.validBefore : latest) * 1000)
+}
+
+function readJson<T>(certificate: Certificate, extension: string, schema: z.ZodType<T>): T | undefined {
+  const content = certificate.extensions.get(extension)
+  if (content === undefined) return undefined
+  try {
+    return schema.parse(JSON.parse(content.toString('utf8')))
+  } catch {
+    return undefined
+  }
+}
+
+const unique = (names: readonly string[]): string[] => [...new Set(names)]
+
+function intersect(
+  named: Readonly<Record<string, readonly string[]>>,
+  present: Readonly<Record<string, readonly string[]>>,
+): Record<string, string[]> {
+  const both: [string, string[]][] = []
+  for (const [trait, values] of Object.entries(named)) {
+    const now = Object.hasOwn(present, trait) ? present[trait] : undefined
+    if (now !== undefined) both.push([trait, values.filter((value) => now.includes(value))])
+  }
+  return Object.fromEntries(both)
 }

@@ -1,13 +1,22 @@
-/** What a proxy or node knows of the cluster: followed through the watch, kept on disk so that it serves while auth is away. */
+/**
+ * What a proxy or node knows of the cluster: followed through the watch, kept on disk so that it starts and serves while auth is
+ * away. While nothing is heard from auth, time stands still for the presence of servers: they have not gone, the news has.
+ */
 
-import type { Env } from '../common/env.ts'
-import type { Logger } from '../common/log.ts'
-import { ConnectionProblem } from '../errors/errors.ts'
+import { stat } from 'node:fs/promises'
+import { z } from 'zod'
+import { type Env, realEnv } from '../common/env.ts'
+import { readPrivateFile, writeFileAtomic } from '../common/files.ts'
+import { type Logger, silentLogger } from '../common/log.ts'
+import { ConnectionProblem, isNotFound } from '../errors/errors.ts'
+import { messageOf } from '../errors/system.ts'
 import type { ApiClient } from './client.ts'
+import { type ChangeKind, ClusterSnapshot } from './cluster-snapshot.ts'
 import type { ClusterState } from './cluster-state.ts'
-import type { Presence, ServerRole } from './model.ts'
+import { type ClusterConfig, type Presence, type ServerRole, watchEvent } from './model.ts'
+import { watch } from './routes.ts'
 
-export type ChangeKind = 'authority' | 'role' | 'user' | 'presence' | 'config'
+export type { ChangeKind } from './cluster-snapshot.ts'
 
 export interface ClusterCache extends ClusterState, AsyncDisposable {
   /** Resolves once there is something to decide with: the file from the last run, or the first snapshot. */
@@ -38,6 +47,264 @@ export interface ClusterCacheOptions {
   readonly logger?: Logger
 }
 
-export function openClusterCache(_options: ClusterCacheOptions): ClusterCache {
-  throw new ConnectionProblem('no cache yet')
+/** Milliseconds. */
+const firstRetry = 200
+const lastRetry = 10_000
+/** Changes that decide about access are on disk after 1 s; presence, which changes all the time, after 30 s. */
+const saveSoon = 1_000
+const saveLater = 30_000
+const pruneEvery = 30_000
+/** Bytes. */
+const maxFile = 256 * 1024 * 1024
+
+/** Before anything is known: the strict choice. */
+const unknownConfig = (clusterName: string): ClusterConfig => ({
+  clusterName,
+  secondFactor: 'otp',
+  clientIdleTimeout: 0,
+  disconnectExpiredCert: true,
+  keepAliveInterval: 300,
+  sessionRecording: 'node',
+  messageOfTheDay: '',
+})
+
+export function openClusterCache(options: ClusterCacheOptions): ClusterCache {
+  return new Cache(options)
 }
+
+class Cache implements ClusterCache {
+  readonly clusterName: string
+  readonly ready: Promise<void>
+  readonly #options: ClusterCacheOptions
+  readonly #env: Env
+  readonly #logger: Logger
+  readonly #closing = new AbortController()
+  readonly #listeners = new Set<(kind: ChangeKind, id: string) => void>()
+  readonly #running: Promise<unknown>
+  readonly #becameReady = Promise.withResolvers<void>()
+  #snapshot = new ClusterSnapshot()
+  #live = false
+  #lastHeard: Date | undefined
+  #saveAt = Number.POSITIVE_INFINITY
+  #saving: Promise<void> = Promise.resolve()
+  #wakeSaver: (() => void) | undefined
+
+  constructor(options: ClusterCacheOptions) {
+    this.#options = options
+    this.#env = options.env ?? realEnv
+    this.#logger = options.logger ?? silentLogger
+    this.clusterName = options.clusterName
+    this.ready = this.#becameReady.promise
+    // A cache that is closed before it was ready must not become an unhandled rejection of somebody who did not wait.
+    this.ready.catch(() => undefined)
+    this.#running = this.#run()
+  }
+
+  get live(): boolean {
+    return this.#live
+  }
+  get lastHeard(): Date | undefined {
+    return this.#lastHeard
+  }
+  get userAuthorities() {
+    return this.#snapshot.userAuthorities
+  }
+  get hostAuthorities() {
+    return this.#snapshot.hostAuthorities
+  }
+  get config(): ClusterConfig {
+    return this.#snapshot.config ?? unknownConfig(this.clusterName)
+  }
+  user(name: string) {
+    return this.#snapshot.users.get(name)
+  }
+  role(name: string) {
+    return this.#snapshot.roles.get(name)?.role
+  }
+  servers(role?: ServerRole): readonly Presence[] {
+    return this.#snapshot.servers.list(role, this.#presenceTime())
+  }
+  serverByUuid(role: ServerRole, uuid: string): Presence | undefined {
+    return this.#snapshot.servers.byUuid(role, uuid, this.#presenceTime())
+  }
+  serversByHostname(role: ServerRole, hostname: string): readonly Presence[] {
+    return this.#snapshot.servers.byHostname(role, hostname, this.#presenceTime())
+  }
+  serversByLabel(role: ServerRole, name: string, value: string): readonly Presence[] {
+    return this.#snapshot.servers.byLabel(role, name, value, this.#presenceTime())
+  }
+  serversByAddress(role: ServerRole, host: string, port?: number): readonly Presence[] {
+    return this.#snapshot.servers.byAddress(role, host, port, this.#presenceTime())
+  }
+
+  onChange(listener: (kind: ChangeKind, id: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return
+    this.#closing.abort(new ConnectionProblem('the cluster cache was closed'))
+    this.#becameReady.reject(this.#closing.signal.reason)
+    await this.#running
+    if (this.#saveAt !== Number.POSITIVE_INFINITY) await this.#save()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** The moment at which servers are judged to be there: now while auth is heard, else when it was last. */
+  #presenceTime(): number {
+    const now = this.#env.now().getTime()
+    return this.#live || this.#lastHeard === undefined ? now : Math.min(now, this.#lastHeard.getTime())
+  }
+
+  async #run(): Promise<void> {
+    await this.#load()
+    await Promise.all([this.#follow(), this.#keepSaving(), this.#keepPruning()])
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#closing
+    let wait = firstRetry
+    let said = ''
+    while (!signal.aborted) {
+      try {
+        await this.#followOnce(() => {
+          if (said !== '') this.#logger.info('following the cluster again')
+          wait = firstRetry
+          said = ''
+        })
+      } catch (error) {
+        if (signal.aborted) return
+        const message = messageOf(error)
+        if (message !== said) {
+          this.#logger.warn('cannot follow the cluster; deciding with what was last known', { reason: message })
+          said = message
+        }
+      }
+      this.#live = false
+      // Spread out, so that a thousand nodes do not come back in the same second.
+      const jitter = 0.5 + this.#env.randomBytes(2).readUInt16BE() / 65_536
+      await this.#env.sleep(wait * jitter, signal).catch(() => undefined)
+      wait = Math.min(wait * 2, lastRetry)
+    }
+  }
+
+  async #followOnce(onLive: () => void): Promise<void> {
+    const incoming = new ClusterSnapshot()
+    for await (const event of this.#options.client.stream(watch, undefined, this.#closing.signal)) {
+      this.#lastHeard = this.#env.now()
+      if (event.op === 'alive') continue
+      if (event.op === 'ready') {
+        const old = this.#snapshot
+        this.#snapshot = incoming
+        this.#live = true
+        onLive()
+        this.#becameReady.resolve()
+        for (const { kind, id } of incoming.differences(old)) this.#changed(kind, id)
+        this.#saveBy(saveSoon)
+        continue
+      }
+      const { kind, id } = incoming.apply(event)
+      if (this.#snapshot === incoming) this.#changed(kind, id)
+    }
+    throw new ConnectionProblem('the auth server ended the watch')
+  }
+
+  #changed(kind: ChangeKind, id: string): void {
+    this.#saveBy(kind === 'presence' ? saveLater : saveSoon)
+    for (const listener of this.#listeners) {
+      try {
+        listener(kind, id)
+      } catch (error) {
+        this.#logger.error('a listener for changes failed', { kind, error: messageOf(error) })
+      }
+    }
+  }
+
+  async #keepPruning(): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      await this.#env.sleep(pruneEvery, signal).catch(() => undefined)
+      if (!this.#live) continue
+      for (const id of this.#snapshot.servers.expired(this.#env.now().getTime())) {
+        this.#snapshot.servers.delete(id)
+        this.#changed('presence', id)
+      }
+    }
+  }
+
+  #saveBy(ms: number): void {
+    const at = this.#env.monotonicMs() + ms
+    if (at >= this.#saveAt) return
+    this.#saveAt = at
+    this.#wakeSaver?.()
+  }
+
+  async #keepSaving(): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      const left = this.#saveAt - this.#env.monotonicMs()
+      if (left <= 0) {
+        await this.#save()
+        continue
+      }
+      const woken = new AbortController()
+      this.#wakeSaver = () => woken.abort()
+      const either = AbortSignal.any([signal, woken.signal])
+      await this.#env.sleep(Math.min(left, saveLater), either).catch(() => undefined)
+      this.#wakeSaver = undefined
+    }
+  }
+
+  async #save(): Promise<void> {
+    this.#saveAt = Number.POSITIVE_INFINITY
+    const file: z.input<typeof cacheFile> = {
+      version: 1,
+      clusterName: this.clusterName,
+      lastHeard: (this.#lastHeard ?? this.#env.now()).toISOString(),
+      state: [...this.#snapshot.changes()],
+    }
+    this.#saving = this.#saving.then(async () => {
+      try {
+        await writeFileAtomic(this.#options.path, JSON.stringify(file))
+      } catch (error) {
+        this.#logger.warn('cannot keep the cluster state on disk', { reason: messageOf(error) })
+      }
+    })
+    await this.#saving
+  }
+
+  async #load(): Promise<void> {
+    const { path } = this.#options
+    try {
+      const size = await stat(path).then(
+        (found) => found.size,
+        () => maxFile,
+      )
+      const content = await readPrivateFile(path, Math.min(size, maxFile))
+      const file = cacheFile.parse(JSON.parse(content.toString('utf8')))
+      if (file.clusterName !== this.clusterName) throw new Error(`it belongs to the cluster ${file.clusterName}`)
+      const snapshot = new ClusterSnapshot()
+      for (const change of file.state) if (change.op === 'put') snapshot.apply(change)
+      this.#snapshot = snapshot
+      this.#lastHeard = new Date(file.lastHeard)
+      if (snapshot.userAuthorities.length > 0 && snapshot.hostAuthorities.length > 0) this.#becameReady.resolve()
+    } catch (error) {
+      if (isNotFound(error)) return
+      this.#logger.warn('the kept cluster state cannot be used; waiting for an auth server', {
+        path,
+        reason: messageOf(error),
+      })
+    }
+  }
+}
+
+const cacheFile = z.strictObject({
+  version: z.literal(1),
+  clusterName: z.string(),
+  lastHeard: z.iso.datetime(),
+  state: z.array(watchEvent),
+})

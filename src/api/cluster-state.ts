@@ -1,7 +1,8 @@
 /** What a server must know of the cluster to decide about a connection. Proxies and nodes read it from their cache, auth from its store. */
 
+import type { Role } from '../access/types.ts'
 import type { PublicKey } from '../ssh/keys/types.ts'
-import type { ClusterConfig, RoleRecord, UserRecord } from './model.ts'
+import type { ClusterConfig, UserRecord } from './model.ts'
 
 export interface ClusterState {
   readonly clusterName: string
@@ -11,5 +12,5 @@ export interface ClusterState {
   readonly hostAuthorities: readonly PublicKey[]
   readonly config: ClusterConfig
   user(name: string): UserRecord | undefined
-  role(name: string): RoleRecord | undefined
+  role(name: string): Role | undefined
 }

@@ -1,11 +1,15 @@
 /** Puts endpoints on Fastify: who may call, what goes in, how errors come out. The same for the auth API and the proxy's web API. */
 
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
-import type { Logger } from '../common/log.ts'
-import { ConnectionProblem } from '../errors/errors.ts'
+import { AccessDenied, assertNever, BadParameter } from '../errors/errors.ts'
+import { apiOptionsOf } from './app.ts'
 import type { Caller } from './caller.ts'
-import type { Endpoint, RuleRequirement } from './endpoint.ts'
+import type { Endpoint } from './endpoint.ts'
+import { type PreparedLines, sendLines } from './send-lines.ts'
+
+export { type ApiAppOptions, createApiApp, serveStream } from './app.ts'
+export { PreparedLines } from './send-lines.ts'
 
 export interface Request<E extends Endpoint> {
   readonly caller: Caller
@@ -16,11 +20,10 @@ export interface Request<E extends Endpoint> {
   readonly signal: AbortSignal
 }
 
+/** Answers with one value, or, for `stream: true`, with the lines. */
 export type Handler<E extends Endpoint> = (
   request: Request<E>,
-) => E['stream'] extends true
-  ? AsyncIterable<z.input<E['output']>>
-  : Promise<z.input<E['output']>> | AsyncIterable<z.input<E['output']>>
+) => Promise<z.input<E['output']>> | AsyncIterable<z.input<E['output']> | PreparedLines>
 
 /** Like Request, of an endpoint that needs no identity (`callers: []`). */
 export interface PublicRequest<E extends Endpoint> extends Omit<Request<E>, 'caller'> {
@@ -29,29 +32,114 @@ export interface PublicRequest<E extends Endpoint> extends Omit<Request<E>, 'cal
   readonly userAgent: string | undefined
 }
 
-export interface ApiAppOptions {
-  readonly logger: Logger
-  /** Identity of the connection below a request. Absent: only public endpoints can be served. */
-  callerOf?(socket: object): Caller | undefined
-  /** Asked for callers of role User where the endpoint names a rule. A string refuses, with that reason. */
-  checkRule?(caller: Caller, rule: RuleRequirement): string | undefined
-}
-
-/** A Fastify app with our limits, error form and headers; nothing is served on it yet. */
-export async function createApiApp(_options: ApiAppOptions): Promise<FastifyInstance> {
-  throw new ConnectionProblem('no app yet')
-}
-
-/** Serves an endpoint to the callers it names. */
-export function serve<E extends Endpoint>(_app: FastifyInstance, _endpoint: E, _handler: Handler<E>): void {
-  throw new ConnectionProblem('no app yet')
+/** Serves an endpoint to the callers it names; nobody else's body is even read. */
+export function serve<E extends Endpoint>(app: FastifyInstance, endpoint: E, handler: Handler<E>): void {
+  const options = apiOptionsOf(app)
+  const callers = new WeakMap<FastifyRequest, Caller>()
+  const authorize = (request: FastifyRequest) => {
+    const caller = options.callerOf?.(request.raw.socket)
+    if (caller === undefined) throw new AccessDenied('access denied: this connection has no identity')
+    const refusal = refusalOf(endpoint, caller, options.checkRule)
+    if (refusal !== undefined) {
+      options.logger.warn('request refused', { caller: caller.name, role: caller.role, reason: refusal })
+      throw new AccessDenied(`access denied: ${refusal}`)
+    }
+    callers.set(request, caller)
+  }
+  route(app, endpoint, authorize, async (request, reply, input) => {
+    const caller = callers.get(request)
+    if (caller === undefined) throw new AccessDenied('access denied: this connection has no identity')
+    const answer = handler({ caller, ...input, signal: goneSignal(request, reply) })
+    if (Symbol.asyncIterator in answer) return sendLines(reply, endpoint, answer)
+    return reply.send(endpoint.output.parse(await answer))
+  })
 }
 
 /** Serves an endpoint to anybody. Throws for one that names callers. */
 export function servePublic<E extends Endpoint>(
-  _app: FastifyInstance,
-  _endpoint: E,
-  _handler: (request: PublicRequest<E>) => Promise<z.input<E['output']>>,
+  app: FastifyInstance,
+  endpoint: E,
+  handler: (request: PublicRequest<E>) => Promise<z.input<E['output']>>,
 ): void {
-  throw new ConnectionProblem('no app yet')
+  if (endpoint.callers.length > 0) throw new Error(`${endpoint.path} is not for everybody`)
+  const nothing = () => undefined
+  route(app, endpoint, nothing, async (request, reply, input) => {
+    const address = request.raw.socket.remoteAddress ?? ''
+    const userAgent = request.headers['user-agent']?.slice(0, 256)
+    const signal = goneSignal(request, reply)
+    return reply.send(endpoint.output.parse(await handler({ ...input, signal, address, userAgent })))
+  })
+}
+
+type Input<E extends Endpoint> = Pick<Request<E>, 'params' | 'query' | 'body'>
+
+function route<E extends Endpoint>(
+  app: FastifyInstance,
+  endpoint: E,
+  authorize: (request: FastifyRequest) => void,
+  run: (request: FastifyRequest, reply: FastifyReply, input: Input<E>) => Promise<unknown>,
+): void {
+  app.route({
+    method: endpoint.method,
+    url: endpoint.path,
+    bodyLimit: endpoint.maxBody,
+    onRequest: async (request) => authorize(request),
+    handler: (request, reply) =>
+      run(request, reply, {
+        params: parseInput<E['params']>(endpoint.params, request.params, 'params'),
+        query: parseInput<E['query']>(endpoint.query, request.query, 'query'),
+        body: parseInput<E['body']>(endpoint.body, request.body ?? {}, 'body'),
+      }),
+  })
+}
+
+/** Why this caller may not call this endpoint; undefined when it may. */
+export function refusalOf(
+  endpoint: Endpoint,
+  caller: Caller,
+  checkRule?: (caller: Caller, rule: { resource: string; verb: RuleVerb }) => string | undefined,
+): string | undefined {
+  const what = `${endpoint.method} ${endpoint.path}`
+  if (!endpoint.callers.includes(caller.role)) return `a caller of the built-in role ${caller.role} may not ${what}`
+  if (caller.role !== 'User') return undefined
+  const { userRule } = endpoint
+  // An endpoint for users that does not say which ones is for none.
+  if (userRule === undefined || caller.user === undefined) return `users may not ${what}`
+  if (userRule === 'self' || userRule === 'none') return undefined
+  return checkRule === undefined ? `users may not ${what}` : checkRule(caller, userRule)
+}
+
+type RuleVerb = 'list' | 'read' | 'create' | 'update' | 'delete'
+
+function parseInput<S extends z.ZodType>(schema: S, value: unknown, place: 'params' | 'query' | 'body'): z.output<S> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  const name = [...(issue?.path ?? [])].map(String).join('.') || (unknownKey(issue) ?? place)
+  throw new BadParameter(name, `${nameOfPlace(place)} ${JSON.stringify(name)}: ${issue?.message ?? 'invalid'}`)
+}
+
+const unknownKey = (issue: z.core.$ZodIssue | undefined): string | undefined =>
+  issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
+
+function nameOfPlace(place: 'params' | 'query' | 'body'): string {
+  switch (place) {
+    case 'params':
+      return 'path parameter'
+    case 'query':
+      return 'query parameter'
+    case 'body':
+      return 'field'
+    default:
+      return assertNever(place)
+  }
+}
+
+/** Aborted when the connection ends before the answer was sent whole. */
+function goneSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort(new Error(`the caller of ${request.url} has gone`))
+  })
+  return gone.signal
 }

@@ -57,10 +57,11 @@ export function encodeOpenSshKey(key: KeyObject, publicKey: PublicKey, comment: 
 }
 
 /**
- * Reads the fields after the type name, in key files and in agent messages. Throws WireError when they are not a key of that type,
+ * Reads the fields after the type name, in key files and in agent messages. With `certified`, the public half of a certificate, the fields
+ * are those that follow a certificate: what it contains already is left out. Throws WireError when they are not a key of that type,
  * BadParameter for types that are not supported.
  */
-export function readPrivateFields(reader: WireReader, type: string): KeyObject {
+export function readPrivateFields(reader: WireReader, type: string, certified?: PublicKey): KeyObject {
   if (!isKeyType(type)) throw new BadParameter('key', `private keys of type ${type} are not supported`)
   switch (type) {
     case 'ssh-ed25519':
@@ -68,28 +69,30 @@ export function readPrivateFields(reader: WireReader, type: string): KeyObject {
     case 'ecdsa-sha2-nistp256':
     case 'ecdsa-sha2-nistp384':
     case 'ecdsa-sha2-nistp521':
-      return readEcdsa(reader, type)
+      return readEcdsa(certified === undefined ? reader : fieldsOf(certified), reader, type)
     case 'ssh-rsa':
-      return readRsa(reader)
+      return readRsa(reader, certified)
     case 'sk-ssh-ed25519@openssh.com':
     case 'sk-ecdsa-sha2-nistp256@openssh.com':
       throw new BadParameter('key', 'security keys sign in hardware; use them through ssh-agent')
   }
 }
 
-/** Writes the fields after the type name. */
-export function writePrivateFields(writer: WireWriter, key: KeyObject, publicKey: PublicKey): void {
+/** The inverse of `readPrivateFields`; `certified` says that the fields follow a certificate. */
+export function writePrivateFields(writer: WireWriter, key: KeyObject, publicKey: PublicKey, certified = false): void {
   const jwk = key.export({ format: 'jwk' })
   const curve = curveOf(publicKey.type)
   if (publicKey.type === 'ssh-rsa') {
-    writer.mpint(part(jwk, 'n')).mpint(part(jwk, 'e')).mpint(part(jwk, 'd'))
+    if (!certified) writer.mpint(part(jwk, 'n')).mpint(part(jwk, 'e'))
+    writer.mpint(part(jwk, 'd'))
     writer.mpint(part(jwk, 'qi')).mpint(part(jwk, 'p')).mpint(part(jwk, 'q'))
   } else if (curve === undefined) {
     const point = part(jwk, 'x')
     writer.string(point).string(Buffer.concat([part(jwk, 'd'), point]))
   } else {
     const point = Buffer.concat([Buffer.of(4), part(jwk, 'x'), part(jwk, 'y')])
-    writer.string(curve.name).string(point).mpint(part(jwk, 'd'))
+    if (!certified) writer.string(curve.name).string(point)
+    writer.mpint(part(jwk, 'd'))
   }
 }
 
@@ -104,10 +107,11 @@ function readEd25519(reader: WireReader): KeyObject {
   return key
 }
 
-function readEcdsa(reader: WireReader, type: KeyType): KeyObject {
+/** `open` gives curve and point, `reader` the private number. */
+function readEcdsa(open: WireReader, reader: WireReader, type: KeyType): KeyObject {
   const curve = curveOf(type)
-  const name = reader.ascii(32)
-  const point = reader.string(200)
+  const name = open.ascii(32)
+  const point = open.string(200)
   // Through the public parser first: it knows what a point must look like.
   parsePublicKey(new WireWriter(200).string(type).string(name).string(point).take())
   const size = curve?.size ?? 0
@@ -123,15 +127,13 @@ function readEcdsa(reader: WireReader, type: KeyType): KeyObject {
   })
 }
 
-function readRsa(reader: WireReader): KeyObject {
-  const [n, e, d, qi, p, q] = [
-    number(reader),
-    number(reader),
-    number(reader),
-    number(reader),
-    number(reader),
-    number(reader),
-  ]
+function readRsa(reader: WireReader, certified: PublicKey | undefined): KeyObject {
+  const open = certified === undefined ? undefined : fieldsOf(certified)
+  // A public blob says e before n, a private key n before e.
+  const first = number(open ?? reader)
+  const second = number(open ?? reader)
+  const [n, e] = open === undefined ? [first, second] : [second, first]
+  const [d, qi, p, q] = [number(reader), number(reader), number(reader), number(reader)]
   parsePublicKey(new WireWriter(1100).string('ssh-rsa').mpint(e).mpint(n).take())
   const [dn, pn, qn] = [bigint(d), bigint(p), bigint(q)]
   if (pn < 3n || qn < 3n || pn * qn !== bigint(n)) throw new WireError('inconsistent RSA private key')
@@ -158,6 +160,13 @@ function importJwk(jwk: Record<string, string>): KeyObject {
     throw new WireError('the private key material is not a valid key', { cause: error })
   }
   throw new WireError('public and private half do not belong together')
+}
+
+/** The fields of a public key, behind its type name. */
+function fieldsOf(key: PublicKey): WireReader {
+  const reader = new WireReader(key.blob)
+  reader.string()
+  return reader
 }
 
 const number = (reader: WireReader): Buffer => reader.mpint(8192)

@@ -1,0 +1,91 @@
+/**
+ * The few functions of the C library that Node.js does not offer and that sessions need: descriptors that are closed in
+ * children (`pipe2`), terminals (`ioctl`), and `posix_spawn`, which costs a tenth of a millisecond where `fork` of a large
+ * process costs two. Called through `node:ffi` of the Node.js that the project carries. See docs/decisions/os-sessions.md.
+ */
+
+import type * as Ffi from 'node:ffi'
+import { SystemError } from '../../errors/errors.ts'
+
+const definitions = {
+  pipe2: { arguments: ['buffer', 'int32'], return: 'int32' },
+  fcntl: { arguments: ['int32', 'int32', 'int64'], return: 'int32' },
+  ioctl: { arguments: ['int32', 'uint64', 'buffer'], return: 'int32' },
+  prlimit: { arguments: ['int32', 'int32', 'buffer', 'buffer'], return: 'int32' },
+  waitpid: { arguments: ['int32', 'buffer', 'int32'], return: 'int32' },
+  posix_spawn: { arguments: ['buffer', 'string', 'buffer', 'buffer', 'buffer', 'buffer'], return: 'int32' },
+  posix_spawn_file_actions_init: { arguments: ['buffer'], return: 'int32' },
+  posix_spawn_file_actions_destroy: { arguments: ['buffer'], return: 'int32' },
+  posix_spawn_file_actions_adddup2: { arguments: ['buffer', 'int32', 'int32'], return: 'int32' },
+  posix_spawn_file_actions_addopen: { arguments: ['buffer', 'int32', 'string', 'int32', 'uint32'], return: 'int32' },
+  posix_spawn_file_actions_addchdir_np: { arguments: ['buffer', 'string'], return: 'int32' },
+  posix_spawnattr_init: { arguments: ['buffer'], return: 'int32' },
+  posix_spawnattr_setflags: { arguments: ['buffer', 'int16'], return: 'int32' },
+  posix_spawnattr_setsigdefault: { arguments: ['buffer', 'buffer'], return: 'int32' },
+  posix_spawnattr_setsigmask: { arguments: ['buffer', 'buffer'], return: 'int32' },
+} as const satisfies Ffi.FunctionDefinitions
+
+export interface Libc {
+  readonly functions: ReturnType<typeof Ffi.dlopen<typeof definitions>>['functions']
+  /** Address of a buffer's memory; the caller keeps the buffer alive while the address is in use. */
+  address(buffer: Buffer): bigint
+}
+
+let loaded: Libc | undefined
+
+/** The C library of this process. Throws SystemError where Node.js has no `node:ffi` or the library lacks a function. */
+export function libc(): Libc {
+  loaded ??= load()
+  return loaded
+}
+
+function load(): Libc {
+  const ffi = importQuietly()
+  if (ffi === undefined) {
+    throw new SystemError(
+      'ENOSYS',
+      `Node.js ${process.version} has no node:ffi; start with the Node.js of this project`,
+    )
+  }
+  try {
+    const { functions } = ffi.dlopen(null, definitions)
+    return { functions, address: (buffer) => ffi.getRawPointer(buffer) }
+  } catch (error) {
+    throw new SystemError('ENOSYS', 'the C library of this system lacks a function that sessions need', {
+      cause: error,
+    })
+  }
+}
+
+/** The module warns that it is experimental; the Node.js version is pinned, so nobody can act on the warning. */
+function importQuietly(): typeof Ffi | undefined {
+  const { emitWarning } = process
+  process.emitWarning = () => {}
+  try {
+    return process.getBuiltinModule('node:ffi')
+  } finally {
+    process.emitWarning = emitWarning
+  }
+}
+
+/** A NULL-terminated `char *[]`. Keep the result referenced until the call that uses it has returned. */
+export class StringArray {
+  readonly pointers: Buffer
+  readonly strings: readonly Buffer[]
+
+  /** Throws SystemError for a string with a NUL byte: it would be cut there. */
+  constructor(c: Libc, values: readonly (string | Buffer)[]) {
+    this.strings = values.map((value) => {
+      const bytes = Buffer.from(value)
+      if (bytes.includes(0)) throw new SystemError('EINVAL', 'a NUL byte cannot be passed to a program')
+      // Not from the shared pool: the memory must stay where it is, alone.
+      const cstring = Buffer.alloc(bytes.length + 1)
+      bytes.copy(cstring)
+      return cstring
+    })
+    this.pointers = Buffer.alloc(8 * (values.length + 1))
+    this.strings.forEach((cstring, index) => {
+      this.pointers.writeBigUInt64LE(c.address(cstring), 8 * index)
+    })
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Everything that port 3080 answers, as one table: a test walks it, so that a route cannot be added without its headers, its
+ * rate limit and its rule. Handlers reach the auth service only through `WebBackend`.
+ */
+
+import type { z } from 'zod'
+import type { Endpoint } from '../../api/endpoint.ts'
+import type { ClusterConfig, Invite, UserCredentials } from '../../api/model.ts'
+import * as web from '../../api/web.ts'
+import { ConnectionProblem } from '../../errors/errors.ts'
+import { landingPage, linkPage, type PageContext } from './pages.ts'
+
+/** The true client, as the auth service is told. */
+export interface WebClient {
+  readonly address: string
+  readonly userAgent?: string
+}
+
+/** What the HTTPS side needs from the rest of the proxy. */
+export interface WebBackend {
+  /** Undefined until the cluster was heard of for the first time. */
+  config(): ClusterConfig | undefined
+  login(body: z.output<typeof web.webLogin.body>, client: WebClient): Promise<UserCredentials>
+  openInvite(token: string, client: WebClient): Promise<Invite>
+  acceptInvite(body: z.output<typeof web.webAcceptInvite.body>, client: WebClient): Promise<{ user: string }>
+}
+
+export interface WebInfo {
+  readonly serverVersion: string
+  /** `host:port` of the SSH and web side; from the configuration, never from a request. */
+  readonly sshAddress: string
+  readonly tunnelAddress: string
+  readonly webAddress: string
+  readonly selfSigned: boolean
+}
+
+interface ApiRoute<E extends Endpoint = Endpoint> {
+  readonly kind: 'api'
+  readonly endpoint: E
+  /** Counted against the client's address. */
+  readonly limited: boolean
+  handle(body: z.output<E['body']>, client: WebClient): Promise<z.input<E['output']>>
+}
+
+interface PageRoute {
+  readonly kind: 'page'
+  readonly method: 'GET'
+  readonly path: string
+  readonly limited: boolean
+  /** Undefined: not found. */
+  render(params: Readonly<Record<string, string>>): string | undefined
+}
+
+export type WebRoute = ApiRoute | PageRoute
+
+/** Tokens as the auth service makes them: a link with anything else in it was not made here. */
+const tokenShape = /^[A-Za-z0-9_-]{16,256}$/
+
+const api = <E extends Endpoint>(
+  endpoint: E,
+  limited: boolean,
+  handle: (body: z.output<E['body']>, client: WebClient) => Promise<z.input<E['output']>>,
+): ApiRoute => ({ kind: 'api', endpoint, limited, handle: handle as ApiRoute['handle'] })
+
+export function webRoutes(backend: WebBackend, info: WebInfo): readonly WebRoute[] {
+  const pageOf = (kind: 'invite' | 'reset'): PageRoute => ({
+    kind: 'page',
+    method: 'GET',
+    path: `/web/${kind}/:token`,
+    limited: false,
+    render: ({ token = '' }) =>
+      tokenShape.test(token) ? linkPage(kind, token, pageContext(backend, info)) : undefined,
+  })
+  return [
+    { kind: 'page', method: 'GET', path: '/', limited: false, render: () => landingPage(pageContext(backend, info)) },
+    pageOf('invite'),
+    pageOf('reset'),
+    api(web.ping, false, async () => {
+      const config = backend.config()
+      if (config === undefined) {
+        throw new ConnectionProblem('the proxy has not reached an auth server yet; try again in a moment')
+      }
+      return {
+        clusterName: config.clusterName,
+        serverVersion: info.serverVersion,
+        auth: { type: 'local' as const, secondFactor: config.secondFactor },
+        proxy: {
+          ssh: { address: info.sshAddress, tunnelAddress: info.tunnelAddress },
+          web: { address: info.webAddress },
+        },
+        messageOfTheDay: config.messageOfTheDay,
+      }
+    }),
+    api(web.webLogin, true, (body, client) => backend.login(body, client)),
+    api(web.webGetInvite, true, (body, client) => backend.openInvite(body.token, client)),
+    api(web.webAcceptInvite, true, (body, client) => backend.acceptInvite(body, client)),
+  ]
+}
+
+export const pageContext = (backend: WebBackend, info: WebInfo): PageContext => ({
+  clusterName: backend.config()?.clusterName ?? 'this cluster',
+  webAddress: info.webAddress,
+  selfSigned: info.selfSigned,
+})

@@ -1,0 +1,310 @@
+/**
+ * Port 3080: HTTPS with the web API for clients that have no certificate yet, and a few plain pages. It holds no secret but its
+ * TLS key: passwords and tokens pass through to the auth service and are never logged, and neither is a path that holds one.
+ */
+
+import { createServer, type Server } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { z } from 'zod'
+import type { Env } from '../../common/env.ts'
+import type { Logger } from '../../common/log.ts'
+import { BadParameter, httpStatus, KindError, LimitExceeded, NotFound } from '../../errors/errors.ts'
+import { errorToJson } from '../../errors/json.ts'
+import { convertSystemError, messageOf } from '../../errors/system.ts'
+import { type KeyPairs, tlsOptions } from './keypairs.ts'
+import { notFoundPage, pagePolicy } from './pages.ts'
+import { limitKey, plainAddress, RateLimit } from './rate-limit.ts'
+import { pageContext, type WebBackend, type WebClient, type WebInfo, type WebRoute, webRoutes } from './routes.ts'
+
+export interface WebServerOptions {
+  readonly backend: WebBackend
+  readonly info: Omit<WebInfo, 'webAddress' | 'sshAddress'> & Partial<Pick<WebInfo, 'webAddress' | 'sshAddress'>>
+  readonly keyPairs: KeyPairs
+  readonly env: Env
+  readonly logger: Logger
+  /** Connections at once; further ones are closed. */
+  readonly maxConnections?: number
+  /** Tries of login and invite endpoints for each address: at once, and regained per minute. */
+  readonly attempts?: { readonly burst: number; readonly perMinute: number }
+  /** Milliseconds for a TLS handshake, for the request's headers and for the whole request. */
+  readonly timeouts?: { readonly handshake: number; readonly headers: number; readonly request: number }
+}
+
+export interface WebServer {
+  listen(port: number, host: string): Promise<AddressInfo>
+  /** Uses other keys for connections from now on. */
+  reload(keyPairs: KeyPairs): void
+  readonly routes: readonly WebRoute[]
+  readonly connectionCount: number
+  close(): Promise<void>
+}
+
+/** On every answer. `no-store` too: what is not a token page holds a certificate or a user's data. */
+const securityHeaders: Readonly<Record<string, string>> = {
+  'strict-transport-security': 'max-age=31536000',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+  'cache-control': 'no-store',
+}
+
+const maxUserAgent = 256
+
+/** A server that does not listen yet. Throws nothing: what can be wrong was checked with the key pairs. */
+export async function createWebServer(options: WebServerOptions): Promise<WebServer> {
+  const { env, logger } = options
+  const timeouts = options.timeouts ?? { handshake: 10_000, headers: 10_000, request: 20_000 }
+  const attempts = options.attempts ?? { burst: 20, perMinute: 20 }
+  let keyPairs = options.keyPairs
+  const server = createServer({
+    ...keyPairs.primary,
+    ...tlsOptions,
+    honorCipherOrder: true,
+    SNICallback: (name, done) => done(null, keyPairs.contextFor(name)),
+    handshakeTimeout: timeouts.handshake,
+    headersTimeout: timeouts.headers,
+    requestTimeout: timeouts.request,
+    connectionsCheckingInterval: Math.min(2_000, timeouts.headers),
+    keepAliveTimeout: 10_000,
+    maxHeaderSize: 16_384,
+  })
+  server.maxConnections = options.maxConnections ?? 2_000
+  server.maxRequestsPerSocket = 1_000
+  server.on('tlsClientError', (error) => logger.debug('a TLS handshake failed', { error: messageOf(error) }))
+  const sockets = trackSockets(server, timeouts.handshake)
+  const app: FastifyInstance = Fastify({
+    serverFactory: (handler) => server.on('request', handler),
+    // Addresses come from the socket: whoever can reach this port could write any X-Forwarded-For.
+    trustProxy: false,
+    logger: false,
+    bodyLimit: 65_536,
+    exposeHeadRoutes: true,
+    routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false, caseSensitive: true },
+    clientErrorHandler: (error, socket) => refuseRaw(error, socket),
+    frameworkErrors: (error, _request, reply) => sendError(reply, error),
+    return503OnClosing: true,
+  })
+  app.removeContentTypeParser('text/plain')
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers(securityHeaders)
+  })
+  app.setErrorHandler((error, request, reply) => {
+    // The pattern, not the path: a path may hold a token.
+    if (!isClientError(error)) {
+      logger.error('a web request failed', { route: request.routeOptions.url ?? '-', error: messageOf(error) })
+    }
+    return sendError(reply, error)
+  })
+  const limit = new RateLimit(
+    { burst: attempts.burst, perSecond: attempts.perMinute / 60, maxKeys: 50_000 },
+    env.monotonicMs,
+  )
+  const info: { -readonly [K in keyof WebInfo]: WebInfo[K] } = { webAddress: '', sshAddress: '', ...options.info }
+  const routes = webRoutes(options.backend, info)
+  app.setNotFoundHandler((request, reply) => {
+    if (request.url.startsWith('/webapi/')) return sendError(reply, new NotFound('no such endpoint'))
+    return sendPage(reply.code(404), notFoundPage(pageContext(options.backend, info)))
+  })
+  const onLimit = (request: FastifyRequest, reply: FastifyReply): void => {
+    const seconds = limit.take(limitKey(clientOf(request).address))
+    if (seconds === 0) return
+    reply.header('retry-after', String(seconds))
+    throw new LimitExceeded(`too many attempts from your address; try again in ${seconds} s`)
+  }
+  for (const route of routes) addRoute(app, route, onLimit)
+  await app.ready()
+
+  return {
+    routes,
+    async listen(port, host) {
+      await new Promise<void>((resolve, reject) => {
+        const failed = (error: Error) =>
+          reject(convertSystemError(error, `listen on ${host}:${port} (web_listen_addr)`))
+        server.once('error', failed)
+        server.listen(port, host, () => {
+          server.off('error', failed)
+          server.on('error', (error) => logger.error('the HTTPS listener failed', { error: messageOf(error) }))
+          resolve()
+        })
+      })
+      const address = server.address()
+      if (address === null || typeof address === 'string')
+        throw new BadParameter('web_listen_addr', 'not a TCP address')
+      if (info.webAddress === '') info.webAddress = `localhost:${address.port}`
+      return address
+    },
+    reload(next) {
+      keyPairs = next
+      info.selfSigned = next.selfSigned
+      server.setSecureContext({ ...next.primary, ...tlsOptions })
+    },
+    get connectionCount() {
+      return sockets.size
+    },
+    async close() {
+      const closed = app.close()
+      server.close()
+      server.closeIdleConnections()
+      for (const socket of sockets) socket.destroy()
+      await closed
+    },
+  }
+}
+
+function addRoute(
+  app: FastifyInstance,
+  route: WebRoute,
+  onLimit: (request: FastifyRequest, reply: FastifyReply) => void,
+): void {
+  if (route.kind === 'page') {
+    app.route({
+      method: route.method,
+      url: route.path,
+      async handler(request, reply) {
+        if (route.limited) onLimit(request, reply)
+        const page = route.render(request.params as Readonly<Record<string, string>>)
+        if (page === undefined) return reply.callNotFound()
+        return sendPage(reply, page)
+      },
+    })
+    return
+  }
+  const { endpoint } = route
+  app.route({
+    method: endpoint.method,
+    url: endpoint.path,
+    bodyLimit: endpoint.maxBody,
+    ...(route.limited
+      ? {
+          // Before the body is read: a flood costs us no parsing.
+          async onRequest(request: FastifyRequest, reply: FastifyReply) {
+            onLimit(request, reply)
+          },
+        }
+      : {}),
+    async handler(request) {
+      const body = parse(endpoint.body, endpoint.method === 'GET' ? {} : request.body)
+      parse(endpoint.query, request.query)
+      return await route.handle(body, clientOf(request))
+    },
+  })
+}
+
+function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value ?? {})
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  const where = issue?.path.join('.') ?? ''
+  throw new BadParameter(
+    where,
+    where === '' ? (issue?.message ?? 'bad request') : `${where}: ${issue?.message ?? 'not valid'}`,
+  )
+}
+
+function clientOf(request: FastifyRequest): WebClient {
+  const userAgent = request.headers['user-agent']?.slice(0, maxUserAgent)
+  const address = plainAddress(request.socket.remoteAddress ?? '')
+  return userAgent === undefined ? { address } : { address, userAgent }
+}
+
+const sendPage = (reply: FastifyReply, page: string): FastifyReply =>
+  reply.header('content-security-policy', pagePolicy).type('text/html; charset=utf-8').send(page)
+
+/** Errors that the HTTP layer itself found: their status is right, and their message says nothing about us. */
+function httpProblem(error: unknown): { status: number; message: string } | undefined {
+  if (typeof error !== 'object' || error === null || !('statusCode' in error)) return undefined
+  const { statusCode } = error
+  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
+    ? { status: statusCode, message: messageOf(error) }
+    : undefined
+}
+
+const isClientError = (error: unknown): boolean => error instanceof KindError || httpProblem(error) !== undefined
+
+function sendError(reply: FastifyReply, error: unknown): FastifyReply {
+  reply.headers(securityHeaders).type('application/json; charset=utf-8')
+  if (error instanceof KindError) return reply.code(httpStatus[error.kind]).send(errorToJson(error))
+  const problem = httpProblem(error)
+  if (problem === undefined) return reply.code(500).send(errorToJson(error))
+  return reply.code(problem.status).send(errorToJson(new BadParameter('request', problem.message)))
+}
+
+const refusals: Readonly<Record<string, readonly [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'Payload Too Large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
+}
+
+/** What is not HTTP gets an answer that is, with the same headers, and the connection ends. */
+function refuseRaw(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [status, text] = refusals[error.code ?? ''] ?? [400, 'Bad Request']
+  const body = JSON.stringify(errorToJson(new BadParameter('request', text)))
+  socket.end(rawAnswer(status, text, 'application/json; charset=utf-8', body))
+}
+
+function rawAnswer(status: number, text: string, type: string, body: string): string {
+  const headers = Object.entries({
+    ...securityHeaders,
+    'content-type': type,
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  })
+  return `HTTP/1.1 ${status} ${text}\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`
+}
+
+/** Connections whose handshake is not done. A new one beyond them pushes out the oldest: a flood of silent ones ends itself. */
+const maxHandshakes = 512
+
+/**
+ * Looks at the first byte of each connection before TLS does, so that somebody who typed http:// reads why nothing happens.
+ * Returns the open sockets.
+ */
+function trackSockets(server: Server, timeoutMs: number): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>()
+  const handshaking = new Map<string, Socket>()
+  const startTls = server.listeners('connection')
+  server.removeAllListeners('connection')
+  server.on('secureConnection', (socket) => handshaking.delete(peerOf(socket)))
+  server.on('connection', (socket: Socket) => {
+    const peer = peerOf(socket)
+    const giveUp = () => socket.destroy()
+    sockets.add(socket)
+    if (handshaking.size >= maxHandshakes) handshaking.values().next().value?.destroy()
+    handshaking.set(peer, socket)
+    socket.once('close', () => {
+      sockets.delete(socket)
+      if (handshaking.get(peer) === socket) handshaking.delete(peer)
+    })
+    socket.on('error', giveUp)
+    socket.setNoDelay(true)
+    socket.setTimeout(timeoutMs, giveUp)
+    socket.once('readable', () => {
+      const first: unknown = socket.read()
+      if (!Buffer.isBuffer(first)) return giveUp()
+      if (isLetter(first[0])) {
+        // An HTTP method; TLS begins with 0x16.
+        const hint = 'This port speaks HTTPS. Put https:// before the address.\n'
+        socket.end(rawAnswer(400, 'Bad Request', 'text/plain; charset=utf-8', hint), giveUp)
+        return
+      }
+      socket.setTimeout(0, giveUp)
+      socket.off('error', giveUp)
+      socket.unshift(first)
+      for (const listener of startTls) listener.call(server, socket)
+    })
+  })
+  return sockets
+}
+
+const peerOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`
+const isLetter = (byte: number | undefined): boolean =>
+  byte !== undefined && ((byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a))
