@@ -5,16 +5,20 @@ import { duplexPair } from 'node:stream'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Env, realEnv } from '../../common/env.ts'
-import { AccessDenied, LimitExceeded } from '../../errors/errors.ts'
+import { silentLogger } from '../../common/log.ts'
+import { AccessDenied, BadParameter, LimitExceeded } from '../../errors/errors.ts'
 import { issueCertificateSync } from '../certificate/issue.ts'
 import { certificateLine } from '../certificate/line.ts'
 import { formatPublicKeyLine } from '../keys/line.ts'
-import { generateEd25519, generateRsa } from '../keys/private-key.ts'
+import { generateEcdsa, generateEd25519, generateRsa } from '../keys/private-key.ts'
 import { formatPrivateKey } from '../keys/private-key-file.ts'
 import { fingerprintSha256 } from '../keys/public-key.ts'
+import { verifySignature } from '../keys/signature.ts'
 import { run, runOk } from '../testing/run.ts'
 import { type TempDir, tempDir } from '../testing/temp-dir.ts'
+import { WireError, WireReader } from '../wire/reader.ts'
 import { WireWriter } from '../wire/writer.ts'
+import { decodeAddIdentity, encodeAddIdentity } from './add-identity.ts'
 import { AgentClient, agentSigner } from './client.ts'
 import { MemoryAgent } from './memory.ts'
 import { serveAgent } from './server.ts'
@@ -115,6 +119,82 @@ describe('our agent on a unix socket, used by OpenSSH', () => {
     await once(server, 'close')
     expect(existsSync(dir.file('s'))).toBe(false)
   })
+})
+
+test('paramiko lists our keys and signs with them', async () => {
+  using dir = tempDir()
+  const agent = new MemoryAgent()
+  const keys = [generateEd25519(), generateEcdsa('nistp256')]
+  for (const key of keys) agent.add({ key })
+  const server = createServer((socket) => void serveAgent(socket, agent)).listen(dir.file('s'))
+  await once(server, 'listening')
+  const script = `
+import base64, paramiko
+for key in paramiko.Agent().get_keys():
+    print(key.get_name(), base64.b64encode(key.sign_ssh_data(b'data')).decode())`
+  const printed = await runOk('/usr/bin/python3', ['-c', script], { env: { SSH_AUTH_SOCK: dir.file('s') } })
+  server.close()
+  const lines = printed.trim().split('\n')
+  expect(lines).toHaveLength(keys.length)
+  for (const [index, key] of keys.entries()) {
+    const [type = '', signature = ''] = lines[index]?.split(' ') ?? []
+    const [algorithm = 'rsa-sha2-512'] = key.algorithms
+    expect(type).toBe(key.publicKey.type)
+    expect(verifySignature(key.publicKey, Buffer.from('data'), Buffer.from(signature, 'base64'), algorithm)).toBe(true)
+  }
+})
+
+test('a backend that fails unexpectedly is logged and answered with FAILURE', async () => {
+  const [ours, theirs] = duplexPair()
+  const errors: unknown[] = []
+  const backend = {
+    list: () => {
+      throw new TypeError('a bug')
+    },
+    sign: () => Buffer.alloc(0),
+  }
+  void serveAgent(theirs, backend, { ...silentLogger, error: (_message, fields) => errors.push(fields?.error) })
+  using client = new AgentClient(ours)
+  await expect(client.list()).rejects.toThrow(AccessDenied)
+  expect(errors).toEqual(['a bug'])
+})
+
+test('a damaged request to add a key adds it, or is refused with a WireError or BadParameter', () => {
+  const samples = [generateEd25519(), generateEcdsa('nistp256'), generateRsa(2048)].flatMap((key) => {
+    const certificate = issueCertificateSync(
+      {
+        publicKey: key.publicKey,
+        type: 'user',
+        keyId: 'a',
+        principals: ['a'],
+        validAfter: new Date(0),
+        validBefore: new Date(4e12),
+      },
+      key,
+      realEnv,
+    )
+    return [encodeAddIdentity({ key, lifetimeSeconds: 9 }), encodeAddIdentity({ key, certificate, lifetimeSeconds: 9 })]
+  })
+  for (const sample of samples) expect(decodeAddIdentity(new WireReader(sample, 1), true).lifetimeSeconds).toBe(9)
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...samples),
+      fc.nat(),
+      fc.integer({ min: 1, max: 255 }),
+      fc.boolean(),
+      (sample, at, xor, cut) => {
+        const index = 1 + (at % (sample.length - 1))
+        const damaged = Buffer.from(cut ? sample.subarray(0, index) : sample)
+        if (!cut) damaged.writeUInt8((damaged[index] ?? 0) ^ xor, index)
+        try {
+          decodeAddIdentity(new WireReader(damaged, 1), true)
+        } catch (error) {
+          if (!(error instanceof WireError || error instanceof BadParameter)) throw error
+        }
+      },
+    ),
+    { numRuns: 500 },
+  )
 })
 
 test('a key is gone when its lifetime is over', async () => {

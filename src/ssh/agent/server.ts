@@ -1,7 +1,9 @@
 /** Serves the agent protocol over a stream: a connection to a unix socket, or a forwarded-agent channel. */
 
 import type { Duplex } from 'node:stream'
+import { type Logger, silentLogger } from '../../common/log.ts'
 import { KindError } from '../../errors/errors.ts'
+import { messageOf } from '../../errors/system.ts'
 import { signatureAlgorithmOf, verifySignature } from '../keys/signature.ts'
 import type { SignatureAlgorithm } from '../keys/types.ts'
 import { WireError, WireReader } from '../wire/reader.ts'
@@ -24,11 +26,11 @@ const success = Buffer.of(agentMessage.success)
  * Answers until the peer ends the stream or sends something that is not the protocol; then closes the stream. One request at a time: the
  * next is read when the answer is written, so a peer that does not read cannot make us keep anything. Never rejects.
  */
-export async function serveAgent(stream: Duplex, backend: AgentBackend): Promise<void> {
+export async function serveAgent(stream: Duplex, backend: AgentBackend, logger: Logger = silentLogger): Promise<void> {
   stream.on('error', () => {}) // the reading loop below sees it too
   try {
     for await (const message of readMessages(stream)) {
-      const response = await answer(message, backend)
+      const response = await answer(message, backend, logger)
       if (!stream.write(frame(response.length > maxAgentMessageBytes ? failure : response))) await drained(stream)
     }
     stream.end()
@@ -38,12 +40,14 @@ export async function serveAgent(stream: Duplex, backend: AgentBackend): Promise
 }
 
 /** A request that is malformed, unknown, or refused by the backend gets FAILURE, without a reason: the protocol has none. */
-async function answer(message: Buffer, backend: AgentBackend): Promise<Buffer> {
+async function answer(message: Buffer, backend: AgentBackend, logger: Logger): Promise<Buffer> {
   try {
     return await dispatch(new WireReader(message), backend)
   } catch (error) {
-    if (error instanceof WireError || error instanceof KindError) return failure
-    throw error
+    if (!(error instanceof WireError || error instanceof KindError)) {
+      logger.error('the backend of an SSH agent failed', { error: messageOf(error) })
+    }
+    return failure
   }
 }
 

@@ -129,6 +129,26 @@ function fix(part: Partial<CertificateTemplate> = {}): Partial<CertificateTempla
   return part
 }
 
+test('V4 self-signed, or signed by the certified key itself, is refused', () => {
+  const key = generateEd25519()
+  const certificate = issueCertificateSync({ ...template, publicKey: key.publicKey }, key, realEnv)
+  expect(verifyCertificate(certificate, policy)).toMatchObject({ ok: false, refusal: 'unknown-authority' })
+})
+
+test('a signature of the authority over something else is refused', () => {
+  const good = issueCertificateSync(template, ca, realEnv)
+  const other = issueCertificateSync({ ...template, principals: ['root'] }, ca, realEnv)
+  const forged = parseCertificate(Buffer.concat([other.blob.subarray(0, -good.signature.length), good.signature]))
+  expect(verifyCertificate(forged, { ...policy, principal: 'root' })).toMatchObject({
+    ok: false,
+    refusal: 'bad-signature',
+  })
+  // An answer given once is remembered for that certificate only.
+  expect(verifyCertificate(good, policy).ok).toBe(true)
+  expect(verifyCertificate(forged, { ...policy, principal: 'root' }).ok).toBe(false)
+  expect(verifyCertificate(good, { ...policy, authorities: [] }).ok).toBe(false)
+})
+
 test('flags and unknown extensions are reported', () => {
   const certificate = issueCertificateSync(
     {

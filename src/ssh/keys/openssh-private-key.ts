@@ -31,7 +31,8 @@ export function decodeOpenSshKey(bytes: Buffer): { readonly key: KeyObject; read
   if (section.uint32() !== check) throw new WireError('the check numbers differ')
   const key = readPrivateFields(section, section.ascii(128))
   const comment = section.text(maxCommentBytes)
-  if (section.remaining >= 8) throw new WireError('too much padding')
+  // OpenSSH pads to 8 bytes, PuTTY to 16 and by a whole block where none is needed.
+  if (section.remaining > 16) throw new WireError('too much padding')
   for (let expected = 1; section.remaining > 0; expected++)
     if (section.byte() !== expected) throw new WireError('bad padding')
   if (!publicKeyFromKeyObject(key).blob.equals(publicBlob))

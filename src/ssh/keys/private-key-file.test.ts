@@ -70,6 +70,22 @@ test.each(kinds)('$kind in our file signs for ssh-keygen', async ({ make }) => {
   )
 })
 
+test.each(kinds)('$kind written by us is read by puttygen', async ({ make }) => {
+  using dir = tempDir()
+  const key = make()
+  const printed = await runOk('puttygen', [dir.write('k', formatPrivateKey(key)), '-L'])
+  expect(equalKeys(parsePublicKeyLine(printed).key, key.publicKey)).toBe(true)
+})
+
+test.each(['ed25519', 'ecdsa', 'rsa'])('%s written by puttygen is read by us', async (type) => {
+  using dir = tempDir()
+  const none = dir.write('none', '\n')
+  const file = dir.file('k')
+  await runOk('puttygen', ['-q', '-t', type, '-O', 'private-openssh-new', '--new-passphrase', none, '-o', file])
+  const key = parsePrivateKey(readFileSync(file, 'utf8'))
+  expect(equalKeys(parsePublicKeyLine(await runOk('puttygen', [file, '-L'])).key, key.publicKey)).toBe(true)
+})
+
 describe('encrypted keys', () => {
   test('OpenSSH form: a clear error that says what to do', async () => {
     using dir = tempDir()

@@ -1,0 +1,116 @@
+/**
+ * An event from anywhere becomes one bounded line of JSON: long values are cut and named in `trimmed`, so that a
+ * megabyte typed as a user name neither fills the disk nor hides the event.
+ */
+
+import { isUuid } from '../common/names.ts'
+import { truncate } from '../common/text.ts'
+import { BadParameter } from '../errors/errors.ts'
+import { type AuditEvent, isEventCode } from './events.ts'
+
+const MAX_TEXT = 4096
+const MAX_ENTRIES = 256
+const MAX_DEPTH = 4
+/** Of the whole line, after the single values were cut. */
+const MAX_LINE = 64 * 1024
+
+/** Identity of the event: never cut, checked instead. */
+const FIXED: readonly string[] = ['event', 'code', 'uid', 'time']
+
+/** What stores index. */
+export interface BoundEvent {
+  readonly uid: string
+  readonly timeMs: number
+  readonly event: string
+  readonly user: string
+  readonly sid: string
+  /** JSON without `ei`, on one line. */
+  readonly body: string
+}
+
+/** Throws BadParameter for something that is not an event: unknown name, wrong code, malformed uid or time. */
+export function boundEvent(input: unknown): BoundEvent {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) throw bad('is not an object')
+  const fields: Readonly<Record<string, unknown>> = { ...input }
+  const { event, code, uid, time, user, sid } = fields
+  if (typeof event !== 'string' || typeof code !== 'string' || !isEventCode(event, code))
+    throw bad('has an unknown name or code')
+  if (typeof uid !== 'string' || !isUuid(uid)) throw bad('has no valid uid')
+  const timeMs = typeof time === 'string' && time.length <= 40 ? Date.parse(time) : Number.NaN
+  if (Number.isNaN(timeMs)) throw bad('has no valid time')
+  const trimmed: string[] = []
+  const clean: Record<string, unknown> = Object.create(null)
+  for (const [name, value] of Object.entries(fields).slice(0, MAX_ENTRIES)) {
+    // `ei` is the store's to give; `trimmed` ours.
+    if (name === 'ei' || name === 'trimmed' || name.length > 128) continue
+    const state = { cut: false }
+    clean[name] = FIXED.includes(name) ? value : bound(value, 0, state)
+    if (state.cut) trimmed.push(name)
+  }
+  return {
+    uid,
+    timeMs,
+    event,
+    user: typeof user === 'string' ? truncate(user.toWellFormed(), 256) : '',
+    sid: typeof sid === 'string' ? truncate(sid.toWellFormed(), 256) : '',
+    body: shrink(clean, trimmed),
+  }
+}
+
+/** Drops the longest fields until the line fits, so that at least who, what and when stay. */
+function shrink(fields: Record<string, unknown>, trimmed: string[]): string {
+  const write = () => JSON.stringify(trimmed.length === 0 ? fields : { ...fields, trimmed: [...new Set(trimmed)] })
+  let line = write()
+  while (line.length > MAX_LINE) {
+    const longest = Object.keys(fields)
+      .filter((name) => !FIXED.includes(name))
+      .sort((a, b) => sizeOf(fields[b]) - sizeOf(fields[a]))[0]
+    if (longest === undefined) break
+    delete fields[longest]
+    trimmed.push(longest)
+    line = write()
+  }
+  return line
+}
+
+const sizeOf = (value: unknown): number => (JSON.stringify(value) ?? '').length
+
+function bound(value: unknown, depth: number, state: { cut: boolean }): unknown {
+  switch (typeof value) {
+    case 'string':
+      if (value.length > MAX_TEXT) state.cut = true
+      return truncate(value.toWellFormed(), MAX_TEXT)
+    case 'boolean':
+      return value
+    case 'number':
+      return Number.isFinite(value) ? value : null
+    case 'object':
+      break
+    default:
+      return undefined
+  }
+  if (value === null) return null
+  if (depth >= MAX_DEPTH) {
+    state.cut = true
+    return null
+  }
+  const entries = Object.entries(value)
+  if (entries.length > MAX_ENTRIES) state.cut = true
+  const kept = entries.slice(0, MAX_ENTRIES)
+  if (Array.isArray(value)) return kept.map(([, entry]) => bound(entry, depth + 1, state) ?? null)
+  const result: Record<string, unknown> = Object.create(null)
+  for (const [name, entry] of kept) {
+    if (name.length > 256) state.cut = true
+    else result[name] = bound(entry, depth + 1, state)
+  }
+  return result
+}
+
+function bad(why: string): BadParameter {
+  return new BadParameter('event', `the audit event ${why}`)
+}
+
+/** The event as it was accepted. For `body` texts that `boundEvent` made. */
+export function parseBody(body: string): AuditEvent {
+  return JSON.parse(body)
+}
