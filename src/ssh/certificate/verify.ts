@@ -107,7 +107,10 @@ function checkPrincipals(certificate: Certificate, policy: CertificatePolicy): R
   return refuse('wrong-principal', `${JSON.stringify(principal)} is not among the principals ${list(principals)}`)
 }
 
-/** Principals of host certificates may be patterns; host names are compared in lower case, as `ssh` gives them. */
+/**
+ * Principals of host certificates may be patterns here; `ssh` 9.2 compares them literally, so what we issue lists names. Host names are
+ * compared in lower case, as `ssh` does.
+ */
 function matchHost(principals: readonly string[], host: string): boolean {
   const lower = host.toLowerCase()
   return principals.some((pattern) => pattern === host || matchPattern(pattern, lower))
