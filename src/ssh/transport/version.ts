@@ -1,6 +1,8 @@
 /** The version exchange (RFC 4253 section 4.2): lines before the encrypted protocol, bounded in size and number. */
 
-import { BadParameter, ConnectionProblem } from '../../errors/errors.ts'
+import { BadParameter } from '../../errors/errors.ts'
+import { DisconnectReason } from './messages.ts'
+import { ProtocolProblem } from './problem.ts'
 
 /** RFC 4253 section 4.2: CR and LF included. */
 const MAX_VERSION_LINE = 255
@@ -40,7 +42,7 @@ export class VersionReader {
     this.#preamblePrefix = preamblePrefix === undefined ? undefined : `${preamblePrefix} `
   }
 
-  /** Takes a chunk; gives the first complete line that matters and the bytes after it. Throws ConnectionProblem. */
+  /** Takes a chunk; gives the first complete line that matters and the bytes after it. Throws ProtocolProblem. */
   push(chunk: Buffer): { line: VersionLine; rest: Buffer } | undefined {
     let rest = chunk
     while (rest.length > 0) {
@@ -63,20 +65,19 @@ export class VersionReader {
 
   #check(line: Buffer): void {
     if (this.#role === 'client') {
-      if (this.#bytes > MAX_GREETING_BYTES)
-        throw new ConnectionProblem('the server sent too much before its SSH version')
+      if (this.#bytes > MAX_GREETING_BYTES) refuse('the server sent too much before its SSH version')
       return
     }
     if (this.#isPreamble(line)) {
-      if (line.length > MAX_PREAMBLE) throw new ConnectionProblem('the preamble line is too long')
+      if (line.length > MAX_PREAMBLE) refuse('the preamble line is too long')
       return
     }
     // Answer rubbish (a web browser, a port scanner) at once instead of waiting for the end of a line that may never come.
     const start = line.subarray(0, 4).toString('latin1')
     if (!'SSH-'.startsWith(start) && !(this.#preamblePrefix?.startsWith(start) ?? false)) {
-      throw new ConnectionProblem('the peer does not speak SSH')
+      refuse('the peer does not speak SSH')
     }
-    if (line.length > MAX_VERSION_LINE) throw new ConnectionProblem('the SSH version line is too long')
+    if (line.length > MAX_VERSION_LINE) refuse('the SSH version line is too long')
   }
 
   #isPreamble(line: Buffer): boolean {
@@ -92,19 +93,22 @@ export class VersionReader {
       this.#preambleSeen = true
       return { kind: 'preamble', text: line.slice(this.#preamblePrefix?.length) }
     }
-    if (this.#role === 'server') throw new ConnectionProblem('the peer does not speak SSH')
+    if (this.#role === 'server') refuse('the peer does not speak SSH')
     this.#lines++
-    if (this.#lines > MAX_GREETING_LINES)
-      throw new ConnectionProblem('the server sent too many lines before its SSH version')
+    if (this.#lines > MAX_GREETING_LINES) refuse('the server sent too many lines before its SSH version')
     return undefined
   }
 }
 
 function checkVersion(line: string, rawLength: number): string {
-  if (rawLength > MAX_VERSION_LINE) throw new ConnectionProblem('the SSH version line is too long')
+  if (rawLength > MAX_VERSION_LINE) refuse('the SSH version line is too long')
   // 1.99 is how servers that also know protocol 1 announce protocol 2 (RFC 4253 section 5.1).
   if (!/^SSH-(?:2\.0|1\.99)-[\x20-\x7e]*$/.test(line)) {
-    throw new ConnectionProblem('the peer speaks another version of SSH, or its version line is malformed')
+    refuse('the peer speaks another version of SSH, or its version line is malformed')
   }
   return line
+}
+
+function refuse(message: string): never {
+  throw new ProtocolProblem(DisconnectReason.PROTOCOL_VERSION_NOT_SUPPORTED, message)
 }
