@@ -2,7 +2,7 @@
 
 import { KindError } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
-import { printable } from './printable.ts'
+import { printableLines } from './printable.ts'
 
 export const exitCode = { ok: 0, failure: 1, usage: 2, connection: 255 } as const
 
@@ -15,8 +15,7 @@ export function exitCodeOf(error: unknown): number {
 /** The line that a person sees. Never a stack trace, except for ourselves with TELEPORT_DEBUG=1. */
 export function errorLine(error: unknown): string {
   const known = error instanceof KindError
-  const text = printable(messageOf(error))
-  return known ? text : `internal error: ${text}`
+  return known ? printableLines(error.message) : `internal error: ${printableLines(messageOf(error))}`
 }
 
 /** Prints the error and returns its exit code. */

@@ -1,0 +1,24 @@
+/** What commands print: text for people, JSON and YAML for programs. */
+
+import type { OptionSpec } from './spec.ts'
+
+export type Format = 'text' | 'json' | 'yaml'
+
+export const formatOption: OptionSpec = {
+  flags: '-f, --format <format>',
+  description: 'output format',
+  choices: ['text', 'json', 'yaml'],
+}
+
+/** Prints `value` in the format, or `text()` for people. */
+export async function print(format: string | undefined, value: unknown, text: () => string): Promise<void> {
+  if (format === 'json') process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
+  else if (format === 'yaml') {
+    const { stringify } = await import('yaml')
+    process.stdout.write(stringify(value))
+  } else process.stdout.write(text())
+}
+
+/** Colours only for a person's terminal, and not against their wish (no-color.org). */
+export const useColour = (stream: { readonly isTTY?: boolean } = process.stdout): boolean =>
+  stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'

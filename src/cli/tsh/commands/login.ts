@@ -1,0 +1,163 @@
+/** `tsh login`: password and second factor for a certificate, stored in `~/.tsh` and in the ssh-agent. */
+
+import { userInfo } from 'node:os'
+import { ping, webLogin } from '../../../api/web.ts'
+import { parseDuration } from '../../../common/durations.ts'
+import { BadParameter, MissingParameter, NotFound } from '../../../errors/errors.ts'
+import { generateEd25519 } from '../../../ssh/keys/private-key.ts'
+import { formatPrivateKey } from '../../../ssh/keys/private-key-file.ts'
+import { printableLines } from '../../common/printable.ts'
+import { ask } from '../../common/prompt.ts'
+import type { CommandRun, OptionValues } from '../../common/spec.ts'
+import { checkName, joinHostPort, parseProxyAddress, splitHostPort } from '../address.ts'
+import { addToAgent, agentWanted } from '../local-agent.ts'
+import { publicKeyLine, validBefore } from '../keys.ts'
+import { type ActiveLogin, defaultSshPort, defaultWebPort, openLogin, type Wanted, wantedFrom } from '../login-state.ts'
+import { loadLogin, loadProfile, type Profile, type StoredLogin, saveLogin } from '../profile.ts'
+import { tshHome } from '../store.ts'
+import { callWeb, type WebTarget } from '../web-client.ts'
+import { writeIdentity } from '../write-identity.ts'
+import { loginBlock } from './status.ts'
+
+/** Seconds, from minutes or a duration such as `8h`. Throws BadParameter. */
+export function ttlSeconds(options: OptionValues): number | undefined {
+  const text = options.string('ttl')
+  if (text === undefined) return undefined
+  const seconds = Math.round(parseDuration(text, { bare: 'minutes', name: '--ttl' }) / 1000)
+  if (seconds < 60 || seconds > 30 * 3600) throw new BadParameter('--ttl', `--ttl: ${text} is not between 1 minute and 30 hours`)
+  return seconds
+}
+
+export const login: CommandRun = async ({ options, args }) => {
+  const wanted = wantedFrom(options)
+  checkConnector(options)
+  const ttl = ttlSeconds(options)
+  const agent = agentWanted(options)
+  const home = tshHome()
+  const target = webTarget(wanted, home)
+  const cluster = args[0] ?? wanted.cluster
+  const out = options.string('out')
+  if (out === undefined && options.string('format') !== undefined) throw new MissingParameter('--out', '--format needs --out=FILE')
+  const existing = out === undefined && ttl === undefined ? existingLogin(wanted, target, home) : undefined
+  if (existing !== undefined) {
+    checkCluster(cluster, existing.profile.cluster)
+    saveLogin(home, stored(existing), publicKeyLine(existing.key.publicKey))
+    process.stdout.write(loginBlock(existing, new Date(), true))
+    return 0
+  }
+  const fresh = await newLogin(wanted, target, home, ttl, cluster)
+  if (out !== undefined) {
+    writeIdentity(fresh.stored, { path: out, format: options.string('format') ?? 'file', overwrite: options.flag('overwrite') })
+    process.stderr.write(`The identity has been written to ${out}.\n`)
+    return 0
+  }
+  const active = openLogin(fresh.stored, false)
+  saveLogin(home, fresh.stored, publicKeyLine(active.key.publicKey))
+  if (agent) await addToAgent(active, new Date())
+  if (fresh.message !== '') process.stdout.write(`${printableLines(fresh.message).trimEnd()}\n\n`)
+  process.stdout.write(loginBlock(active, new Date(), true))
+  return 0
+}
+
+function checkConnector(options: OptionValues): void {
+  const name = options.string('auth') ?? process.env['TELEPORT_AUTH'] ?? ''
+  if (name !== '' && name !== 'local') {
+    throw new BadParameter('--auth', `--auth: there is no connector ${JSON.stringify(name)}; only "local" exists in this version`)
+  }
+}
+
+const stored = (active: ActiveLogin): StoredLogin => ({
+  profile: active.profile,
+  privateKey: formatPrivateKey(active.key),
+  certificate: `${active.certificate.algorithm} ${active.certificate.blob.toString('base64')}`,
+  hostAuthorities: active.hostAuthorities.map(publicKeyLine),
+})
+
+function checkCluster(wanted: string | undefined, cluster: string): void {
+  if (wanted !== undefined && wanted !== cluster) throw new NotFound(`there is no cluster ${JSON.stringify(wanted)} here; this proxy serves ${cluster}`)
+}
+
+/** The address in question: the flag's, or the one of the last login. */
+function webTarget(wanted: Wanted, home: string): WebTarget {
+  if (wanted.proxy !== undefined) {
+    const proxy = parseProxyAddress(wanted.proxy)
+    const known = proxy.webPort === undefined ? loadProfile(home, proxy.host) : undefined
+    const port = proxy.webPort ?? (known === undefined ? defaultWebPort : splitHostPort(known.webProxyAddress, 'web_proxy_addr').port)
+    return { host: proxy.host, port, insecure: wanted.insecure }
+  }
+  const profile = loadProfile(home)
+  if (profile === undefined) throw new MissingParameter('--proxy', 'name the proxy: tsh login --proxy=HOST')
+  return { ...splitHostPort(profile.webProxyAddress, 'web_proxy_addr'), insecure: wanted.insecure }
+}
+
+/** A login that is still good: nothing is asked again. */
+function existingLogin(wanted: Wanted, target: WebTarget, home: string): ActiveLogin | undefined {
+  const profile = loadProfile(home, target.host)
+  if (profile === undefined || profile.webProxyAddress !== joinHostPort(target.host, target.port)) return undefined
+  if (wanted.user !== undefined && wanted.user !== profile.user) return undefined
+  const login = loadLogin(home, profile)
+  if (login === undefined) return undefined
+  const active = openLogin(login, false)
+  return validBefore(active.certificate).getTime() > Date.now() ? active : undefined
+}
+
+interface NewLogin {
+  readonly stored: StoredLogin
+  readonly message: string
+}
+
+async function newLogin(
+  wanted: Wanted,
+  target: WebTarget,
+  home: string,
+  ttl: number | undefined,
+  cluster: string | undefined,
+): Promise<NewLogin> {
+  if (target.insecure) {
+    process.stderr.write('WARNING: the HTTPS certificate of the proxy is not verified (--insecure). Use this for tests only.\n')
+  }
+  const about = await callWeb(target, ping)
+  checkCluster(cluster, about.clusterName)
+  const user = checkName(wanted.user ?? loadProfile(home, target.host)?.user ?? userInfo().username, 'user')
+  const password = await ask(`Enter password for Teleport user ${user}:\n`, { hidden: true })
+  const otp = about.auth.secondFactor === 'off' ? undefined : await askCode(about.auth.secondFactor === 'optional')
+  const key = generateEd25519(undefined, `teleport:${user}`)
+  const credentials = await callWeb(target, webLogin, {
+    user,
+    password,
+    publicKey: publicKeyLine(key.publicKey),
+    ...(otp === undefined ? {} : { otp }),
+    ...(ttl === undefined ? {} : { ttlSeconds: ttl }),
+  })
+  const profile: Profile = {
+    proxyHost: target.host,
+    webProxyAddress: joinHostPort(target.host, target.port),
+    sshProxyAddress: sshAddress(wanted, target, about.proxy.ssh.address),
+    user,
+    cluster: checkName(credentials.clusterName, 'cluster'),
+  }
+  const hostAuthorities = credentials.hostAuthorities.filter((each) => each.type === 'host').flatMap((each) => each.keys)
+  return {
+    stored: { profile, privateKey: formatPrivateKey(key), certificate: credentials.certificate.trim(), hostAuthorities },
+    message: about.messageOfTheDay,
+  }
+}
+
+/** `optional`: an empty answer means that the user has none. */
+async function askCode(optional: boolean): Promise<string | undefined> {
+  const answer = (await ask('Enter your OTP token:\n', { hidden: false, optional })).replaceAll(/\s/g, '')
+  if (answer === '') return undefined
+  if (!/^\d{6,8}$/.test(answer)) throw new BadParameter('otp', 'a one-time code has six digits')
+  return answer
+}
+
+/** The flag's port, else what the proxy says; an unspecified host means the one that was dialled. */
+function sshAddress(wanted: Wanted, target: WebTarget, announced: string): string {
+  const flag = wanted.proxy === undefined ? undefined : parseProxyAddress(wanted.proxy).sshPort
+  if (flag !== undefined) return joinHostPort(target.host, flag)
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(announced)
+  const host = match?.[1] ?? match?.[2] ?? ''
+  const port = match === null ? defaultSshPort : Number(match[3])
+  const unspecified = host === '' || host === '0.0.0.0' || host === '::'
+  return joinHostPort(unspecified ? target.host : host, port)
+}

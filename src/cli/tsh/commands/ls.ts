@@ -1,0 +1,33 @@
+/** `tsh ls`: the nodes that the user may reach. */
+
+import { formatTable } from '../../../common/text.ts'
+import { print } from '../../common/output.ts'
+import type { CommandRun } from '../../common/spec.ts'
+import { activeLogin, wantedFrom } from '../login-state.ts'
+import { listNodes, matchesSelector } from '../ssh/fan-out.ts'
+import { parseSelector } from '../ssh/options.ts'
+
+export const labelText = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels)
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([name, value]) => `${name}=${value}`)
+    .join(', ')
+
+export const ls: CommandRun = async ({ options, args }) => {
+  const selector = args[0] === undefined ? new Map<string, string>() : parseSelector(args[0])
+  const query = options.string('query')?.toLowerCase()
+  const login = activeLogin(wantedFrom(options), new Date())
+  const nodes = (await listNodes(login)).filter((node) => {
+    if (!matchesSelector(node.labels, selector)) return false
+    if (query === undefined) return true
+    return [node.hostname, node.address, labelText(node.labels)].some((text) => text.toLowerCase().includes(query))
+  })
+  await print(options.string('format'), nodes, () => {
+    const verbose = options.flag('verbose')
+    return formatTable(
+      ['Node Name', ...(verbose ? ['Node ID'] : []), 'Address', 'Labels'],
+      nodes.map((node) => [node.hostname, ...(verbose ? [node.uuid] : []), node.address, labelText(node.labels)]),
+    )
+  })
+  return 0
+}

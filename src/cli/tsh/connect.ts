@@ -1,0 +1,122 @@
+/** Connections: to the proxy's SSH port, through it to a node, through it to the auth API. */
+
+import { connect, type Socket } from 'node:net'
+import { ConnectionProblem } from '../../errors/errors.ts'
+import { convertSystemError } from '../../errors/system.ts'
+import { connectSsh } from '../../ssh/client.ts'
+import type { SshClient, SshClientOptions } from '../../ssh/client-types.ts'
+import { ChannelOpenError } from '../../ssh/connection/types.ts'
+import { joinHostPort } from './address.ts'
+import { checkNodeHost, checkProxyHost, type HostCheck } from './host-check.ts'
+import { type ActiveLogin, sshProxy } from './login-state.ts'
+
+export const ident = 'Teleport_tsh'
+
+/** Named moments of a connection, for `--trace`. */
+export type Trace = (step: string) => void
+
+export interface DialOptions {
+  readonly signal?: AbortSignal
+  readonly trace?: Trace
+  /** Milliseconds until TCP must stand. */
+  readonly timeoutMs?: number
+  /** A TCP connection that was begun earlier. */
+  readonly socket?: Promise<Socket>
+  readonly keepAlive?: SshClientOptions['keepAlive']
+}
+
+/** Opens TCP. Throws ConnectionProblem that names the address. */
+export function dialTcp(host: string, port: number, timeoutMs = 30_000): Promise<Socket> {
+  const where = joinHostPort(host, port)
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, noDelay: true })
+    const timer = setTimeout(() => {
+      socket.destroy()
+      reject(new ConnectionProblem(`cannot reach the proxy at ${where}: no answer within ${timeoutMs / 1000} s`))
+    }, timeoutMs)
+    socket.once('connect', () => {
+      clearTimeout(timer)
+      socket.off('error', fail)
+      resolve(socket)
+    })
+    const fail = (error: Error) => {
+      clearTimeout(timer)
+      reject(convertSystemError(error, `reach the proxy at ${where}`))
+    }
+    socket.once('error', fail)
+  })
+}
+
+const hostCheck = (login: ActiveLogin): HostCheck => ({
+  authorities: login.hostAuthorities,
+  cluster: login.profile.cluster,
+  now: new Date(),
+})
+
+/** An authenticated connection to the proxy. */
+export async function connectProxy(login: ActiveLogin, options: DialOptions = {}): Promise<SshClient> {
+  const { host, port } = sshProxy(login.profile)
+  const socket = await (options.socket ?? dialTcp(host, port, options.timeoutMs))
+  options.trace?.(`TCP to the proxy ${joinHostPort(host, port)}`)
+  const client = await connectSsh({
+    stream: socket,
+    user: login.profile.user,
+    ident,
+    verifyHost: (presented) => {
+      checkProxyHost(presented, hostCheck(login), host)
+      options.trace?.('key exchange with the proxy, its host certificate verified')
+    },
+    identities: [{ signer: login.key, certificate: login.certificate }],
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.keepAlive === undefined ? {} : { keepAlive: options.keepAlive }),
+  })
+  options.trace?.('logged in to the proxy')
+  return client
+}
+
+/** A node as the proxy is asked for it. */
+export interface NodeTarget {
+  readonly host: string
+  /** 0: the port under which the node is registered. */
+  readonly port: number
+  /** OS login. */
+  readonly login: string
+}
+
+/** SSH to a node inside a channel of the proxy connection: encrypted from end to end. */
+export async function connectNode(
+  proxy: SshClient,
+  login: ActiveLogin,
+  target: NodeTarget,
+  options: DialOptions & Pick<SshClientOptions, 'onAgent' | 'onBanner' | 'onForwardedTcpip' | 'onForwardedStreamlocal'> = {},
+): Promise<SshClient> {
+  const { trace, signal, keepAlive, onAgent, onBanner, onForwardedTcpip, onForwardedStreamlocal } = options
+  const channel = await proxy.openDirectTcpip(target.host, target.port).catch((error: unknown) => {
+    throw explainRefusal(error, target)
+  })
+  trace?.(`channel to ${target.host}`)
+  const client = await connectSsh({
+    stream: channel,
+    user: target.login,
+    ident,
+    verifyHost: (presented) => {
+      checkNodeHost(presented, hostCheck(login), target.host)
+      trace?.('key exchange with the node, its host certificate verified')
+    },
+    identities: [{ signer: login.key, certificate: login.certificate }],
+    ...(signal === undefined ? {} : { signal }),
+    ...(keepAlive === undefined ? {} : { keepAlive }),
+    ...(onAgent === undefined ? {} : { onAgent }),
+    ...(onBanner === undefined ? {} : { onBanner }),
+    ...(onForwardedTcpip === undefined ? {} : { onForwardedTcpip }),
+    ...(onForwardedStreamlocal === undefined ? {} : { onForwardedStreamlocal }),
+  })
+  trace?.(`logged in to the node as ${target.login}`)
+  return client
+}
+
+/** The proxy's words about a refused channel, as an error of ours. */
+export function explainRefusal(error: unknown, target: NodeTarget): unknown {
+  if (!(error instanceof ChannelOpenError)) return error
+  return new ConnectionProblem(`cannot connect to ${target.login}@${target.host}: ${error.message}`, { cause: error })
+}

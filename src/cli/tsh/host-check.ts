@@ -1,0 +1,48 @@
+/** What makes a proxy the proxy and a node the node: host certificates only, no trust on first use. */
+
+import { AccessDenied } from '../../errors/errors.ts'
+import type { Certificate } from '../../ssh/certificate/types.ts'
+import { verifyCertificate } from '../../ssh/certificate/verify.ts'
+import type { PublicKey } from '../../ssh/keys/types.ts'
+import type { PresentedHostKey } from '../../ssh/transport/types.ts'
+
+export interface HostCheck {
+  readonly authorities: readonly PublicKey[]
+  readonly cluster: string
+  readonly now: Date
+}
+
+function certificateOf(presented: PresentedHostKey, what: string): Certificate {
+  if (presented.certificate !== undefined) return presented.certificate
+  throw new AccessDenied(`${what} showed a bare host key without a certificate; tsh accepts only certificates of the cluster`)
+}
+
+function verify(certificate: Certificate, check: HostCheck, principal: string | undefined) {
+  return verifyCertificate(certificate, { type: 'host', authorities: check.authorities, now: check.now, principal })
+}
+
+/**
+ * The proxy under the name the user knows, or any proxy of the cluster: only the host authority makes the role `Proxy`, so a
+ * proxy that was reached by an address it does not know of is still the proxy, and no node can pass for one.
+ */
+export function checkProxyHost(presented: PresentedHostKey, check: HostCheck, host: string): void {
+  const certificate = certificateOf(presented, `the proxy ${host}`)
+  const role = certificate.extensions.get('x-teleport-role')?.toString('utf8')
+  const cluster = certificate.extensions.get('x-teleport-authority')?.toString('utf8')
+  const verdict = verify(certificate, check, role === 'Proxy' && cluster === check.cluster ? undefined : host)
+  if (!verdict.ok) throw new AccessDenied(`the proxy ${host} could not prove who it is: ${verdict.reason}`)
+}
+
+/** The node must be certified under the name that was asked for, alone or with the cluster's name. */
+export function checkNodeHost(presented: PresentedHostKey, check: HostCheck, host: string): void {
+  const certificate = certificateOf(presented, `the node ${host}`)
+  const lower = host.toLowerCase()
+  let reason = ''
+  for (const name of new Set([host, lower, `${lower}.${check.cluster}`])) {
+    const verdict = verify(certificate, check, name)
+    if (verdict.ok) return
+    reason = verdict.reason
+    if (verdict.refusal !== 'wrong-principal') break
+  }
+  throw new AccessDenied(`the node ${host} could not prove who it is: ${reason}`)
+}

@@ -1,0 +1,119 @@
+/** The commands of `tsh`. */
+
+import { completionCommand } from '../common/completion.ts'
+import { formatOption } from '../common/output.ts'
+import type { ProgramSpec } from '../common/spec.ts'
+import { globalOptions } from './globals.ts'
+import { sshOptionSpecs } from './ssh/options.ts'
+
+const clusterOption = { flags: '-c, --cluster <name>', description: 'cluster (TELEPORT_CLUSTER)' } as const
+
+export const tshProgram: ProgramSpec = {
+  name: 'tsh',
+  summary: 'Teleport for its users: log in, list servers, open sessions.',
+  globalOptions,
+  commands: [
+    {
+      name: 'login',
+      summary: 'Log in to a cluster and store a certificate',
+      arguments: [{ name: 'cluster', description: 'cluster to select' }],
+      options: [
+        { flags: '-o, --out <file>', description: 'write the identity to a file instead of ~/.tsh' },
+        { flags: '--format <format>', description: 'form of --out', choices: ['file', 'openssh'] },
+        { flags: '--overwrite', description: 'replace the file named by --out' },
+      ],
+      examples: [
+        'tsh login --proxy=teleport.example.com --user=alice',
+        'tsh login --proxy=teleport.example.com:3080,3023 --ttl=8h',
+        'tsh login --proxy=teleport.example.com --out=identity --format=file',
+      ],
+      load: async () => (await import('./commands/login.ts')).login,
+    },
+    {
+      name: 'logout',
+      summary: 'Remove keys and certificates from disk and from the ssh-agent',
+      examples: ['tsh logout', 'tsh logout --proxy=teleport.example.com'],
+      load: async () => (await import('./commands/logout.ts')).logout,
+    },
+    {
+      name: 'status',
+      summary: 'Show who is logged in where, and until when',
+      options: [formatOption],
+      examples: ['tsh status', 'tsh status --format=json'],
+      load: async () => (await import('./commands/status.ts')).status,
+    },
+    {
+      name: 'env',
+      summary: 'Print the environment variables of the current login',
+      options: [{ flags: '--unset', description: 'print commands that remove them' }],
+      examples: ['eval $(tsh env)', 'eval $(tsh env --unset)'],
+      load: async () => (await import('./commands/env.ts')).env,
+    },
+    {
+      name: 'clusters',
+      summary: 'List the clusters that can be reached',
+      options: [formatOption, { flags: '-q, --quiet', description: 'names only' }],
+      examples: ['tsh clusters'],
+      load: async () => (await import('./commands/clusters.ts')).clusters,
+    },
+    {
+      name: 'ls',
+      summary: 'List the nodes you may reach',
+      arguments: [{ name: 'labels', description: 'only nodes with these labels: env=prod,tier=db' }],
+      options: [
+        { flags: '-v, --verbose', description: 'show node ids too' },
+        { flags: '--query <text>', description: 'only nodes whose name, address or labels contain the text' },
+        clusterOption,
+        formatOption,
+      ],
+      examples: ['tsh ls', 'tsh ls env=prod', 'tsh ls --query=db -v', 'tsh ls --format=json'],
+      load: async () => (await import('./commands/ls.ts')).ls,
+    },
+    {
+      name: 'ssh',
+      summary: 'Open a shell on a node or run a command there',
+      arguments: [
+        { name: 'host', description: '[user@]host, or label=value for every node that matches', required: true },
+        { name: 'command', description: 'command to run instead of a shell', variadic: true },
+      ],
+      options: sshOptionSpecs,
+      passThrough: true,
+      examples: [
+        'tsh ssh root@db-1',
+        'tsh ssh db-1 uptime',
+        'tsh ssh -L 5432:localhost:5432 -N db-1',
+        'tsh ssh env=prod systemctl is-active nginx',
+        'tsh ssh --trace db-1 true',
+      ],
+      load: async () => (await import('./commands/ssh.ts')).ssh,
+    },
+    {
+      name: 'config',
+      summary: 'Print the OpenSSH configuration for plain ssh',
+      options: [clusterOption, { flags: '-p, --port <port>', description: 'port of nodes that do not name one' }],
+      examples: ['tsh config >> ~/.ssh/config', 'ssh root@db-1.example.com'],
+      load: async () => (await import('./commands/config.ts')).config,
+    },
+    {
+      name: 'agent',
+      summary: 'Serve the certificate to plain ssh as an ssh-agent, in the foreground',
+      options: [{ flags: '-s, --socket <path>', description: 'socket to listen on' }],
+      examples: ['tsh agent', 'tsh agent --socket=/run/user/1000/tsh.sock'],
+      load: async () => (await import('./commands/agent.ts')).agent,
+    },
+    {
+      name: 'signup',
+      summary: 'Set password and second factor with an invite or reset link',
+      arguments: [{ name: 'url', description: 'https://PROXY/web/invite/…', required: true }],
+      examples: ['tsh signup https://teleport.example.com:3080/web/invite/0123…'],
+      load: async () => (await import('./commands/signup.ts')).signup,
+    },
+    {
+      name: 'version',
+      summary: 'Print the version',
+      options: [formatOption],
+      load: async () => (await import('../common/version-command.ts')).printVersion,
+    },
+    completionCommand('tsh'),
+  ],
+}
