@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { createConnection, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
+import { type Duplex, duplexPair } from 'node:stream'
 import { AccessDenied, BadParameter, KindError, NotFound } from '../../../errors/errors.ts'
 import type { SshClient } from '../../../ssh/client-types.ts'
 import { errorLine, exitCode } from '../../common/exit.ts'
@@ -83,7 +84,7 @@ async function runOnNode(
   const client = await connectNode(proxy, login, target, {
     ...shared,
     ...handlers,
-    ...(request.forwardAgent ? { onAgent: openLocalAgent } : {}),
+    ...(request.forwardAgent ? { onAgent: () => openLocalAgent(login) } : {}),
     onBanner: (text) => process.stderr.write(printableLines(text)),
   })
   const forwards = await forwarding?.startForwards(client, request.forwards, request.exitOnForwardFailure)
@@ -148,13 +149,21 @@ async function runLocally(request: SshRequest): Promise<number> {
   })
 }
 
-/** The agent that `-A` shows to the node. */
-async function openLocalAgent(): Promise<Socket> {
+/** The agent that `-A` shows to the node: the running ssh-agent, or without one an agent with this login's certificate. */
+async function openLocalAgent(login: ActiveLogin): Promise<Duplex> {
   const path = process.env['SSH_AUTH_SOCK']
-  if (path === undefined || path === '') throw new NotFound('no ssh-agent is running here (SSH_AUTH_SOCK is not set)')
-  const socket = createConnection(path)
-  await once(socket, 'connect')
-  return socket
+  if (path !== undefined && path !== '') {
+    const socket = createConnection(path)
+    await once(socket, 'connect')
+    return socket
+  }
+  const [{ loginAgent }, { serveAgent }] = await Promise.all([
+    import('../commands/agent.ts'),
+    import('../../../ssh/agent/server.ts'),
+  ])
+  const [near, far] = duplexPair()
+  void serveAgent(near, loginAgent(login, new Date()))
+  return far
 }
 
 function startTrace(): Trace {
