@@ -4,8 +4,8 @@ import { lstatSync, mkdirSync } from 'node:fs'
 
 /** `$XDG_CACHE_HOME/teleport-ts` or `~/.cache/teleport-ts`, private and ours; undefined when there is no such place. */
 export function compileCacheDirectory(env: NodeJS.ProcessEnv): string | undefined {
-  const home = env['HOME']
-  const base = env['XDG_CACHE_HOME'] || (home ? `${home}/.cache` : undefined)
+  const home = env.HOME
+  const base = env.XDG_CACHE_HOME || (home ? `${home}/.cache` : undefined)
   if (base?.startsWith('/') !== true) return undefined
   const directory = `${base}/teleport-ts`
   try {

@@ -10,7 +10,10 @@ export const completionCommand = (program: string): CommandSpec => ({
   name: 'completion',
   summary: 'Print the completion script for a shell',
   arguments: [{ name: 'shell', description: 'bash, zsh or fish', required: true, choices: shells }],
-  examples: [`source <(${program} completion bash)`, `${program} completion fish > ~/.config/fish/completions/${program}.fish`],
+  examples: [
+    `source <(${program} completion bash)`,
+    `${program} completion fish > ~/.config/fish/completions/${program}.fish`,
+  ],
   load: async () => printCompletion,
 })
 
@@ -76,16 +79,15 @@ function fishScript(program: ProgramSpec): string {
   const quote = (text: string) => `'${text.replaceAll("'", "\\'")}'`
   const lines = [`complete -c ${program.name} -f`]
   for (const command of program.commands.filter((each) => each.hidden !== true)) {
-    lines.push(
-      `complete -c ${program.name} -n __fish_use_subcommand -a ${command.name} -d ${quote(command.summary)}`,
-    )
+    lines.push(`complete -c ${program.name} -n __fish_use_subcommand -a ${command.name} -d ${quote(command.summary)}`)
     const inside = `-n '__fish_seen_subcommand_from ${command.name}'`
     for (const child of command.commands ?? []) {
       lines.push(`complete -c ${program.name} ${inside} -a ${child.name} -d ${quote(child.summary)}`)
     }
     for (const option of command.options ?? []) {
       const long = option.flags.match(/--([\w-]+)/)?.[1]
-      if (long !== undefined) lines.push(`complete -c ${program.name} ${inside} -l ${long} -d ${quote(option.description)}`)
+      if (long !== undefined)
+        lines.push(`complete -c ${program.name} ${inside} -l ${long} -d ${quote(option.description)}`)
     }
   }
   return `${lines.join('\n')}\n`

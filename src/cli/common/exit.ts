@@ -21,7 +21,7 @@ export function errorLine(error: unknown): string {
 /** Prints the error and returns its exit code. */
 export function reportError(program: string, error: unknown): number {
   process.stderr.write(`${program}: ${errorLine(error)}\n`)
-  if (process.env['TELEPORT_DEBUG'] === '1' && error instanceof Error) {
+  if (process.env.TELEPORT_DEBUG === '1' && error instanceof Error) {
     process.stderr.write(`${error.stack ?? ''}\n`)
     if (error.cause !== undefined) process.stderr.write(`cause: ${String(error.cause)}\n`)
   }

@@ -42,7 +42,7 @@ export function parseProxyAddress(text: string): ProxyAddress {
   const bare = text.replace(/^https:\/\//, '').replace(/\/+$/, '')
   const match = /^(?:\[(?<six>[^\]]+)\]|(?<host>[^:,[\]]+))(?::(?<web>\d*))?(?:,(?<ssh>\d+))?$/.exec(bare)
   const groups = match?.groups
-  const host = groups?.['six'] ?? groups?.['host']
+  const host = groups?.six ?? groups?.host
   if (groups === undefined || host === undefined) {
     throw new BadParameter('--proxy', `--proxy: ${JSON.stringify(text)} is not HOST[:WEB_PORT[,SSH_PORT]]`)
   }

@@ -88,7 +88,8 @@ export async function connectNode(
   proxy: SshClient,
   login: ActiveLogin,
   target: NodeTarget,
-  options: DialOptions & Pick<SshClientOptions, 'onAgent' | 'onBanner' | 'onForwardedTcpip' | 'onForwardedStreamlocal'> = {},
+  options: DialOptions &
+    Pick<SshClientOptions, 'onAgent' | 'onBanner' | 'onForwardedTcpip' | 'onForwardedStreamlocal'> = {},
 ): Promise<SshClient> {
   const { trace, signal, keepAlive, onAgent, onBanner, onForwardedTcpip, onForwardedStreamlocal } = options
   const channel = await proxy.openDirectTcpip(target.host, target.port).catch((error: unknown) => {

@@ -14,7 +14,9 @@ export interface HostCheck {
 
 function certificateOf(presented: PresentedHostKey, what: string): Certificate {
   if (presented.certificate !== undefined) return presented.certificate
-  throw new AccessDenied(`${what} showed a bare host key without a certificate; tsh accepts only certificates of the cluster`)
+  throw new AccessDenied(
+    `${what} showed a bare host key without a certificate; tsh accepts only certificates of the cluster`,
+  )
 }
 
 function verify(certificate: Certificate, check: HostCheck, principal: string | undefined) {

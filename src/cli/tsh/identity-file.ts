@@ -15,7 +15,8 @@ export interface IdentityFile {
 
 export function formatIdentityFile(identity: IdentityFile): string {
   const authorities = identity.hostAuthorities.map(
-    (key) => `@cert-authority *.${identity.cluster} ${key.split(' ').slice(0, 2).join(' ')} clustername=${identity.cluster}&type=host\n`,
+    (key) =>
+      `@cert-authority *.${identity.cluster} ${key.split(' ').slice(0, 2).join(' ')} clustername=${identity.cluster}&type=host\n`,
   )
   return `${identity.privateKey.trimEnd()}\n${identity.certificate.trim()}\n${authorities.join('')}`
 }
@@ -35,5 +36,10 @@ export function parseIdentityFile(text: string, path: string): IdentityFile {
   if (privateKey === undefined) throw new BadParameter(path, `${path}: no private key in this identity file`)
   if (certificate === undefined) throw new BadParameter(path, `${path}: no certificate in this identity file`)
   if (cluster === undefined) throw new BadParameter(path, `${path}: no @cert-authority line in this identity file`)
-  return { privateKey: `${privateKey}\n`, certificate, hostAuthorities: authorities.map((each) => each[2] ?? ''), cluster }
+  return {
+    privateKey: `${privateKey}\n`,
+    certificate,
+    hostAuthorities: authorities.map((each) => each[2] ?? ''),
+    cluster,
+  }
 }

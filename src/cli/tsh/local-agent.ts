@@ -15,19 +15,22 @@ export const agentComment = (user: string): string => `teleport:${user}`
 export function agentWanted(options: OptionValues, env: NodeJS.ProcessEnv = process.env): boolean {
   const flag = options.tristate('useLocalSshAgent')
   if (flag !== undefined) return flag
-  const when = options.string('addKeysToAgent') ?? env['TELEPORT_ADD_KEYS_TO_AGENT'] ?? 'auto'
+  const when = options.string('addKeysToAgent') ?? env.TELEPORT_ADD_KEYS_TO_AGENT ?? 'auto'
   if (!['auto', 'yes', 'no', 'only', ''].includes(when)) {
     throw new BadParameter('--add-keys-to-agent', `--add-keys-to-agent: ${JSON.stringify(when)} is not auto, yes or no`)
   }
   if (when === 'only') {
-    throw new BadParameter('--add-keys-to-agent', '--add-keys-to-agent: "only" is not in this version; use auto, yes or no')
+    throw new BadParameter(
+      '--add-keys-to-agent',
+      '--add-keys-to-agent: "only" is not in this version; use auto, yes or no',
+    )
   }
-  const variable = env['TELEPORT_USE_LOCAL_SSH_AGENT'] ?? ''
+  const variable = env.TELEPORT_USE_LOCAL_SSH_AGENT ?? ''
   return when !== 'no' && !['false', '0', 'no', 'off'].includes(variable.toLowerCase())
 }
 
 async function connectAgent(env: NodeJS.ProcessEnv): Promise<AgentClient | undefined> {
-  const path = env['SSH_AUTH_SOCK'] ?? ''
+  const path = env.SSH_AUTH_SOCK ?? ''
   // A variable that outlived its agent is ordinary and no reason for a warning.
   if (path === '' || lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return undefined
   try {

@@ -37,9 +37,9 @@ const filled = (text: string | undefined): string | undefined => (text === '' ? 
 
 export function wantedFrom(options: OptionValues, env: NodeJS.ProcessEnv = process.env): Wanted {
   return {
-    proxy: options.string('proxy') ?? filled(env['TELEPORT_PROXY']),
-    user: options.string('user') ?? filled(env['TELEPORT_USER']),
-    cluster: options.string('cluster') ?? filled(env['TELEPORT_CLUSTER']),
+    proxy: options.string('proxy') ?? filled(env.TELEPORT_PROXY),
+    user: options.string('user') ?? filled(env.TELEPORT_USER),
+    cluster: options.string('cluster') ?? filled(env.TELEPORT_CLUSTER),
     identityFile: options.string('identity'),
     insecure: options.flag('insecure'),
   }
@@ -59,7 +59,8 @@ export function wantedProfile(wanted: Wanted, home: string = tshHome()): Profile
 
 /** Reads the login that the command is to use. Throws NotFound when there is none, AccessDenied when it has expired. */
 export function activeLogin(wanted: Wanted, now: Date, home: string = tshHome()): ActiveLogin {
-  const login = wanted.identityFile === undefined ? storedLogin(wanted, home) : loginFromFile(wanted, wanted.identityFile)
+  const login =
+    wanted.identityFile === undefined ? storedLogin(wanted, home) : loginFromFile(wanted, wanted.identityFile)
   const { user, cluster, proxyHost } = login.profile
   if (validBefore(login.certificate).getTime() <= now.getTime()) {
     const until = validBefore(login.certificate).toISOString()

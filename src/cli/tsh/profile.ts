@@ -43,7 +43,14 @@ const fields = {
 
 /** A name that stays inside the directory whatever a server or a flag says. */
 function fileName(name: string): string {
-  if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0') || name.startsWith('-')) {
+  if (
+    name === '' ||
+    name === '.' ||
+    name === '..' ||
+    name.includes('/') ||
+    name.includes('\0') ||
+    name.startsWith('-')
+  ) {
     throw new BadParameter('name', `${JSON.stringify(name)} cannot be used as a file name`)
   }
   return name

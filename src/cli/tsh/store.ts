@@ -27,10 +27,11 @@ const maxFileBytes = 1_048_576
 
 /** `TELEPORT_HOME`, else `~/.tsh`. */
 export function tshHome(env: NodeJS.ProcessEnv = process.env): string {
-  const given = env['TELEPORT_HOME']
+  const given = env.TELEPORT_HOME
   if (given !== undefined && given !== '') return given
   const home = homedir()
-  if (home === '' || home === '/nonexistent') throw new BadParameter('HOME', 'no home directory: set HOME or TELEPORT_HOME')
+  if (home === '' || home === '/nonexistent')
+    throw new BadParameter('HOME', 'no home directory: set HOME or TELEPORT_HOME')
   return join(home, '.tsh')
 }
 
@@ -45,7 +46,8 @@ function refuseLoose(path: string, mode: number, uid: number, repair: string): v
 /** The directory and the ones below it must be real directories of ours, closed to everybody else. */
 export function checkDirectory(path: string): void {
   const stat = lstatSync(path)
-  if (stat.isSymbolicLink()) throw new AccessDenied(`${path} is a symbolic link; tsh keeps keys only in a real directory`)
+  if (stat.isSymbolicLink())
+    throw new AccessDenied(`${path} is a symbolic link; tsh keeps keys only in a real directory`)
   if (!stat.isDirectory()) throw new BadParameter(path, `${path} is not a directory`)
   refuseLoose(path, stat.mode, stat.uid, 'chmod 700')
 }
@@ -94,7 +96,11 @@ export function writePrivate(path: string, text: string): void {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
   try {
     rmSync(temporary, { force: true })
-    const file = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
+    const file = openSync(
+      temporary,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+      0o600,
+    )
     try {
       writeFileSync(file, text)
       fsyncSync(file)

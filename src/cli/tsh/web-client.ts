@@ -43,7 +43,7 @@ export async function callWeb<E extends Endpoint>(
   if (!parsed.success) {
     throw new ConnectionProblem(`${joinHostPort(target.host, target.port)} does not answer like a Teleport proxy`)
   }
-  return parsed.data
+  return parsed.data as z.output<E['output']>
 }
 
 function parseJson(text: string): unknown {
@@ -54,7 +54,11 @@ function parseJson(text: string): unknown {
   }
 }
 
-function send(target: WebTarget, endpoint: Endpoint, body: string | undefined): Promise<{ status: number; text: string }> {
+function send(
+  target: WebTarget,
+  endpoint: Endpoint,
+  body: string | undefined,
+): Promise<{ status: number; text: string }> {
   const where = joinHostPort(target.host, target.port)
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) => reject(explain(error, where))
@@ -72,7 +76,9 @@ function send(target: WebTarget, endpoint: Endpoint, body: string | undefined): 
         timeout: timeoutMs,
         headers: {
           'user-agent': `tsh/${version}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+          ...(body === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
         },
       },
       (response) => {

@@ -29,7 +29,8 @@ export interface ConfigBlock {
 
 /** ssh_config has no way to quote these inside double quotes. */
 function configPath(path: string): string {
-  if (/["\\\n\r]/.test(path)) throw new BadParameter('path', `${JSON.stringify(path)} cannot be written in an OpenSSH configuration`)
+  if (/["\\\n\r]/.test(path))
+    throw new BadParameter('path', `${JSON.stringify(path)} cannot be written in an OpenSSH configuration`)
   return path.replaceAll('%', '%%')
 }
 
@@ -72,7 +73,11 @@ Host *.${cluster}
 
 export const config: CommandRun = async ({ options }) => {
   const login = activeLogin(wantedFrom(options), new Date())
-  if (login.fromFile) throw new BadParameter('-i', 'tsh config needs a login in ~/.tsh; for an identity file use: tctl auth sign --format=openssh')
+  if (login.fromFile)
+    throw new BadParameter(
+      '-i',
+      'tsh config needs a login in ~/.tsh; for an identity file use: tctl auth sign --format=openssh',
+    )
   const { profile } = login
   const paths = loginPaths(tshHome(), profile.proxyHost, profile.user)
   const proxy = sshProxy(profile)

@@ -10,8 +10,8 @@ import { printableLines } from '../../common/printable.ts'
 import { ask } from '../../common/prompt.ts'
 import type { CommandRun, OptionValues } from '../../common/spec.ts'
 import { checkName, joinHostPort, parseProxyAddress, splitHostPort } from '../address.ts'
-import { addToAgent, agentWanted } from '../local-agent.ts'
 import { publicKeyLine, validBefore } from '../keys.ts'
+import { addToAgent, agentWanted } from '../local-agent.ts'
 import { type ActiveLogin, defaultSshPort, defaultWebPort, openLogin, type Wanted, wantedFrom } from '../login-state.ts'
 import { loadLogin, loadProfile, type Profile, type StoredLogin, saveLogin } from '../profile.ts'
 import { tshHome } from '../store.ts'
@@ -24,7 +24,8 @@ export function ttlSeconds(options: OptionValues): number | undefined {
   const text = options.string('ttl')
   if (text === undefined) return undefined
   const seconds = Math.round(parseDuration(text, { bare: 'minutes', name: '--ttl' }) / 1000)
-  if (seconds < 60 || seconds > 30 * 3600) throw new BadParameter('--ttl', `--ttl: ${text} is not between 1 minute and 30 hours`)
+  if (seconds < 60 || seconds > 30 * 3600)
+    throw new BadParameter('--ttl', `--ttl: ${text} is not between 1 minute and 30 hours`)
   return seconds
 }
 
@@ -37,7 +38,8 @@ export const login: CommandRun = async ({ options, args }) => {
   const target = webTarget(wanted, home)
   const cluster = args[0] ?? wanted.cluster
   const out = options.string('out')
-  if (out === undefined && options.string('format') !== undefined) throw new MissingParameter('--out', '--format needs --out=FILE')
+  if (out === undefined && options.string('format') !== undefined)
+    throw new MissingParameter('--out', '--format needs --out=FILE')
   const existing = out === undefined && ttl === undefined ? existingLogin(wanted, target, home) : undefined
   if (existing !== undefined) {
     checkCluster(cluster, existing.profile.cluster)
@@ -47,7 +49,11 @@ export const login: CommandRun = async ({ options, args }) => {
   }
   const fresh = await newLogin(wanted, target, home, ttl, cluster)
   if (out !== undefined) {
-    writeIdentity(fresh.stored, { path: out, format: options.string('format') ?? 'file', overwrite: options.flag('overwrite') })
+    writeIdentity(fresh.stored, {
+      path: out,
+      format: options.string('format') ?? 'file',
+      overwrite: options.flag('overwrite'),
+    })
     process.stderr.write(`The identity has been written to ${out}.\n`)
     return 0
   }
@@ -60,9 +66,12 @@ export const login: CommandRun = async ({ options, args }) => {
 }
 
 function checkConnector(options: OptionValues): void {
-  const name = options.string('auth') ?? process.env['TELEPORT_AUTH'] ?? ''
+  const name = options.string('auth') ?? process.env.TELEPORT_AUTH ?? ''
   if (name !== '' && name !== 'local') {
-    throw new BadParameter('--auth', `--auth: there is no connector ${JSON.stringify(name)}; only "local" exists in this version`)
+    throw new BadParameter(
+      '--auth',
+      `--auth: there is no connector ${JSON.stringify(name)}; only "local" exists in this version`,
+    )
   }
 }
 
@@ -74,7 +83,8 @@ const stored = (active: ActiveLogin): StoredLogin => ({
 })
 
 function checkCluster(wanted: string | undefined, cluster: string): void {
-  if (wanted !== undefined && wanted !== cluster) throw new NotFound(`there is no cluster ${JSON.stringify(wanted)} here; this proxy serves ${cluster}`)
+  if (wanted !== undefined && wanted !== cluster)
+    throw new NotFound(`there is no cluster ${JSON.stringify(wanted)} here; this proxy serves ${cluster}`)
 }
 
 /** The address in question: the flag's, or the one of the last login. */
@@ -82,7 +92,9 @@ function webTarget(wanted: Wanted, home: string): WebTarget {
   if (wanted.proxy !== undefined) {
     const proxy = parseProxyAddress(wanted.proxy)
     const known = proxy.webPort === undefined ? loadProfile(home, proxy.host) : undefined
-    const port = proxy.webPort ?? (known === undefined ? defaultWebPort : splitHostPort(known.webProxyAddress, 'web_proxy_addr').port)
+    const port =
+      proxy.webPort ??
+      (known === undefined ? defaultWebPort : splitHostPort(known.webProxyAddress, 'web_proxy_addr').port)
     return { host: proxy.host, port, insecure: wanted.insecure }
   }
   const profile = loadProfile(home)
@@ -114,7 +126,9 @@ async function newLogin(
   cluster: string | undefined,
 ): Promise<NewLogin> {
   if (target.insecure) {
-    process.stderr.write('WARNING: the HTTPS certificate of the proxy is not verified (--insecure). Use this for tests only.\n')
+    process.stderr.write(
+      'WARNING: the HTTPS certificate of the proxy is not verified (--insecure). Use this for tests only.\n',
+    )
   }
   const about = await callWeb(target, ping)
   checkCluster(cluster, about.clusterName)
@@ -136,9 +150,16 @@ async function newLogin(
     user,
     cluster: checkName(credentials.clusterName, 'cluster'),
   }
-  const hostAuthorities = credentials.hostAuthorities.filter((each) => each.type === 'host').flatMap((each) => each.keys)
+  const hostAuthorities = credentials.hostAuthorities
+    .filter((each) => each.type === 'host')
+    .flatMap((each) => each.keys)
   return {
-    stored: { profile, privateKey: formatPrivateKey(key), certificate: credentials.certificate.trim(), hostAuthorities },
+    stored: {
+      profile,
+      privateKey: formatPrivateKey(key),
+      certificate: credentials.certificate.trim(),
+      hostAuthorities,
+    },
     message: about.messageOfTheDay,
   }
 }

@@ -30,7 +30,9 @@ export const signup: CommandRun = async ({ options, args }) => {
   const { host, port, token } = parseInviteUrl(args[0] ?? '')
   const target: WebTarget = { host, port, insecure: wantedFrom(options).insecure }
   if (target.insecure) {
-    process.stderr.write('WARNING: the HTTPS certificate of the proxy is not verified (--insecure). Use this for tests only.\n')
+    process.stderr.write(
+      'WARNING: the HTTPS certificate of the proxy is not verified (--insecure). Use this for tests only.\n',
+    )
   }
   const invite = await callWeb(target, webGetInvite, { token })
   const what = invite.kind === 'invite' ? 'Sign up' : 'Set a new password'
@@ -48,7 +50,9 @@ export const signup: CommandRun = async ({ options, args }) => {
   await callWeb(target, webAcceptInvite, { token, password, ...(otp === undefined ? {} : { otp }) })
   const proxy = port === defaultWebPort ? host : `${host}:${port}`
   const insecure = target.insecure ? ' --insecure' : ''
-  process.stdout.write(`Done. Log in with:\n\n  tsh login --proxy=${proxy} --user=${printable(invite.user)}${insecure}\n`)
+  process.stdout.write(
+    `Done. Log in with:\n\n  tsh login --proxy=${proxy} --user=${printable(invite.user)}${insecure}\n`,
+  )
   return 0
 }
 

@@ -85,7 +85,9 @@ export function loginBlock(login: ActiveLogin, now: Date, active: boolean): stri
     ['Extensions:', about.extensions.join(', ')],
   ]
   return rows
-    .map(([name, text], index) => `${index === 0 && active ? '> ' : '  '}${name.padEnd(20)}${printable(text)}`.trimEnd())
+    .map(([name, text], index) =>
+      `${index === 0 && active ? '> ' : '  '}${name.padEnd(20)}${printable(text)}`.trimEnd(),
+    )
     .join('\n')
     .concat('\n')
 }

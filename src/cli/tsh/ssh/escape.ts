@@ -9,9 +9,9 @@ export class EscapeFilter {
   #lineStart = true
   #pending = false
 
-  /** `escape` is one ASCII character. */
-  constructor(escape: string, act: (action: EscapeAction) => void) {
-    this.#escape = escape.charCodeAt(0)
+  /** `character` is one in ASCII. */
+  constructor(character: string, act: (action: EscapeAction) => void) {
+    this.#escape = character.charCodeAt(0)
     this.#act = act
   }
 
@@ -66,14 +66,14 @@ const actions: ReadonlyMap<number, EscapeAction> = new Map([
 ])
 
 /** What `~?` prints. */
-export const escapeHelp = (escape: string): string =>
+export const escapeHelp = (character: string): string =>
   [
     'Supported escape sequences:',
-    ` ${escape}.   - terminate the session`,
-    ` ${escape}^Z  - suspend tsh`,
-    ` ${escape}#   - list forwards`,
-    ` ${escape}?   - this message`,
-    ` ${escape}${escape}   - send the escape character by typing it twice`,
+    ` ${character}.   - terminate the session`,
+    ` ${character}^Z  - suspend tsh`,
+    ` ${character}#   - list forwards`,
+    ` ${character}?   - this message`,
+    ` ${character}${character}   - send the escape character by typing it twice`,
     '(Escapes are recognised only at the beginning of a line.)',
     '',
   ].join('\r\n')

@@ -29,8 +29,10 @@ interface Outcome {
 }
 
 /** Every label of the selector, with exactly that value. */
-export const matchesSelector = (labels: Readonly<Record<string, string>>, selector: ReadonlyMap<string, string>): boolean =>
-  [...selector].every(([name, value]) => labels[name] === value)
+export const matchesSelector = (
+  labels: Readonly<Record<string, string>>,
+  selector: ReadonlyMap<string, string>,
+): boolean => [...selector].every(([name, value]) => labels[name] === value)
 
 /** All nodes the user may see, sorted by name. */
 export async function listNodes(login: ActiveLogin): Promise<readonly Presence[]> {
@@ -55,7 +57,11 @@ export async function runOnMatches(
   const [only] = nodes
   if (only === undefined) throw new NotFound(`no node matches ${request.host}`)
   if (request.command === undefined) {
-    if (nodes.length > 1) throw new BadParameter('command', `${nodes.length} nodes match ${request.host}: name a command to run on all of them`)
+    if (nodes.length > 1)
+      throw new BadParameter(
+        'command',
+        `${nodes.length} nodes match ${request.host}: name a command to run on all of them`,
+      )
     return await runSsh(
       { ...request, host: only.uuid, selector: undefined },
       { proxy: undefined, user: undefined, cluster: undefined, identityFile: undefined, insecure: false },
@@ -93,7 +99,9 @@ function uniqueNames(nodes: readonly Presence[]): ReadonlyMap<string, string> {
   for (const node of nodes) counts.set(node.hostname, (counts.get(node.hostname) ?? 0) + 1)
   return new Map(
     nodes.map((node) => {
-      const name = printable(node.hostname).replaceAll(/[/\\?]/g, '_').replace(/^\.+/, '_')
+      const name = printable(node.hostname)
+        .replaceAll(/[/\\?]/g, '_')
+        .replace(/^\.+/, '_')
       return [node.uuid, (counts.get(node.hostname) ?? 0) > 1 ? `${name}-${node.uuid}` : name]
     }),
   )
@@ -106,7 +114,8 @@ async function runOne(
   node: Presence,
   name: string,
 ): Promise<Outcome> {
-  const log = request.logDir === undefined ? undefined : createWriteStream(join(request.logDir, `${name}.log`), { mode: 0o600 })
+  const log =
+    request.logDir === undefined ? undefined : createWriteStream(join(request.logDir, `${name}.log`), { mode: 0o600 })
   log?.on('error', () => undefined)
   try {
     const target = { host: node.uuid, port: request.port ?? 0, login: osLogin(request, login) }
@@ -134,7 +143,12 @@ async function runOne(
 /** Characters of one line that are held back until its end comes; longer ones are broken. */
 const maxLine = 65_536
 
-async function prefixLines(from: Readable, to: NodeJS.WritableStream, name: string, log: WriteStream | undefined): Promise<void> {
+async function prefixLines(
+  from: Readable,
+  to: NodeJS.WritableStream,
+  name: string,
+  log: WriteStream | undefined,
+): Promise<void> {
   const decoder = new TextDecoder()
   let rest = ''
   const put = (line: string) => to.write(`[${name}] ${line}\n`)

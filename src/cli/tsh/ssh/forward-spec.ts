@@ -8,19 +8,25 @@ export type Endpoint =
   | { readonly kind: 'unix'; readonly path: string }
 
 export type Forward =
-  | { readonly kind: 'local' | 'remote'; readonly listen: Endpoint; readonly target: Endpoint }
+  | { readonly kind: 'local'; readonly listen: Endpoint; readonly target: Endpoint }
+  | { readonly kind: 'remote'; readonly listen: Endpoint; readonly target: Endpoint }
   | { readonly kind: 'dynamic'; readonly listen: Endpoint }
 
 /** Splits at colons outside of brackets; brackets are taken off. */
 function splitColons(text: string): string[] {
-  return text.match(/\[[^\]]*\]|\/[^:]*|[^:[\]]+|(?<=:)(?=:|$)|^(?=:)/g)?.map((part) => part.replace(/^\[|\]$/g, '')) ?? []
+  return (
+    text.match(/\[[^\]]*\]|\/[^:]*|[^:[\]]+|(?<=:)(?=:|$)|^(?=:)/g)?.map((part) => part.replace(/^\[|\]$/g, '')) ?? []
+  )
 }
 
 /** `[bind:]port:host:port`, `[bind:]port:/socket`, `/socket:host:port`, `/socket:/socket`. Throws BadParameter. */
 export function parseForward(kind: 'local' | 'remote', text: string): Forward {
   const flag = kind === 'local' ? '-L' : '-R'
   const bad = () =>
-    new BadParameter(flag, `${flag}: ${JSON.stringify(text)} is not [bind:]port:host:port (or a socket path on either side)`)
+    new BadParameter(
+      flag,
+      `${flag}: ${JSON.stringify(text)} is not [bind:]port:host:port (or a socket path on either side)`,
+    )
   const parts = splitColons(text)
   const [first] = parts
   if (first === undefined) throw bad()

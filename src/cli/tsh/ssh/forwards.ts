@@ -47,10 +47,13 @@ async function start(client: SshClient, forward: Forward, servers: Server[]): Pr
   if (forward.kind === 'remote') {
     if (forward.listen.kind === 'unix') await client.requestStreamlocalForward(forward.listen.path)
     else {
-      const port = await client.requestTcpipForward(forward.listen.host, forward.listen.port).catch((error: unknown) => {
-        throw new ConnectionProblem(`-R ${listen}: the node refused to listen there`, { cause: error })
-      })
-      if (forward.listen.port === 0) process.stderr.write(`Allocated port ${port} for remote forward to ${endpointText(forward.target)}\n`)
+      const port = await client
+        .requestTcpipForward(forward.listen.host, forward.listen.port)
+        .catch((error: unknown) => {
+          throw new ConnectionProblem(`-R ${listen}: the node refused to listen there`, { cause: error })
+        })
+      if (forward.listen.port === 0)
+        process.stderr.write(`Allocated port ${port} for remote forward to ${endpointText(forward.target)}\n`)
     }
     return `remote ${listen} -> ${endpointText(forward.target)}`
   }
@@ -108,7 +111,8 @@ export function remoteHandlers(
 ): Pick<SshClientOptions, 'onForwardedTcpip' | 'onForwardedStreamlocal'> {
   const remotes = forwards.filter((forward) => forward.kind === 'remote')
   const dial = async (endpoint: Endpoint): Promise<Duplex> => {
-    const socket = endpoint.kind === 'unix' ? createConnection(endpoint.path) : createConnection(endpoint.port, endpoint.host)
+    const socket =
+      endpoint.kind === 'unix' ? createConnection(endpoint.path) : createConnection(endpoint.port, endpoint.host)
     try {
       await once(socket, 'connect')
       return socket

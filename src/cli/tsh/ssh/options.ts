@@ -11,8 +11,16 @@ export const sshOptionSpecs: readonly OptionSpec[] = [
   { flags: '-t, --tty', description: 'allocate a terminal even for a command' },
   { flags: '-A, --forward-agent', description: 'forward the ssh-agent' },
   { flags: '-N, --no-remote-exec', description: 'run nothing; useful with forwards' },
-  { flags: '-L, --forward <spec>', description: 'forward [bind:]port:host:port or sockets to the remote side', repeat: true },
-  { flags: '-R, --remote-forward <spec>', description: 'forward [bind:]port:host:port from the remote side', repeat: true },
+  {
+    flags: '-L, --forward <spec>',
+    description: 'forward [bind:]port:host:port or sockets to the remote side',
+    repeat: true,
+  },
+  {
+    flags: '-R, --remote-forward <spec>',
+    description: 'forward [bind:]port:host:port from the remote side',
+    repeat: true,
+  },
   { flags: '-D, --dynamic-forward <spec>', description: 'SOCKS proxy on [bind:]port', repeat: true },
   { flags: '-o, --option <option>', description: 'OpenSSH option Name=value (a known subset)', repeat: true },
   { flags: '-c, --cluster <name>', description: 'cluster of the host (TELEPORT_CLUSTER)' },
@@ -71,7 +79,7 @@ export function sshRequest(values: OptionValues, args: readonly string[], env: N
   const selector = host.includes('=') ? parseSelector(host) : undefined
   if (selector === undefined) checkTarget(host)
   const port = values.string('port')
-  const login = typedLogin ?? values.string('login') ?? extra.login ?? nonEmpty(env['TELEPORT_LOGIN'])
+  const login = typedLogin ?? values.string('login') ?? extra.login ?? nonEmpty(env.TELEPORT_LOGIN)
   if (login !== undefined) checkLogin(login)
   return {
     host,
@@ -93,7 +101,7 @@ export function sshRequest(values: OptionValues, args: readonly string[], env: N
     keepAliveMs: extra.keepAliveMs ?? 60_000,
     keepAliveMissed: extra.keepAliveMissed ?? 3,
     escape: 'escape' in extra ? extra.escape : '~',
-    cluster: values.string('cluster') ?? nonEmpty(env['TELEPORT_CLUSTER']),
+    cluster: values.string('cluster') ?? nonEmpty(env.TELEPORT_CLUSTER),
     local: values.flag('local'),
     logDir: values.string('logDir'),
     trace: values.flag('trace'),
@@ -199,7 +207,10 @@ function readOpenSshOption(found: OpenSshOptions, name: string, value: string): 
       return
     case 'stricthostkeychecking':
       if (value === 'no' || value === 'off' || value === 'accept-new') {
-        throw new BadParameter('-o', '-o StrictHostKeyChecking: tsh always checks host certificates; it cannot be turned off')
+        throw new BadParameter(
+          '-o',
+          '-o StrictHostKeyChecking: tsh always checks host certificates; it cannot be turned off',
+        )
       }
       return
     case 'batchmode':

@@ -51,8 +51,9 @@ function dialEarly(wanted: Wanted, request: SshRequest): Promise<Socket> | undef
 
 function connectionTrouble(error: unknown): number {
   process.stderr.write(`tsh: ${errorLine(error)}\n`)
-  if (error instanceof BadParameter || (error instanceof KindError && error.kind === 'MissingParameter')) return exitCode.usage
-  if (process.env['TELEPORT_DEBUG'] === '1' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`)
+  if (error instanceof BadParameter || (error instanceof KindError && error.kind === 'MissingParameter'))
+    return exitCode.usage
+  if (process.env.TELEPORT_DEBUG === '1' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`)
   return exitCode.connection
 }
 
@@ -60,10 +61,11 @@ function connectionTrouble(error: unknown): number {
 export function osLogin(request: Pick<SshRequest, 'login'>, login: ActiveLogin): string {
   if (request.login !== undefined) return request.login
   const principals = login.certificate.principals.filter((name) => !name.startsWith('-'))
-  const local = process.env['USER'] ?? process.env['LOGNAME']
+  const local = process.env.USER ?? process.env.LOGNAME
   if (local !== undefined && principals.includes(local)) return local
   const [first] = principals
-  if (first === undefined) throw new AccessDenied('your certificate allows no login; ask an administrator for a role with logins')
+  if (first === undefined)
+    throw new AccessDenied('your certificate allows no login; ask an administrator for a role with logins')
   return first
 }
 
@@ -74,7 +76,9 @@ async function runOnNode(
   trace: Trace | undefined,
 ): Promise<number> {
   const keepAlive =
-    request.keepAliveMs > 0 ? { keepAlive: { intervalMs: request.keepAliveMs, maxMissed: request.keepAliveMissed } } : {}
+    request.keepAliveMs > 0
+      ? { keepAlive: { intervalMs: request.keepAliveMs, maxMissed: request.keepAliveMissed } }
+      : {}
   const shared = { ...keepAlive, timeoutMs: request.connectTimeoutMs, ...(trace === undefined ? {} : { trace }) }
   const proxy = await connectProxy(login, { ...shared, ...(socket === undefined ? {} : { socket }) })
   const target: NodeTarget = { host: request.host, port: request.port ?? 0, login: osLogin(request, login) }
@@ -110,7 +114,8 @@ async function runRequest(
     if (error !== undefined) throw error
     return exitCode.connection
   }
-  const wantsPty = request.tty === 'force' || (request.tty === 'auto' && request.command === undefined && process.stdin.isTTY)
+  const wantsPty =
+    request.tty === 'force' || (request.tty === 'auto' && request.command === undefined && process.stdin.isTTY)
   const status = await runSession(client, {
     command: request.command,
     pty: wantsPty,
@@ -124,7 +129,8 @@ async function runRequest(
     process.stderr.write(`the connection was closed on the remote side on  ${shortTime(new Date())}\n`)
   }
   if (status === undefined) {
-    if (request.command !== undefined) process.stderr.write('tsh: the connection ended before the command reported its status\n')
+    if (request.command !== undefined)
+      process.stderr.write('tsh: the connection ended before the command reported its status\n')
     return exitCode.connection
   }
   return status
@@ -151,7 +157,7 @@ async function runLocally(request: SshRequest): Promise<number> {
 
 /** The agent that `-A` shows to the node: the running ssh-agent, or without one an agent with this login's certificate. */
 async function openLocalAgent(login: ActiveLogin): Promise<Duplex> {
-  const path = process.env['SSH_AUTH_SOCK']
+  const path = process.env.SSH_AUTH_SOCK
   if (path !== undefined && path !== '') {
     const socket = createConnection(path)
     await once(socket, 'connect')
@@ -171,7 +177,9 @@ function startTrace(): Trace {
   let last = begin
   return (step) => {
     const now = performance.timeOrigin + performance.now()
-    process.stderr.write(`trace: ${(now - begin).toFixed(1).padStart(8)} ms  +${(now - last).toFixed(1).padStart(6)} ms  ${step}\n`)
+    process.stderr.write(
+      `trace: ${(now - begin).toFixed(1).padStart(8)} ms  +${(now - last).toFixed(1).padStart(6)} ms  ${step}\n`,
+    )
     last = now
   }
 }

@@ -40,7 +40,7 @@ const terminalModes: ReadonlyMap<number, number> = new Map([
 ])
 
 function ptyRequest(): PtyRequest {
-  return { ...terminalSize(), term: process.env['TERM'] ?? 'xterm', modes: terminalModes }
+  return { ...terminalSize(), term: process.env.TERM ?? 'xterm', modes: terminalModes }
 }
 
 /** Environment that OpenSSH's default configuration sends too. */
@@ -101,18 +101,18 @@ function feedInput(
   disconnect: () => void,
 ): void {
   const { channel } = session
-  const { escape } = options
+  const character = options.escape
   const filter =
-    escape === undefined
+    character === undefined
       ? undefined
-      : new EscapeFilter(escape, (action) => {
+      : new EscapeFilter(character, (action) => {
           switch (action) {
             case 'disconnect':
               process.stderr.write('\r\nConnection closed.\r\n')
               disconnect()
               return
             case 'help':
-              process.stderr.write(`\r\n${escapeHelp(escape)}`)
+              process.stderr.write(`\r\n${escapeHelp(character)}`)
               return
             case 'list':
               process.stderr.write(`\r\n${options.forwardLines().join('\r\n')}\r\n`)
