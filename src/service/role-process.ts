@@ -67,7 +67,6 @@ export class RoleProcess {
     const running = this.#spawn()
     this.#running = running
     await running.ready
-    this.#everReady = true
     void this.#watch(running)
   }
 

@@ -1,16 +1,17 @@
-/** -L, -R and -D: listeners here, channels there, and the other way round. */
+/** -L, -R and -D of `tsh ssh`: listeners here, channels there, and the other way round. */
 
 import { once } from 'node:events'
-import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { createConnection } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { ConnectionProblem } from '../../../errors/errors.ts'
-import { convertSystemError } from '../../../errors/system.ts'
+import { convertSystemError, messageOf } from '../../../errors/system.ts'
 import type { SshClient, SshClientOptions } from '../../../ssh/client-types.ts'
 import type { ForwardedOrigin } from '../../../ssh/connection/types.ts'
+import type { ForwardListener, ListenAt } from '../../../ssh/forward/listen.ts'
+import { forwardDynamic, forwardLocal } from '../../../ssh/forward/local.ts'
 import { errorLine } from '../../common/exit.ts'
+import { printable } from '../../common/printable.ts'
 import { type Endpoint, endpointText, type Forward } from './forward-spec.ts'
-import { acceptSocks } from './socks.ts'
 
 export interface RunningForwards {
   /** For `~#`. */
@@ -24,85 +25,78 @@ export async function startForwards(
   forwards: readonly Forward[],
   strict: boolean,
 ): Promise<RunningForwards> {
-  const servers: Server[] = []
+  const listeners: ForwardListener[] = []
   const lines: string[] = []
+  const close = () => {
+    for (const listener of listeners) void listener.close(true)
+  }
   for (const forward of forwards) {
     try {
-      lines.push(await start(client, forward, servers))
+      lines.push(await start(client, forward, listeners))
     } catch (error) {
-      if (strict) throw error
+      if (strict) {
+        close()
+        throw error
+      }
       process.stderr.write(`tsh: warning: ${errorLine(error)}\n`)
     }
   }
-  return {
-    lines,
-    close() {
-      for (const server of servers) server.close()
-    },
-  }
+  return { lines, close }
 }
 
-async function start(client: SshClient, forward: Forward, servers: Server[]): Promise<string> {
+async function start(client: SshClient, forward: Forward, listeners: ForwardListener[]): Promise<string> {
   const listen = endpointText(forward.listen)
-  if (forward.kind === 'remote') {
-    if (forward.listen.kind === 'unix') await client.requestStreamlocalForward(forward.listen.path)
-    else {
-      const port = await client
-        .requestTcpipForward(forward.listen.host, forward.listen.port)
-        .catch((error: unknown) => {
-          throw new ConnectionProblem(`-R ${listen}: the node refused to listen there`, { cause: error })
-        })
-      if (forward.listen.port === 0)
-        process.stderr.write(`Allocated port ${port} for remote forward to ${endpointText(forward.target)}\n`)
+  const onError = (message: string) => process.stderr.write(`tsh: forward ${listen}: ${printable(message)}\r\n`)
+  switch (forward.kind) {
+    case 'local': {
+      const { target } = forward
+      listeners.push(await forwardLocal(listenAt(forward.listen), () => openChannel(client, target), onError))
+      return `local ${listen} -> ${endpointText(target)}`
     }
-    return `remote ${listen} -> ${endpointText(forward.target)}`
-  }
-  const open = async (socket: Socket) => {
-    const target = forward.kind === 'dynamic' ? await acceptSocks(socket) : undefined
-    const endpoint: Endpoint | undefined = forward.kind === 'dynamic' ? target?.endpoint : forward.target
-    if (endpoint === undefined) return
-    const channel = await openChannel(client, endpoint, socket).catch((error: unknown) => {
-      target?.refuse()
-      throw error
-    })
-    target?.accept()
-    await splice(socket, channel)
-  }
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    socket.on('error', () => undefined)
-    open(socket).catch((error: unknown) => {
-      socket.destroy()
-      process.stderr.write(`tsh: forward ${listen}: ${errorLine(error)}\r\n`)
-    })
-  })
-  servers.push(server)
-  await listenOn(server, forward.listen)
-  return `${forward.kind} ${listen}${forward.kind === 'dynamic' ? '' : ` -> ${endpointText(forward.target)}`}`
-}
-
-async function listenOn(server: Server, endpoint: Endpoint): Promise<void> {
-  const where = endpoint.kind === 'unix' ? { path: endpoint.path } : address(endpoint)
-  try {
-    server.listen(where)
-    await once(server, 'listening')
-  } catch (error) {
-    throw convertSystemError(error, `listen on ${endpointText(endpoint)}`)
+    case 'dynamic':
+      listeners.push(
+        await forwardDynamic(listenAt(forward.listen), (host, port) => client.openDirectTcpip(host, port), onError),
+      )
+      return `dynamic ${listen}`
+    case 'remote':
+      await startRemote(client, forward.listen, forward.target)
+      return `remote ${listen} -> ${endpointText(forward.target)}`
   }
 }
 
-const address = (endpoint: { host: string; port: number }) =>
-  endpoint.host === '' ? { port: endpoint.port } : { host: endpoint.host, port: endpoint.port }
+async function startRemote(client: SshClient, listen: Endpoint, target: Endpoint): Promise<void> {
+  const refused = (error: unknown) => {
+    throw new ConnectionProblem(`-R ${endpointText(listen)}: the node refused to listen there (${messageOf(error)})`, {
+      cause: error,
+    })
+  }
+  if (listen.kind === 'unix') return await client.requestStreamlocalForward(listen.path).catch(refused)
+  const port = await client.requestTcpipForward(listen.host, listen.port).catch(refused)
+  if (listen.port === 0) process.stderr.write(`Allocated port ${port} for remote forward to ${endpointText(target)}\n`)
+}
 
-const openChannel = (client: SshClient, endpoint: Endpoint, from: Socket) =>
+/** An empty host means every address. */
+const listenAt = (endpoint: Endpoint): ListenAt =>
+  endpoint.kind === 'unix'
+    ? { path: endpoint.path }
+    : { host: endpoint.host === '' ? '::' : endpoint.host, port: endpoint.port }
+
+const openChannel = (client: SshClient, endpoint: Endpoint): Promise<Duplex> =>
   endpoint.kind === 'unix'
     ? client.openDirectStreamlocal(endpoint.path)
-    : client.openDirectTcpip(endpoint.host, endpoint.port, {
-        address: from.remoteAddress ?? '127.0.0.1',
-        port: from.remotePort ?? 0,
-      })
+    : client.openDirectTcpip(endpoint.host, endpoint.port)
 
-async function splice(a: Duplex, b: Duplex): Promise<void> {
-  await Promise.allSettled([pipeline(a, b), pipeline(b, a)])
+async function dial(endpoint: Endpoint): Promise<Duplex> {
+  const socket =
+    endpoint.kind === 'unix'
+      ? createConnection({ path: endpoint.path, allowHalfOpen: true })
+      : createConnection({ host: endpoint.host, port: endpoint.port, allowHalfOpen: true, noDelay: true })
+  try {
+    await once(socket, 'connect')
+    return socket
+  } catch (error) {
+    throw convertSystemError(error, `connect to ${endpointText(endpoint)}`)
+  }
 }
 
 /** Handlers for connections that the node accepted for our -R. Only what was asked for is connected. */
@@ -110,16 +104,6 @@ export function remoteHandlers(
   forwards: readonly Forward[],
 ): Pick<SshClientOptions, 'onForwardedTcpip' | 'onForwardedStreamlocal'> {
   const remotes = forwards.filter((forward) => forward.kind === 'remote')
-  const dial = async (endpoint: Endpoint): Promise<Duplex> => {
-    const socket =
-      endpoint.kind === 'unix' ? createConnection(endpoint.path) : createConnection(endpoint.port, endpoint.host)
-    try {
-      await once(socket, 'connect')
-      return socket
-    } catch (error) {
-      throw convertSystemError(error, `connect to ${endpointText(endpoint)}`)
-    }
-  }
   return {
     async onForwardedTcpip(bound: ForwardedOrigin) {
       const exact = remotes.find((each) => each.listen.kind === 'tcp' && each.listen.port === bound.port)
