@@ -43,7 +43,7 @@ async function connectAgent(env: NodeJS.ProcessEnv): Promise<AgentClient | undef
 
 /** Replaces our entries with this login, until its certificate ends. Trouble with the agent is a warning: the login itself stands. */
 export async function addToAgent(login: ActiveLogin, now: Date, env: NodeJS.ProcessEnv = process.env): Promise<void> {
-  using client = await connectAgent(env)
+  const client = await connectAgent(env)
   if (client === undefined) return
   const comment = agentComment(login.profile.user)
   const lifetimeSeconds = Math.max(1, Math.floor((validBefore(login.certificate).getTime() - now.getTime()) / 1000))
@@ -54,13 +54,15 @@ export async function addToAgent(login: ActiveLogin, now: Date, env: NodeJS.Proc
   } catch (error) {
     if (!(error instanceof KindError)) throw error
     process.stderr.write(`tsh: warning: the certificate was not added to the ssh-agent: ${errorLine(error)}\n`)
+  } finally {
+    client.close()
   }
 }
 
 /** Throws when the agent holds an entry of ours and will not let go of it. */
 export async function removeFromAgent(user: string, env: NodeJS.ProcessEnv = process.env): Promise<void> {
-  using client = await connectAgent(env)
-  if (client !== undefined) await removeEntries(client, agentComment(user))
+  const client = await connectAgent(env)
+  if (client !== undefined) await removeEntries(client, agentComment(user)).finally(() => client.close())
 }
 
 async function removeEntries(client: AgentClient, comment: string): Promise<void> {

@@ -106,7 +106,8 @@ export const config: CommandRun = async ({ options }) => {
  */
 async function proxyAlias(login: ActiveLogin, host: string): Promise<string | undefined> {
   try {
-    await using client = await connectProxy(login, { timeoutMs: 5000 })
+    const client = await connectProxy(login, { timeoutMs: 5000 })
+    void client.close()
     const principals = client.hostKey.certificate?.principals ?? []
     if (principals.includes(host)) return undefined
     return principals.find((name) => name.endsWith(`.${login.profile.cluster}`))

@@ -117,9 +117,10 @@ async function runOne(
   const log =
     request.logDir === undefined ? undefined : createWriteStream(join(request.logDir, `${name}.log`), { mode: 0o600 })
   log?.on('error', () => undefined)
+  let client: SshClient | undefined
   try {
     const target = { host: node.uuid, port: request.port ?? 0, login: osLogin(request, login) }
-    await using client = await connectNode(proxy, login, target)
+    client = await connectNode(proxy, login, target)
     const session = await client.openSession()
     for (const [key, value] of request.setEnv) session.setEnv(key, value)
     await session.exec(request.command ?? '')
@@ -133,6 +134,7 @@ async function runOne(
   } catch (error) {
     return { name, status: undefined, error: errorLine(error) }
   } finally {
+    void client?.close()
     if (log !== undefined) {
       log.end()
       await finished(log).catch(() => undefined)
