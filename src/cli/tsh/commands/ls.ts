@@ -4,7 +4,7 @@ import { formatTable } from '../../../common/text.ts'
 import { print } from '../../common/output.ts'
 import type { CommandRun } from '../../common/spec.ts'
 import { activeLogin, wantedFrom } from '../login-state.ts'
-import { listNodes, matchesSelector } from '../ssh/fan-out.ts'
+import { listNodes, matchesSelector } from '../nodes.ts'
 import { parseSelector } from '../ssh/options.ts'
 
 export const labelText = (labels: Readonly<Record<string, string>>): string =>

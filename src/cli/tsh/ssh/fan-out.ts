@@ -5,17 +5,16 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { Presence } from '../../../api/model.ts'
-import { listPresence } from '../../../api/routes.ts'
 import { BadParameter, NotFound } from '../../../errors/errors.ts'
 import { convertSystemError } from '../../../errors/system.ts'
 import type { SshClient } from '../../../ssh/client-types.ts'
 import { errorLine, exitCode } from '../../common/exit.ts'
 import { printable } from '../../common/printable.ts'
-import { withAuthApi } from '../auth-api.ts'
 import { connectNode, connectProxy } from '../connect.ts'
 import type { ActiveLogin } from '../login-state.ts'
+import { listNodes, matchesSelector } from '../nodes.ts'
 import type { SshRequest } from './options.ts'
-import { osLogin, runSsh } from './run.ts'
+import { osLogin } from './os-login.ts'
 import { exitStatus } from './session.ts'
 
 /** Connections to nodes that are open at the same time. */
@@ -28,31 +27,12 @@ interface Outcome {
   readonly error?: string
 }
 
-/** Every label of the selector, with exactly that value. */
-export const matchesSelector = (
-  labels: Readonly<Record<string, string>>,
-  selector: ReadonlyMap<string, string>,
-): boolean => [...selector].every(([name, value]) => labels[name] === value)
-
-/** All nodes the user may see, sorted by name. */
-export async function listNodes(login: ActiveLogin): Promise<readonly Presence[]> {
-  return await withAuthApi(login, async (api) => {
-    const nodes: Presence[] = []
-    let after: string | undefined
-    do {
-      const page = await api.call(listPresence, { query: { role: 'node', ...(after === undefined ? {} : { after }) } })
-      nodes.push(...page.items)
-      after = page.next
-    } while (after !== undefined)
-    return nodes.sort((a, b) => a.hostname.localeCompare(b.hostname) || a.uuid.localeCompare(b.uuid))
-  })
-}
-
+/** The exit code; or, for a shell on the only node that matches, that node. */
 export async function runOnMatches(
   request: SshRequest,
   selector: ReadonlyMap<string, string>,
   login: ActiveLogin,
-): Promise<number> {
+): Promise<number | { readonly only: string }> {
   const nodes = (await listNodes(login)).filter((node) => matchesSelector(node.labels, selector))
   const [only] = nodes
   if (only === undefined) throw new NotFound(`no node matches ${request.host}`)
@@ -62,10 +42,7 @@ export async function runOnMatches(
         'command',
         `${nodes.length} nodes match ${request.host}: name a command to run on all of them`,
       )
-    return await runSsh(
-      { ...request, host: only.uuid, selector: undefined },
-      { proxy: undefined, user: undefined, cluster: undefined, identityFile: undefined, insecure: false },
-    )
+    return { only: only.uuid }
   }
   if (request.logDir !== undefined) makeLogDirectory(request.logDir)
   const proxy = await connectProxy(login)

@@ -4,13 +4,14 @@ import { once } from 'node:events'
 import { createConnection, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { type Duplex, duplexPair } from 'node:stream'
-import { AccessDenied, BadParameter, KindError, NotFound } from '../../../errors/errors.ts'
+import { BadParameter, KindError, NotFound } from '../../../errors/errors.ts'
 import type { SshClient } from '../../../ssh/client-types.ts'
 import { errorLine, exitCode } from '../../common/exit.ts'
 import { printableLines } from '../../common/printable.ts'
 import { connectNode, connectProxy, dialTcp, type NodeTarget, type Trace } from '../connect.ts'
 import { type ActiveLogin, activeLogin, sshProxy, type Wanted, wantedProfile } from '../login-state.ts'
 import type { SshRequest } from './options.ts'
+import { osLogin } from './os-login.ts'
 import { runSession } from './session.ts'
 
 /** Returns the exit code: the remote status, 255 for connection trouble, 2 for bad input. */
@@ -30,7 +31,9 @@ export async function runSsh(request: SshRequest, wanted: Wanted): Promise<numbe
     if (request.selector !== undefined) {
       socket?.then((opened) => opened.destroy())
       const { runOnMatches } = await import('./fan-out.ts')
-      return await runOnMatches(request, request.selector, login)
+      const outcome = await runOnMatches(request, request.selector, login)
+      if (typeof outcome === 'number') return outcome
+      return await runOnNode({ ...request, host: outcome.only }, login, undefined, trace)
     }
     return await runOnNode(request, login, socket, trace)
   } catch (error) {
@@ -55,18 +58,6 @@ function connectionTrouble(error: unknown): number {
     return exitCode.usage
   if (process.env.TELEPORT_DEBUG === '1' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`)
   return exitCode.connection
-}
-
-/** The login on the node: as asked, else the local user's if the certificate has it, else the certificate's first. */
-export function osLogin(request: Pick<SshRequest, 'login'>, login: ActiveLogin): string {
-  if (request.login !== undefined) return request.login
-  const principals = login.certificate.principals.filter((name) => !name.startsWith('-'))
-  const local = process.env.USER ?? process.env.LOGNAME
-  if (local !== undefined && principals.includes(local)) return local
-  const [first] = principals
-  if (first === undefined)
-    throw new AccessDenied('your certificate allows no login; ask an administrator for a role with logins')
-  return first
 }
 
 async function runOnNode(

@@ -1,0 +1,26 @@
+/** The nodes of the cluster that the user may see, and which of them a selector means. */
+
+import type { Presence } from '../../api/model.ts'
+import { listPresence } from '../../api/routes.ts'
+import { withAuthApi } from './auth-api.ts'
+import type { ActiveLogin } from './login-state.ts'
+
+/** Every label of the selector, with exactly that value. */
+export const matchesSelector = (
+  labels: Readonly<Record<string, string>>,
+  selector: ReadonlyMap<string, string>,
+): boolean => [...selector].every(([name, value]) => labels[name] === value)
+
+/** All nodes the user may see, sorted by name. */
+export async function listNodes(login: ActiveLogin): Promise<readonly Presence[]> {
+  return await withAuthApi(login, async (api) => {
+    const nodes: Presence[] = []
+    let after: string | undefined
+    do {
+      const page = await api.call(listPresence, { query: { role: 'node', ...(after === undefined ? {} : { after }) } })
+      nodes.push(...page.items)
+      after = page.next
+    } while (after !== undefined)
+    return nodes.sort((a, b) => a.hostname.localeCompare(b.hostname) || a.uuid.localeCompare(b.uuid))
+  })
+}
