@@ -1,0 +1,219 @@
+/**
+ * The proxy's SSH port: user certificates in, streams to registered servers out. Nothing is ever executed here, and the bytes that
+ * pass are ciphertext between the client and its target.
+ */
+
+import type { Socket } from 'node:net'
+import type { Subject } from '../../access/decide.ts'
+import { authenticateUser, type UserIdentity } from '../../api/authenticate-user.ts'
+import type { ClusterState } from '../../api/cluster-state.ts'
+import type { Logger } from '../../common/log.ts'
+import { isConnectionProblem, isNotFound, KindError } from '../../errors/errors.ts'
+import { messageOf } from '../../errors/system.ts'
+import { ChannelOpenError, type ServerSession } from '../../ssh/connection/types.ts'
+import { spliceStreams } from '../../ssh/forward/splice.ts'
+import { createSshServer } from '../../ssh/server.ts'
+import type {
+  AuthDecision,
+  AuthRequest,
+  DirectTcpip,
+  PeerAddress,
+  PendingConnection,
+  ServerConnection,
+  SshServer,
+} from '../../ssh/server-types.ts'
+import type { Limits } from '../../ssh/transport/types.ts'
+import { atExpiry, type ClientLimits, Clients } from './clients.ts'
+import { type Destination, destination, parseSubsystem } from './destination.ts'
+import { openTarget, type TargetOptions } from './targets.ts'
+
+/** What must be written down of what happens here. */
+export interface ProxyAudit {
+  authFailed(event: {
+    readonly user: string
+    readonly login: string
+    readonly peer: PeerAddress
+    readonly local: PeerAddress
+    readonly reason: string
+  }): void
+  /** Something other than reaching a server, or a server that may not be reached. */
+  refused(event: {
+    readonly what: 'exec' | 'subsystem' | 'port'
+    readonly detail: string
+    readonly user: string
+    readonly login: string
+    readonly peer: PeerAddress
+    readonly local: PeerAddress
+    readonly reason: string
+  }): void
+}
+
+export interface SshSideOptions extends TargetOptions {
+  readonly state: TargetOptions['state'] & ClusterState
+  readonly audit: ProxyAudit
+  readonly clientLimits: ClientLimits
+  readonly limits?: Partial<Limits>
+  readonly serverVersion: string
+  readonly logger: Logger
+}
+
+interface Client extends UserIdentity {
+  readonly subject: Subject
+}
+
+type Connection = ServerConnection<Client>
+
+const noShell =
+  'this is a proxy: nothing runs here. Reach a server through it with: ssh -J PROXY:PORT LOGIN@NODE, or tsh ssh LOGIN@NODE'
+
+export function createSshSide(options: SshSideOptions): SshServer {
+  const { state, env, logger, audit } = options
+  const clients = new Clients(options.clientLimits)
+  const leave = new WeakMap<Connection, () => void>()
+  // A client shows all it has and leaves: why its certificate was refused says more than that its plain key was refused too.
+  const refusedCertificates = new WeakMap<PendingConnection, { readonly user: string; readonly reason: string }>()
+
+  return createSshServer<Client>(
+    {
+      ident: `Teleport_${options.serverVersion}`,
+      hostIdentities() {
+        const { key, certificate } = options.identity()
+        return [{ signer: key, certificate }]
+      },
+      authMethods: ['publickey'],
+      authenticate: async (request, connection) => {
+        const decision = authenticate(options, request, connection)
+        if (!decision.allow && request.method === 'publickey' && request.certificate !== undefined) {
+          refusedCertificates.set(connection, { user: request.certificate.keyId, reason: decision.reason })
+        }
+        return decision
+      },
+      authFailed(request, reason, connection) {
+        // Somebody who left without trying (a port scan, a health check) is no failed login.
+        if (request === undefined) {
+          logger.debug('a connection ended before login', { client: connection.peer.address, reason })
+          return
+        }
+        audit.authFailed({
+          user: '',
+          login: request.user,
+          peer: connection.peer,
+          local: connection.localAddress,
+          reason,
+          ...refusedCertificates.get(connection),
+        })
+      },
+      keepAlive: { intervalMs: state.config.keepAliveInterval * 1000, maxMissed: 3 },
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      logger,
+      connected(connection) {
+        const { user, expires } = connection.identity
+        leave.set(connection, clients.enter(user))
+        logger.debug('a user connected', { user, client: connection.peer.address })
+        void atExpiry(expires, env, connection.signal, () => {
+          if (state.config.disconnectExpiredCert) connection.disconnect('your certificate has expired; run tsh login')
+        })
+      },
+      closed(connection, error) {
+        leave.get(connection)?.()
+        logger.debug('a user disconnected', {
+          user: connection.identity.user,
+          ...(error === undefined ? {} : { error: messageOf(error) }),
+        })
+      },
+      // A terminal may be asked for, so that `ssh proxy` shows our message and not a complaint about it; none is made.
+      allowSessionRequest: (request) => request === 'pty',
+      session: (session, connection) => serveSession(options, session, connection),
+      directTcpip: (request, connection) => forward(options, request, connection),
+    },
+    env,
+  )
+}
+
+function authenticate(
+  options: SshSideOptions,
+  request: AuthRequest,
+  connection: PendingConnection,
+): AuthDecision<Client> {
+  if (request.method !== 'publickey') return { allow: false, reason: `method ${request.method} is not offered` }
+  if (request.certificate === undefined) {
+    return { allow: false, reason: 'a plain key was shown; only certificates of this cluster are taken' }
+  }
+  const verdict = authenticateUser(options.state, {
+    certificate: request.certificate,
+    // The outer user name is not an OS login: the target judges that.
+    login: undefined,
+    sourceAddress: connection.peer.address,
+    now: options.env.now(),
+  })
+  if (!verdict.ok) return { allow: false, reason: verdict.reason }
+  const { identity, noTouchRequired, verifyRequired } = verdict
+  const subject: Subject = { roles: identity.roles, traits: identity.traits }
+  return { allow: true, identity: { ...identity, subject }, noTouchRequired, verifyRequired }
+}
+
+function reach(options: SshSideOptions, connection: Connection, asked: Destination): Promise<Socket> {
+  const { user, subject } = connection.identity
+  return openTarget(options, { user, subject, peer: connection.peer, signal: connection.signal }, asked)
+}
+
+function serveSession(options: SshSideOptions, session: ServerSession, connection: Connection): void {
+  const { request } = session
+  const detail = request.kind === 'exec' ? request.command : request.kind === 'subsystem' ? request.name : ''
+  const refuse = async (reason: string, refusedBy: 'policy' | 'target') => {
+    if (refusedBy === 'policy') {
+      const what = request.kind === 'subsystem' ? 'subsystem' : 'exec'
+      options.audit.refused({ what, detail, reason, login: connection.user, ...whoOf(connection) })
+    }
+    session.accept()
+    session.channel.resume()
+    session.stderr.write(`teleport: ${reason}\r\n`)
+    await session.exit({ kind: 'exit', status: 255 })
+  }
+  const serve = async () => {
+    if (request.kind !== 'subsystem') return refuse(noShell, 'policy')
+    let target: Socket
+    try {
+      const asked = parseSubsystem(request.name)
+      if (asked === undefined) return await refuse(`${noShell} (no subsystem "${request.name}")`, 'policy')
+      target = await reach(options, connection, asked)
+    } catch (error) {
+      return refuse(reasonOf(error, options.logger), isConnectionProblem(error) ? 'target' : 'policy')
+    }
+    session.accept()
+    await spliceStreams(session.channel, target, { leaveOpen: session.channel })
+    await session.exit({ kind: 'exit', status: 0 })
+  }
+  serve().catch((error: unknown) => {
+    options.logger.debug('a session on the proxy failed', { error: messageOf(error) })
+    session.channel.destroy()
+  })
+}
+
+async function forward(options: SshSideOptions, request: DirectTcpip, connection: Connection): Promise<Socket> {
+  try {
+    return await reach(options, connection, destination(request.host, request.port))
+  } catch (error) {
+    const reason = reasonOf(error, options.logger)
+    if (isConnectionProblem(error)) throw new ChannelOpenError('connect-failed', reason)
+    const detail = `${request.host}:${request.port}`
+    options.audit.refused({ what: 'port', detail, reason, login: connection.user, ...whoOf(connection) })
+    throw new ChannelOpenError(
+      isNotFound(error) || error instanceof KindError ? 'prohibited' : 'connect-failed',
+      reason,
+    )
+  }
+}
+
+const whoOf = (connection: Connection) => ({
+  user: connection.identity.user,
+  peer: connection.peer,
+  local: connection.localAddress,
+})
+
+/** What we meant to say is said; a bug is logged and says nothing. */
+function reasonOf(error: unknown, logger: Logger): string {
+  if (error instanceof KindError) return error.message
+  logger.error('reaching a target failed', { error: messageOf(error) })
+  return 'internal error; see the log of the proxy'
+}
