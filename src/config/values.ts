@@ -1,0 +1,115 @@
+/** The small formats inside teleport.yaml and on the command line. */
+
+import type { Severity } from '../common/logger.ts'
+import { checkName } from '../common/names.ts'
+import { nearest, quote } from '../common/text.ts'
+import { BadParameter } from '../errors/errors.ts'
+import type { SecondFactor, ServiceRole } from './types.ts'
+
+const ROLES: readonly ServiceRole[] = ['auth', 'proxy', 'node']
+const OTHER_ROLES: readonly string[] = ['app', 'db', 'kube', 'windowsdesktop', 'discovery', 'okta']
+
+/** `auth,proxy,node`, in any order, each once. Throws BadParameter. */
+export function parseRoles(text: string): readonly ServiceRole[] {
+  const roles = text.split(',').map((part) => parseRole(part.trim().toLowerCase()))
+  return [...new Set(roles)]
+}
+
+function parseRole(word: string): ServiceRole {
+  const role = ROLES.find((candidate) => candidate === word)
+  if (role !== undefined) return role
+  if (OTHER_ROLES.includes(word))
+    throw new BadParameter('roles', `the role ${quote(word)} belongs to a protocol other than SSH`)
+  const near = nearest(word, ROLES)
+  const hint = near === undefined ? '' : ` (did you mean '${near}'?)`
+  throw new BadParameter('roles', `unknown role ${quote(word)}; the roles are ${ROLES.join(', ')}${hint}`)
+}
+
+export interface RawToken {
+  readonly roles: readonly ServiceRole[]
+  /** The secret, or the absolute path of a file that holds it. */
+  readonly secret: string
+}
+
+/** `node,proxy:SECRET`. The secret never appears in the message. Throws BadParameter. */
+export function parseToken(text: string): RawToken {
+  const colon = text.indexOf(':')
+  const secret = text.slice(colon + 1)
+  if (colon < 1 || secret === '')
+    throw new BadParameter('tokens', 'a static token is written as ROLES:SECRET, for example "node,proxy:…"')
+  return { roles: parseRoles(text.slice(0, colon)), secret: checkSecret(secret) }
+}
+
+/** Join tokens travel in headers and files: visible ASCII, bounded. Throws BadParameter without the secret. */
+export function checkSecret(secret: string): string {
+  if (!/^[\x21-\x7e]{1,512}$/.test(secret)) {
+    throw new BadParameter('token', 'the token must have 1 to 512 visible ASCII characters and no spaces')
+  }
+  return secret
+}
+
+/** `sha256:` and 64 hex digits, in lower case. Throws BadParameter. */
+export function parseCaPin(text: string): string {
+  const pin = text.trim().toLowerCase()
+  if (!/^sha256:[0-9a-f]{64}$/.test(pin))
+    throw new BadParameter(
+      'ca_pin',
+      `the CA pin ${quote(text)} is not sha256: with 64 hex digits, as 'tctl status' prints it`,
+    )
+  return pin
+}
+
+/** `off` and `on` come as booleans from some YAML writers. Throws BadParameter. */
+export function parseSecondFactor(value: unknown): SecondFactor {
+  if (value === false) return 'off'
+  if (value === true) return 'on'
+  switch (value) {
+    case 'off':
+    case 'otp':
+    case 'on':
+    case 'optional':
+      return value
+    case 'u2f':
+    case 'webauthn':
+      throw new BadParameter('second_factor', `${quote(value)} is not available in this version; use otp`)
+    default:
+      throw new BadParameter('second_factor', `must be one of off, otp, on, optional, not ${quote(String(value))}`)
+  }
+}
+
+/** Upper or lower case, with the original's spellings. Throws BadParameter. */
+export function parseSeverity(text: string): Severity {
+  switch (text.toLowerCase()) {
+    case 'debug':
+    case 'trace':
+      return 'debug'
+    case 'info':
+      return 'info'
+    case 'warn':
+    case 'warning':
+      return 'warn'
+    case 'err':
+    case 'error':
+    case 'panic':
+    case 'fatal':
+      return 'error'
+    default:
+      throw new BadParameter('severity', `must be one of DEBUG, INFO, WARN, ERROR, not ${quote(text)}`)
+  }
+}
+
+/** `k=v,k2="v, with comma"`. Throws BadParameter. */
+export function parseLabels(text: string): Readonly<Record<string, string>> {
+  const labels: Record<string, string> = Object.create(null)
+  let rest = text.trim()
+  while (rest !== '') {
+    const match = /^\s*([^=,\s]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,"']*))\s*(?:,|$)/.exec(rest)
+    if (match === null)
+      throw new BadParameter('labels', `the labels ${quote(text)} must be written as key=value,key2="another value"`)
+    const [whole, name = '', double, single, plain] = match
+    if (Object.hasOwn(labels, name)) throw new BadParameter('labels', `the label ${quote(name)} is given twice`)
+    labels[checkName('label name', name)] = checkName('label value', (double ?? single ?? plain ?? '').trim())
+    rest = rest.slice(whole.length)
+  }
+  return labels
+}
