@@ -35,3 +35,5 @@ if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   npm ci --no-audit --no-fund --loglevel=error
   touch node_modules/.package-lock.json
 fi
+
+if [ "$purpose" != quickstart ]; then sh scripts/fetch-openssh10.sh; fi
