@@ -126,7 +126,8 @@ export interface ServerConnection<Identity> extends PendingConnection {
 export interface SshServer {
   /** Serves one already accepted stream (a socket, or a channel of another SSH connection). */
   handle(stream: Duplex, peer: PeerAddress, local?: PeerAddress): void
-  listen(port: number, host?: string): Promise<AddressInfo>
+  /** With `reusePort` a successor process may listen on the same port before this one stops (SO_REUSEPORT). */
+  listen(port: number, host?: string, options?: { readonly reusePort?: boolean }): Promise<AddressInfo>
   readonly connectionCount: number
   /** Stops listening; with `drainMs` waits that long for connections to end by themselves. */
   close(drainMs?: number): Promise<void>

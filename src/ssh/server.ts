@@ -50,7 +50,7 @@ class Listener<Identity> implements SshServer {
     return this.#live.size
   }
 
-  listen(port: number, host?: string): Promise<AddressInfo> {
+  listen(port: number, host?: string, { reusePort = false } = {}): Promise<AddressInfo> {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       this.handle(socket, remoteOf(socket), localOf(socket))
     })
@@ -59,7 +59,7 @@ class Listener<Identity> implements SshServer {
         reject(convertSystemError(error, `listen on ${host ?? '*'}:${port}`))
       }
       server.once('error', failed)
-      server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+      server.listen({ port, reusePort, ...(host === undefined ? {} : { host }) }, () => {
         server.off('error', failed)
         // Running out of file descriptors is no reason to stop: the next accept may succeed.
         server.on('error', (error) => this.#logger.warn('SSH listener', { error: messageOf(error) }))

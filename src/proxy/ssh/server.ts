@@ -22,7 +22,7 @@ import type {
   ServerConnection,
   SshServer,
 } from '../../ssh/server-types.ts'
-import type { Limits } from '../../ssh/transport/types.ts'
+import type { AlgorithmPreferences, Limits } from '../../ssh/transport/types.ts'
 import { atExpiry, type ClientLimits, Clients } from './clients.ts'
 import { type Destination, destination, parseSubsystem } from './destination.ts'
 import { openTarget, type TargetOptions } from './targets.ts'
@@ -45,6 +45,7 @@ export interface ProxyAudit {
     readonly peer: PeerAddress
     readonly local: PeerAddress
     readonly reason: string
+    readonly connectionId: string
   }): void
 }
 
@@ -53,6 +54,7 @@ export interface SshSideOptions extends TargetOptions {
   readonly audit: ProxyAudit
   readonly clientLimits: ClientLimits
   readonly limits?: Partial<Limits>
+  readonly algorithms?: Partial<AlgorithmPreferences>
   readonly serverVersion: string
   readonly logger: Logger
 }
@@ -105,6 +107,7 @@ export function createSshSide(options: SshSideOptions): SshServer {
       },
       keepAlive: { intervalMs: state.config.keepAliveInterval * 1000, maxMissed: 3 },
       ...(options.limits === undefined ? {} : { limits: options.limits }),
+      ...(options.algorithms === undefined ? {} : { algorithms: options.algorithms }),
       logger,
       connected(connection) {
         const { user, expires } = connection.identity
@@ -206,6 +209,7 @@ async function forward(options: SshSideOptions, request: DirectTcpip, connection
 }
 
 const whoOf = (connection: Connection) => ({
+  connectionId: connection.id,
   user: connection.identity.user,
   peer: connection.peer,
   local: connection.localAddress,

@@ -36,6 +36,8 @@ export interface WebServer {
   /** Uses other keys for connections from now on. */
   reload(keyPairs: KeyPairs): void
   readonly routes: readonly WebRoute[]
+  /** `host:port` under which clients know it. */
+  readonly address: string
   readonly connectionCount: number
   close(): Promise<void>
 }
@@ -124,9 +126,10 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
     async listen(port, host) {
       await new Promise<void>((resolve, reject) => {
         const failed = (error: Error) =>
-          reject(convertSystemError(error, `listen on ${host}:${port} (web_listen_addr)`))
+          reject(convertSystemError(error, `listen on ${host}:${port} (proxy_service.web_listen_addr)`))
         server.once('error', failed)
-        server.listen(port, host, () => {
+        // As on the SSH port: a successor process may open the port before this one stops.
+        server.listen({ port, host, reusePort: port !== 0 }, () => {
           server.off('error', failed)
           server.on('error', (error) => logger.error('the HTTPS listener failed', { error: messageOf(error) }))
           resolve()
@@ -142,6 +145,9 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
       keyPairs = next
       info.selfSigned = next.selfSigned
       server.setSecureContext({ ...next.primary, ...tlsOptions })
+    },
+    get address() {
+      return info.webAddress
     },
     get connectionCount() {
       return sockets.size
