@@ -72,7 +72,7 @@ function clean(fields: LogFields = {}): Record<string, unknown> {
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue
     // pino's own words must not be overwritten by a field.
-    const key = ['level', 'time', 'message'].includes(name) ? `${name}_` : name
+    const key = ['level', 'time', 'message', 'stack'].includes(name) ? `${name}_` : stripControl(name)
     result[key] = SECRET_FIELDS.test(name) ? '[not logged]' : cleanValue(value, 0)
     if (value instanceof Error && !(value instanceof KindError) && value.stack !== undefined) result.stack = value.stack
   }
