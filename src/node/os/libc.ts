@@ -1,6 +1,6 @@
 /**
  * The few functions of the C library that Node.js does not offer and that sessions need: descriptors that are closed in
- * children (`pipe2`), terminals (`ioctl`), and `posix_spawn`, which costs a tenth of a millisecond where `fork` of a large
+ * children (`pipe2`), terminals (`ioctl`), the rights of one thread (`syscall`), and `posix_spawn`, which costs a tenth of a millisecond where `fork` of a large
  * process costs two. Called through `node:ffi` of the Node.js that the project carries. See docs/decisions/os-sessions.md.
  */
 
@@ -12,6 +12,14 @@ const definitions = {
   fcntl: { arguments: ['int32', 'int32', 'int64'], return: 'int32' },
   ioctl: { arguments: ['int32', 'uint64', 'buffer'], return: 'int32' },
   prlimit: { arguments: ['int32', 'int32', 'buffer', 'buffer'], return: 'int32' },
+  syscall: { arguments: ['int64', 'int64', 'int64', 'int64'], return: 'int64' },
+  __errno_location: { arguments: [], return: 'pointer' },
+  getgrouplist: { arguments: ['string', 'uint32', 'buffer', 'buffer'], return: 'int32' },
+  socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
+  bind: { arguments: ['int32', 'buffer', 'uint32'], return: 'int32' },
+  connect: { arguments: ['int32', 'buffer', 'uint32'], return: 'int32' },
+  setsockopt: { arguments: ['int32', 'int32', 'int32', 'buffer', 'uint32'], return: 'int32' },
+  listen: { arguments: ['int32', 'int32'], return: 'int32' },
   waitpid: { arguments: ['int32', 'buffer', 'int32'], return: 'int32' },
   posix_spawn: { arguments: ['buffer', 'string', 'buffer', 'buffer', 'buffer', 'buffer'], return: 'int32' },
   posix_spawn_file_actions_init: { arguments: ['buffer'], return: 'int32' },
@@ -29,6 +37,8 @@ export interface Libc {
   readonly functions: ReturnType<typeof Ffi.dlopen<typeof definitions>>['functions']
   /** Address of a buffer's memory; the caller keeps the buffer alive while the address is in use. */
   address(buffer: Buffer): bigint
+  /** Of the call just made; nothing may come between. */
+  errno(): number
 }
 
 let loaded: Libc | undefined
@@ -49,7 +59,11 @@ function load(): Libc {
   }
   try {
     const { functions } = ffi.dlopen(null, definitions)
-    return { functions, address: (buffer) => ffi.getRawPointer(buffer) }
+    return {
+      functions,
+      address: (buffer) => ffi.getRawPointer(buffer),
+      errno: () => ffi.getInt32(functions.__errno_location()),
+    }
   } catch (error) {
     throw new SystemError('ENOSYS', 'the C library of this system lacks a function that sessions need', {
       cause: error,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { realEnv } from '../../common/env.ts'
 import { openAccounts } from './accounts.ts'
+import { startDirectory } from './home.ts'
 import { currentPrivileges } from './privileges.ts'
 import { type ProcessRequest, startProcess, type UserProcess } from './user-process.ts'
 
@@ -16,8 +17,10 @@ async function me() {
 }
 
 async function start(command: string, more: Partial<ProcessRequest> = {}): Promise<UserProcess> {
+  const account = more.account ?? (await me())
   return startProcess({
-    account: await me(),
+    account,
+    directory: await startDirectory(account, realEnv),
     program: { kind: 'command', command: Buffer.from(command) },
     env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/tmp' },
     pty: undefined,

@@ -7,7 +7,7 @@ import type { Env } from '../../common/env.ts'
 import { errnoOf } from '../../errors/system.ts'
 import type { ExitResult, PtyRequest, SignalName } from '../../ssh/connection/types.ts'
 import type { Account } from './account-files.ts'
-import { startDirectory } from './home.ts'
+import type { StartDirectory } from './home.ts'
 import type { Privileges } from './privileges.ts'
 import { signalNumber } from './reaper.ts'
 import { loginShellArgv } from './shell.ts'
@@ -24,6 +24,7 @@ export interface ProcessRequest {
   readonly account: Account
   readonly program: Program
   readonly env: Readonly<Record<string, string>>
+  readonly directory: StartDirectory
   readonly pty: PtyRequest | undefined
   /** Gid of the group `tty`, so that `write` and `wall` work. */
   readonly ttyGid: number | undefined
@@ -62,7 +63,7 @@ function startOnPipes(request: ProcessRequest): UserProcess {
   }
   let child: SpawnedChild
   let ends: { readonly stdin: number; readonly stdout: number; readonly stderr: number }
-  const directory = startDirectory(request.account)
+  const { directory } = request
   try {
     const [stdin, stdout, stderr] = [next(), next(), next()]
     child = launch(request, directory.path, request.env, {
@@ -100,7 +101,7 @@ function startOnPipes(request: ProcessRequest): UserProcess {
 }
 
 function startOnTerminal(request: ProcessRequest, pty: PtyRequest): UserProcess {
-  const { account, ttyGid } = request
+  const { account, ttyGid, directory } = request
   const terminal = openTerminal(
     pty,
     ttyGid === undefined
@@ -108,7 +109,6 @@ function startOnTerminal(request: ProcessRequest, pty: PtyRequest): UserProcess 
       : { uid: account.uid, gid: ttyGid, mode: 0o620 },
     request.clock,
   )
-  const directory = startDirectory(account)
   try {
     const env = { ...request.env, SSH_TTY: terminal.path, ...(pty.term === '' ? {} : { TERM: pty.term }) }
     const child = launch(request, directory.path, env, { kind: 'terminal', path: terminal.path })

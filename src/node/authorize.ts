@@ -1,0 +1,102 @@
+/**
+ * Decides about a certificate and a login on this node: certificate, roles, then the account of the machine. Asked at login and
+ * again for every channel, so that a user, role or account that is taken away counts at once on open connections too.
+ */
+
+import { authorizeLogin } from '../access/authorize.ts'
+import { type Permissions, permissions } from '../access/decide.ts'
+import type { Labels } from '../access/types.ts'
+import { authenticateUser } from '../api/authenticate-user.ts'
+import type { ClusterState } from '../api/cluster-state.ts'
+import type { Env } from '../common/env.ts'
+import { AccessDenied } from '../errors/errors.ts'
+import type { Certificate } from '../ssh/certificate/types.ts'
+import type { NodeUser } from './node-user.ts'
+import type { Accounts } from './os/accounts.ts'
+import type { Privileges } from './os/privileges.ts'
+
+export interface AuthorizeContext {
+  readonly state: ClusterState
+  readonly accounts: Accounts
+  readonly privileges: Privileges
+  readonly hostname: string
+  labels(): Labels
+  readonly env: Env
+}
+
+export interface LoginAttempt {
+  readonly certificate: Certificate
+  readonly login: string
+  readonly sourceAddress: string
+}
+
+/** Refused after the certificate was found good: the person may be told why. */
+export class LoginRefused extends AccessDenied {
+  readonly user: string
+  constructor(user: string, message: string) {
+    super(message)
+    this.user = user
+  }
+}
+
+/** The certificate itself is not good, or its owner has no roles left: the client hears nothing of the reason. */
+export class CertificateRefused extends AccessDenied {
+  /** The user that the certificate names, for the audit log. */
+  readonly user: string
+  constructor(user: string, message: string) {
+    super(message)
+    this.user = user
+  }
+}
+
+/** Throws CertificateRefused or LoginRefused, both AccessDenied, with the reason. */
+export async function authorize(context: AuthorizeContext, attempt: LoginAttempt): Promise<NodeUser> {
+  const { state, accounts, privileges } = context
+  const { certificate, login } = attempt
+  const verdict = authenticateUser(state, { ...attempt, now: context.env.now() })
+  if (!verdict.ok) throw new CertificateRefused(verdict.user, verdict.reason)
+  const { identity } = verdict
+  const refuse = (message: string): LoginRefused => new LoginRefused(identity.user, message)
+  const ask = {
+    user: identity.user,
+    roles: identity.roles,
+    traits: identity.traits,
+    node: context.hostname,
+    nodeLabels: context.labels(),
+    login,
+  }
+  // The roles first: whoever may not use a login does not learn whether it exists.
+  const allowed = reasonOf(() => authorizeLogin(ask, login), refuse)
+  const account = await accounts.find(allowed.target)
+  if (account === undefined) throw refuse(`there is no account ${JSON.stringify(login)} on this node`)
+  reasonOf(() => privileges.check(account), refuse)
+  const judged = accounts.judge(account)
+  if (!judged.ok) throw refuse(judged.message)
+  return {
+    identity,
+    account: reasonOf(() => authorizeLogin(ask, account), refuse),
+    permissions: granted(permissions(identity.roles), certificate),
+    noTouchRequired: verdict.noTouchRequired,
+    verifyRequired: verdict.verifyRequired,
+  }
+}
+
+function reasonOf<T>(run: () => T, refuse: (message: string) => LoginRefused): T {
+  try {
+    return run()
+  } catch (error) {
+    if (error instanceof AccessDenied) throw refuse(error.message)
+    throw error
+  }
+}
+
+/** A certificate may carry less than the roles give (`ssh-keygen -O clear`), never more. */
+function granted(roles: Permissions, certificate: Certificate): Permissions {
+  const has = (name: string): boolean => certificate.extensions.has(name)
+  return {
+    pty: roles.pty && has('permit-pty'),
+    portForwarding: roles.portForwarding && has('permit-port-forwarding'),
+    agentForwarding: roles.agentForwarding && has('permit-agent-forwarding'),
+    x11Forwarding: roles.x11Forwarding && has('permit-X11-forwarding'),
+  }
+}

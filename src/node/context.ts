@@ -1,0 +1,35 @@
+/** What the parts of a running node share. */
+
+import type { Labels } from '../access/types.ts'
+import type { ClusterState } from '../api/cluster-state.ts'
+import type { AuditEvent } from '../audit/events.ts'
+import type { Env } from '../common/env.ts'
+import type { Logger } from '../common/log.ts'
+import type { ServerConnection } from '../ssh/server-types.ts'
+import type { NodeUser } from './node-user.ts'
+import type { Accounts } from './os/accounts.ts'
+import type { Privileges } from './os/privileges.ts'
+import type { Sessions } from './session/sessions.ts'
+
+export type NodeConnection = ServerConnection<NodeUser>
+
+export interface NodeContext {
+  readonly env: Env
+  readonly logger: Logger
+  readonly state: ClusterState
+  readonly accounts: Accounts
+  readonly privileges: Privileges
+  readonly sessions: Sessions
+  readonly uuid: string
+  readonly hostname: string
+  /** `host:port` under which it is registered. */
+  address(): string
+  labels(): Labels
+  /** `host:port` of the cluster's web proxy, when one is known. */
+  webProxy(): string | undefined
+  readonly permitUserEnvironment: boolean
+  /** Resolves when the events are on the local disk. Rejects when they cannot be kept. */
+  audit(events: readonly AuditEvent[]): Promise<void>
+  /** Decides again about the user of a connection. Throws AccessDenied. */
+  recheck(connection: NodeConnection): Promise<NodeUser>
+}

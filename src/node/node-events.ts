@@ -1,0 +1,37 @@
+/** The fields that events of a node have in common. */
+
+import { type AuditEvent, type EventInput, type EventName, newEvent } from '../audit/events.ts'
+import { messageOf } from '../errors/system.ts'
+import type { PeerAddress } from '../ssh/server-types.ts'
+import type { NodeConnection, NodeContext } from './context.ts'
+
+export const formatAddress = ({ address, port }: PeerAddress): string =>
+  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+
+export function serverFields(node: NodeContext) {
+  return {
+    cluster_name: node.state.clusterName,
+    server_id: node.uuid,
+    server_hostname: node.hostname,
+    server_addr: node.address(),
+    server_labels: node.labels(),
+  }
+}
+
+export function connectionFields(node: NodeContext, connection: NodeConnection) {
+  return {
+    ...serverFields(node),
+    user: connection.identity.identity.user,
+    login: connection.user,
+    'addr.local': formatAddress(connection.localAddress),
+    'addr.remote': formatAddress(connection.peer),
+  }
+}
+
+/** Records what has already happened: a failure is logged, there is nobody left to refuse. */
+export function record<Name extends EventName>(node: NodeContext, input: EventInput<Name>): void {
+  const event: AuditEvent = newEvent(node.env, input) as AuditEvent
+  node.audit([event]).catch((error: unknown) => {
+    node.logger.error('an audit event could not be kept', { event: input.event, reason: messageOf(error) })
+  })
+}

@@ -1,0 +1,189 @@
+/** The node service as the supervisor starts it. */
+
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { Labels } from '../access/types.ts'
+import { type ClusterCache, openClusterCache } from '../api/cache.ts'
+import { connectAuth } from '../api/connect.ts'
+import type { MachineIdentity } from '../api/identity.ts'
+import { emitEvents } from '../api/routes.ts'
+import { openSpool } from '../audit/spool.ts'
+import { type Env, realEnv } from '../common/env.ts'
+import { type Logger, silentLogger } from '../common/log.ts'
+import type { Limits } from '../ssh/transport/types.ts'
+import { authorize } from './authorize.ts'
+import type { NodeContext } from './context.ts'
+import { advertisedAddress, runHeartbeat } from './heartbeat.ts'
+import { type CommandLabel, openLabels } from './labels.ts'
+import { openAccounts } from './os/accounts.ts'
+import { currentPrivileges } from './os/privileges.ts'
+import { runRenewal } from './renewal.ts'
+import { Sessions } from './session/sessions.ts'
+import { createNodeServer } from './ssh-server.ts'
+
+export interface StartNodeOptions {
+  /** Of role Node, as `joinCluster` gave it or `loadIdentity` read it. */
+  readonly identity: MachineIdentity
+  /** The role's own directory, `data_dir/node`: identity.json, cache.json, spool/. */
+  readonly dataDir: string
+  /** `host:port` of the auth servers. */
+  readonly authServers: readonly string[]
+  readonly listen: { readonly host: string; readonly port: number }
+  /** `teleport.nodename`. */
+  readonly hostname: string
+  readonly advertiseIp?: string
+  /** `ssh_service.public_addr`, each `host` or `host:port`. */
+  readonly publicAddresses?: readonly string[]
+  readonly labels?: Labels
+  readonly commands?: readonly CommandLabel[]
+  readonly permitUserEnvironment?: boolean
+  /** Default 15,000 connections and 250 users. */
+  readonly maxConnections?: number
+  readonly maxUsers?: number
+  readonly limits?: Partial<Limits>
+  readonly version: string
+  readonly env?: Env
+  readonly logger?: Logger
+}
+
+export interface NodeService extends AsyncDisposable {
+  readonly address: AddressInfo
+  readonly uuid: string
+  /** What whoever starts it should know, such as running without root. */
+  readonly notes: readonly string[]
+  /** Stops accepting; with `drainMs` waits that long for sessions to end by themselves. */
+  close(drainMs?: number): Promise<void>
+}
+
+/** Milliseconds that closing waits for events to reach auth; the rest stays on disk for the next start. */
+const lastDeliveryMs = 2000
+
+/**
+ * Starts the node and resolves when it listens and knows enough of the cluster to decide. Throws a kind of `src/errors`: port in
+ * use, data directory not private, no `setpriv`.
+ */
+export async function startNode(options: StartNodeOptions): Promise<NodeService> {
+  const cleanup = new AsyncDisposableStack()
+  try {
+    return await start(options, cleanup)
+  } catch (error) {
+    await cleanup.disposeAsync()
+    throw error
+  }
+}
+
+async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): Promise<NodeService> {
+  const { env = realEnv, logger = silentLogger, dataDir, hostname, version } = options
+  let { identity } = options
+  const privileges = currentPrivileges()
+  const accounts = openAccounts(env)
+  const stop = new AbortController()
+  cleanup.defer(() => stop.abort())
+
+  const client = connectAuth({ addresses: options.authServers, identity: () => identity, env, logger })
+  cleanup.defer(() => client.close())
+  const state = openClusterCache({
+    client,
+    path: join(dataDir, 'cache.json'),
+    clusterName: identity.clusterName,
+    env,
+    logger,
+  })
+  cleanup.defer(() => state.close())
+  const spool = await openSpool({
+    dir: join(dataDir, 'spool'),
+    deliver: async (events, signal) => {
+      await client.call(emitEvents, { body: { events: events.map((event) => ({ ...event })) } }, signal)
+    },
+    env,
+    log: logger,
+  })
+  cleanup.defer(() => spool.close())
+  const labels = openLabels(options.labels ?? {}, options.commands ?? [], env, logger)
+  cleanup.defer(() => labels.close())
+  await Promise.all([state.ready, labels.first])
+
+  let address = ''
+  const context: NodeContext = {
+    env,
+    logger,
+    state,
+    accounts,
+    privileges,
+    sessions: new Sessions(),
+    uuid: identity.uuid,
+    hostname,
+    address: () => address,
+    labels: () => labels.current(),
+    webProxy: () => webProxyOf(state),
+    permitUserEnvironment: options.permitUserEnvironment ?? false,
+    audit: (events) => spool.append(events),
+    recheck: async (connection) =>
+      authorize(context, {
+        certificate: connection.identity.identity.certificate,
+        login: connection.user,
+        sourceAddress: connection.peer.address,
+      }),
+  }
+  const server = createNodeServer({
+    context,
+    identity: () => identity,
+    version,
+    connectionLimits: { maxConnections: options.maxConnections ?? 15_000, maxUsers: options.maxUsers ?? 250 },
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  })
+  const bound = await server.listen(options.listen.port, options.listen.host)
+  address = advertisedAddress({ host: options.listen.host, port: bound.port }, options.advertiseIp)
+
+  const publicAddresses = options.publicAddresses ?? []
+  void runHeartbeat({
+    client,
+    hostname,
+    address: () => address,
+    publicAddresses,
+    labels: () => labels.current(),
+    version,
+    env,
+    logger,
+    signal: stop.signal,
+  })
+  void runRenewal({
+    client,
+    state,
+    path: join(dataDir, 'identity.json'),
+    identity: () => identity,
+    replace: (renewed) => {
+      identity = renewed
+    },
+    hostname,
+    advertisedNames: publicAddresses,
+    env,
+    logger,
+    signal: stop.signal,
+  })
+
+  const close = async (drainMs?: number): Promise<void> => {
+    await server.close(drainMs)
+    const timer = AbortSignal.timeout(lastDeliveryMs)
+    await spool.drain(timer).catch(() => {})
+    await cleanup.disposeAsync()
+  }
+  return {
+    address: bound,
+    uuid: identity.uuid,
+    notes: privileges.isRoot
+      ? []
+      : [
+          `the node does not run as root, so it serves only the account it runs under (uid ${process.getuid?.() ?? '?'})`,
+        ],
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  }
+}
+
+/** As the original has it: the first public address of a proxy, with the usual port of the web side where none is said. */
+function webProxyOf(state: ClusterCache): string | undefined {
+  const address = state.servers('proxy').flatMap((proxy) => proxy.publicAddresses)[0]
+  if (address === undefined || address === '') return undefined
+  return /:\d+$/.test(address) ? address : `${address}:3080`
+}

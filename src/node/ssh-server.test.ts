@@ -1,0 +1,227 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { dirname } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { generateEd25519 } from '../ssh/keys/private-key.ts'
+import { run } from '../ssh/testing/run.ts'
+import { type TempDir, tempDir } from '../ssh/testing/temp-dir.ts'
+import { runningChildren } from './os/reaper.ts'
+import { TestNode, type TestUser } from './testing/test-node.ts'
+
+const me = userInfo().username
+const alice: TestUser = { name: 'alice', roles: ['dev'], logins: [me] }
+let directory: TempDir
+let node: TestNode
+
+beforeAll(async () => {
+  directory = tempDir()
+  node = new TestNode(directory.path)
+  await node.listen()
+})
+beforeEach(() => {
+  node.events.length = 0
+  node.auditProblem = undefined
+  node.labels = { env: 'dev' }
+  node.addRole(
+    'dev',
+    { logins: ['{{internal.logins}}', 'no-such-login'], node_labels: { env: 'dev' } },
+    { forward_agent: true, port_forwarding: true },
+  )
+  node.addUser(alice)
+})
+afterAll(async () => {
+  await node.server.close()
+  directory[Symbol.dispose]()
+})
+
+const ssh = (args: readonly string[], options = {}) => node.ssh(alice, me, args, options)
+
+describe('a command through real ssh', () => {
+  test('gives back output, errors and status exactly', async () => {
+    const result = await ssh(['cat; echo oops >&2; exit 7'], { input: 'hello' })
+    expect({ out: result.stdout.toString(), err: result.stderr, code: result.code }).toEqual({
+      out: 'hello',
+      err: 'oops\n',
+      code: 7,
+    })
+  })
+
+  test('2 MiB of random bytes come back as they were', async () => {
+    const input = node.context.env.randomBytes(2 * 1024 * 1024)
+    const result = await ssh(['cat'], { input })
+    expect(result.stdout.equals(input)).toBe(true)
+  })
+
+  test('a reader that leaves early ends the writer', async () => {
+    const result = await ssh(['yes | head -n 2'])
+    expect(result.stdout.toString()).toBe('y\ny\n')
+  })
+
+  test('has the environment of a login with the session added, and only LANG and LC_* of the client', async () => {
+    process.env.DAEMON_SECRET = 'x'
+    const flags = ['-o', 'SetEnv=LANG=C.UTF-8 LC_TIME=C LD_PRELOAD=/x BASH_ENV=/y NODE_OPTIONS=--z DAEMON_SECRET=q']
+    const result = await ssh([...flags, 'cat /proc/self/environ | tr "\\0" "\\n"'])
+    const env = Object.fromEntries(
+      result.stdout
+        .toString()
+        .trim()
+        .split('\n')
+        .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    )
+    expect(env).toMatchObject({
+      USER: me,
+      LOGNAME: me,
+      HOME: userInfo().homedir,
+      LANG: 'C.UTF-8',
+      LC_TIME: 'C',
+      SSH_TELEPORT_USER: 'alice',
+      SSH_TELEPORT_CLUSTER_NAME: 'test',
+      SSH_TELEPORT_HOST_UUID: node.identity.uuid,
+      SSH_SESSION_WEBPROXY_ADDR: 'proxy.test:3080',
+    })
+    expect(env.SSH_SESSION_ID).toMatch(/^[0-9a-f-]{36}$/)
+    expect(env.TELEPORT_SESSION).toBe(env.SSH_SESSION_ID)
+    expect(env.SSH_CONNECTION).toMatch(new RegExp(`^127\\.0\\.0\\.1 \\d+ 127\\.0\\.0\\.1 ${node.port}$`))
+    for (const name of ['LD_PRELOAD', 'BASH_ENV', 'NODE_OPTIONS', 'DAEMON_SECRET', 'SSH_TTY']) {
+      expect(env).not.toHaveProperty(name)
+    }
+  })
+
+  test('leaves a trail: start, command with its exit code, end, all with one session id', async () => {
+    await ssh(['exit 3'])
+    await expect.poll(() => node.events.map((event) => event.event)).toEqual(['session.start', 'exec', 'session.end'])
+    expect(node.events[1]).toMatchObject({
+      code: 'T3002E',
+      user: 'alice',
+      login: me,
+      command: 'exit 3',
+      exitCode: '3',
+      server_id: node.identity.uuid,
+    })
+    expect(new Set(node.events.map((event) => ('sid' in event ? event.sid : undefined))).size).toBe(1)
+  })
+
+  test('that dies by a signal is told apart from an exit', async () => {
+    await ssh(['kill -TERM $$'])
+    await expect
+      .poll(() => node.events.find((event) => event.event === 'exec'))
+      .toMatchObject({ exitError: 'killed by signal TERM' })
+  })
+
+  test('is not started when its start cannot be recorded', async () => {
+    node.auditProblem = new Error('full')
+    const marker = directory.file('marker')
+    const result = await ssh([`touch ${marker}`])
+    expect(result.code).toBe(254)
+    expect(existsSync(marker)).toBe(false)
+  })
+
+  test('is hung up when the client is gone, and nothing of it stays', async () => {
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, me)
+    const { spawn } = await import('node:child_process')
+    const before = runningChildren()
+    const client = spawn('ssh', [flag, config, host, 'echo up; sleep 1000'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    await new Promise((resolve) => client.stdout.once('data', resolve))
+    expect(node.context.sessions.count).toBe(1)
+    client.kill('SIGKILL')
+    await expect.poll(() => runningChildren()).toBe(before)
+    expect(node.context.sessions.count).toBe(0)
+  })
+
+  test('sftp and scp work where OpenSSH has its server', async () => {
+    const file = directory.write('upload', 'content')
+    const [, config = ''] = node.openSsh(alice, me)
+    const result = await run('scp', ['-F', config, file, `node:${file}.copy`])
+    expect(result.stderr).toBe('')
+    expect(readFileSync(`${file}.copy`, 'utf8')).toBe('content')
+  })
+
+  test('an unknown subsystem is refused', async () => {
+    const result = await ssh(['-s', 'netconf'])
+    expect(result.code).toBe(255)
+  })
+})
+
+describe('who may log in', () => {
+  const denied = async (args: readonly string[]) => {
+    const result = await run('ssh', [...args, 'true'])
+    expect(result.code).toBe(255)
+    await expect.poll(() => node.events.find((event) => event.event === 'auth')).toBeDefined()
+    const event = node.events.find((entry) => entry.event === 'auth')
+    expect(event).toMatchObject({
+      code: 'T3007W',
+      success: false,
+      'addr.remote': expect.stringContaining('127.0.0.1:'),
+    })
+    expect(node.events.some((entry) => entry.event === 'session.start')).toBe(false)
+    return { stderr: result.stderr, error: event?.event === 'auth' ? event.error : '' }
+  }
+  const hours = (count: number) => new Date(node.context.env.now().getTime() + count * 3_600_000)
+
+  test('V1 an expired certificate is refused', async () => {
+    const { error } = await denied(node.openSsh(alice, me, { validAfter: hours(-2), validBefore: hours(-1) }))
+    expect(error).toContain('expired')
+  })
+  test('V2 a certificate of the future is refused', async () => {
+    await denied(node.openSsh(alice, me, { validAfter: hours(1), validBefore: hours(2) }))
+  })
+  test('V4 another authority is refused', async () => {
+    await denied(node.openSsh(alice, me, {}, generateEd25519()))
+  })
+  test('V5 a host certificate, and a user certificate of the host authority, are refused', async () => {
+    await denied(node.openSsh(alice, me, { type: 'host' }))
+    node.events.length = 0
+    await denied(node.openSsh(alice, me, {}, node.hostAuthority))
+  })
+  test('V8 source-address is held against the true client', async () => {
+    await denied(node.openSsh(alice, me, { criticalOptions: { 'source-address': '10.9.9.9/32' } }))
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, me, {
+      criticalOptions: { 'source-address': '127.0.0.0/8' },
+    })
+    expect((await run('ssh', [flag, config, host, 'true'])).code).toBe(0)
+  })
+  test('V9 an unknown critical option is refused, an unknown extension is not', async () => {
+    await denied(node.openSsh(alice, me, { criticalOptions: { 'foo@x': '1' } }))
+  })
+  test('a login that is not in the certificate is refused', async () => {
+    await denied(node.openSsh(alice, 'daemon'))
+  })
+  test('S4 a plain key is refused', async () => {
+    const [, config = ''] = node.openSsh(alice, me)
+    const files = dirname(config)
+    const result = await run('ssh', [
+      ...['-F', 'none', '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=yes', '-o', 'HostKeyAlias=node'],
+      ...['-o', `UserKnownHostsFile=${files}/known_hosts`, '-i', `${files}/id`, '-p', String(node.port)],
+      ...[`${me}@127.0.0.1`, 'true'],
+    ])
+    expect(result.code).toBe(255)
+    await expect
+      .poll(() => node.events.at(-1))
+      .toMatchObject({ event: 'auth', error: expect.stringContaining('plain key') })
+  })
+  test('P2 a node whose labels no role allows is refused with a reason', async () => {
+    node.labels = { env: 'prod' }
+    const { stderr } = await denied(node.openSsh(alice, me))
+    expect(stderr).toContain('access denied')
+    expect(stderr).toContain('alice')
+  })
+  test('S17 a login that does not exist is refused', async () => {
+    const { error } = await denied(node.openSsh({ ...alice, logins: ['no-such-login'] }, 'no-such-login'))
+    expect(error).toContain('no account')
+  })
+  test.each(['0', 'a/../root', 'ro\u043et'])('O8 the login %j is refused', async (login) => {
+    const args = node.openSsh({ ...alice, logins: [login] }, me)
+    await denied(['-o', `User=${JSON.stringify(login)}`, ...args])
+  })
+  test('V18 a user who was removed is refused, on an open connection too', async () => {
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, me)
+    const socket = directory.file('mux')
+    const master = ['-o', 'ControlMaster=auto', '-o', `ControlPath=${socket}`, '-o', 'ControlPersist=60']
+    expect((await run('ssh', [flag, config, ...master, host, 'true'])).code).toBe(0)
+    node.removeUser('alice')
+    const again = await run('ssh', [flag, config, ...master, host, 'true'])
+    expect(again.code).toBe(254)
+    expect(again.stderr).toContain('does not exist any more')
+    await run('ssh', [flag, config, '-o', `ControlPath=${socket}`, '-O', 'exit', host])
+  })
+})

@@ -1,0 +1,174 @@
+/** The SSH server of a node: who may log in, and which handler serves what they ask for. */
+
+import type { MachineIdentity } from '../api/identity.ts'
+import { preambleVerifier } from '../api/preamble.ts'
+import { AccessDenied } from '../errors/errors.ts'
+import { messageOf } from '../errors/system.ts'
+import { createSshServer } from '../ssh/server.ts'
+import type { AuthDecision, AuthRequest, PendingConnection, SshServer } from '../ssh/server-types.ts'
+import type { Limits } from '../ssh/transport/types.ts'
+import { type AuthorizeContext, authorize, CertificateRefused, LoginRefused } from './authorize.ts'
+import { type ConnectionLimits, Connections, Penalties } from './connections.ts'
+import type { NodeConnection, NodeContext } from './context.ts'
+import { atExpiry } from './expiry.ts'
+import { dialTcp, dialUnix } from './forward/direct.ts'
+import { RemoteForwards } from './forward/remote.ts'
+import { connectionFields, formatAddress, record, serverFields } from './node-events.ts'
+import type { NodeUser } from './node-user.ts'
+import { serveSession } from './session/session.ts'
+
+export interface NodeServerOptions {
+  readonly context: NodeContext
+  /** Read for each connection: a renewed certificate is used at once. */
+  identity(): MachineIdentity
+  readonly version: string
+  readonly connectionLimits: ConnectionLimits
+  readonly limits?: Partial<Limits>
+}
+
+const expiredMessage = 'your certificate has expired; run: tsh login'
+
+export function createNodeServer(options: NodeServerOptions): SshServer {
+  const { context } = options
+  const { env, state, logger } = context
+  const connections = new Connections(options.connectionLimits)
+  const penalties = new Penalties(env)
+  const forwards = new RemoteForwards(context)
+  const leave = new WeakMap<NodeConnection, () => void>()
+  const refusals: CertificateRefusals = new WeakMap()
+
+  return createSshServer<NodeUser>(
+    {
+      ident: `Teleport_${options.version}`,
+      hostIdentities() {
+        const { key, certificate } = options.identity()
+        return [{ signer: key, certificate }]
+      },
+      authMethods: ['publickey'],
+      authenticate: (request, pending) => authenticate(context, penalties, refusals, request, pending),
+      authFailed(request, reason, pending) {
+        // Somebody who left without trying (a port scan, a health check) is no failed login.
+        if (request === undefined) {
+          logger.debug('a connection ended before login', { client: pending.peer.address, reason })
+          return
+        }
+        penalties.failed(pending.peer.address)
+        const certificate = request.method === 'publickey' ? request.certificate : undefined
+        // OpenSSH shows the plain key after a refused certificate. What is worth knowing is why the certificate was refused.
+        const refusal = certificate === undefined ? refusals.get(pending) : undefined
+        const error = refusal?.message ?? reason
+        logger.info('login refused', { client: pending.peer.address, login: request.user, reason: error })
+        record(context, {
+          event: 'auth',
+          ...serverFields(context),
+          user: refusal?.user ?? certificate?.keyId ?? '',
+          login: request.user,
+          'addr.local': formatAddress(pending.localAddress),
+          'addr.remote': formatAddress(pending.peer),
+          success: false,
+          error,
+        })
+      },
+      preamble: preambleVerifier({ target: context.uuid, state, env }),
+      keepAlive: { intervalMs: state.config.keepAliveInterval * 1000, maxMissed: 3 },
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      logger,
+      connected(connection) {
+        const { user, expires } = connection.identity.identity
+        leave.set(connection, connections.enter(user))
+        logger.debug('a user connected', { user, login: connection.user, client: connection.peer.address })
+        void atExpiry(expires, env, connection.signal, () => {
+          if (state.config.disconnectExpiredCert) endConnection(context, connection, expiredMessage)
+        })
+      },
+      closed(connection, error) {
+        leave.get(connection)?.()
+        forwards.closeAll(connection)
+        logger.debug('a user disconnected', {
+          user: connection.identity.identity.user,
+          ...(error === undefined ? {} : { error: messageOf(error) }),
+        })
+      },
+      allowSessionRequest(request, { identity: { permissions } }) {
+        switch (request) {
+          case 'pty':
+            return permissions.pty
+          case 'agent':
+            return permissions.agentForwarding
+          case 'x11':
+            return false
+        }
+      },
+      session: (session, connection) => serveSession(session, connection, context),
+      directTcpip: (request, connection) => dialTcp(request, connection, context),
+      directStreamlocal: (path, connection) => dialUnix(path, connection, context),
+      tcpipForward: (address, port, connection) => forwards.listenTcp(address, port, connection),
+      cancelTcpipForward: (address, port, connection) => forwards.cancelTcp(address, port, connection),
+      streamlocalForward: (path, connection) => forwards.listenUnix(path, connection),
+      cancelStreamlocalForward: (path, connection) => forwards.cancelUnix(path, connection),
+    },
+    env,
+  )
+}
+
+type CertificateRefusals = WeakMap<PendingConnection, CertificateRefused>
+
+async function authenticate(
+  context: AuthorizeContext,
+  penalties: Penalties,
+  refusals: CertificateRefusals,
+  request: AuthRequest,
+  pending: PendingConnection,
+): Promise<AuthDecision<NodeUser>> {
+  if (request.method !== 'publickey') return { allow: false, reason: `the method ${request.method} is not offered` }
+  if (request.certificate === undefined) {
+    return { allow: false, reason: 'a plain key was shown; only certificates of this cluster are taken' }
+  }
+  if (penalties.isRefused(pending.peer.address)) {
+    const message = 'too many failed logins from this address; try again in a minute'
+    return { allow: false, reason: message, disconnect: message }
+  }
+  try {
+    const identity = await authorize(context, {
+      certificate: request.certificate,
+      login: request.user,
+      sourceAddress: pending.peer.address,
+    })
+    const { noTouchRequired, verifyRequired } = identity
+    return { allow: true, identity, noTouchRequired, verifyRequired }
+  } catch (error) {
+    if (error instanceof CertificateRefused) {
+      refusals.set(pending, error)
+      return { allow: false, reason: error.message }
+    }
+    if (error instanceof LoginRefused) return refuseLogin(error, request.signed)
+    throw error
+  }
+}
+
+/** The reason is for whoever has the key, so it waits for the proof. The connection ends with it: another try cannot help. */
+function refuseLogin(error: LoginRefused, signed: boolean): AuthDecision<NodeUser> {
+  if (signed) return { allow: false, reason: error.message, disconnect: error.message }
+  // "Go on and sign": the engine takes an identity only from the answer to a signed request.
+  return { allow: true, identity: nobody }
+}
+
+/** Grants nothing, should it ever be looked at: reading any part of it throws. */
+const nobody: NodeUser = {
+  get identity(): never {
+    throw new AccessDenied('nobody is logged in')
+  },
+  get account(): never {
+    throw new AccessDenied('nobody is logged in')
+  },
+  permissions: { pty: false, portForwarding: false, agentForwarding: false, x11Forwarding: false },
+  noTouchRequired: false,
+  verifyRequired: true,
+}
+
+/** Tells each open session why, then ends the connection with everything on it: sessions, forwards, listeners. */
+export function endConnection(context: NodeContext, connection: NodeConnection, reason: string): void {
+  record(context, { event: 'client.disconnect', ...connectionFields(context, connection), reason })
+  for (const session of context.sessions.of(connection)) session.terminate(reason)
+  connection.disconnect(reason)
+}
