@@ -1,23 +1,30 @@
-/** Connections to port 3025: of a machine with its host certificate, of a joining machine with a token, of a user through a proxy. */
+/** Connections to port 3025 of a machine with its host certificate, and of a user through a proxy (docs/protocol.md). */
 
 import type { Duplex } from 'node:stream'
-import type { Env } from '../common/env.ts'
-import type { Logger } from '../common/log.ts'
-import { ConnectionProblem } from '../errors/errors.ts'
-import type { ClientIdentity } from '../ssh/client-types.ts'
+import { type Env, realEnv } from '../common/env.ts'
+import { type Logger, silentLogger } from '../common/log.ts'
+import { AccessDenied, ConnectionProblem } from '../errors/errors.ts'
+import { connectSsh } from '../ssh/client.ts'
+import type { ClientIdentity, SshClient } from '../ssh/client-types.ts'
 import type { PublicKey } from '../ssh/keys/types.ts'
-import type { ApiClient } from './client.ts'
+import type { PresentedHostKey } from '../ssh/transport/types.ts'
+import {
+  type AuthConnection,
+  apiOver,
+  authApiHost,
+  authKeepAlive,
+  authPort,
+  sshIdent,
+  summarize,
+} from './auth-channel.ts'
+import { ChannelAgent } from './channel-agent.ts'
+import { type ApiClient, createApiClient } from './client.ts'
+import { dialTcp } from './dial-tcp.ts'
+import { verifyMachine } from './host-certificate.ts'
 import type { MachineIdentity } from './identity.ts'
-import type { ServerRole } from './model.ts'
 
-/** Where the auth API lives inside an SSH connection (docs/protocol.md). */
-export const authApiHost = 'auth.teleport.api'
-
-export interface AuthConnection extends ApiClient, AsyncDisposable {
-  /** An SSH connection to an auth server stands now. */
-  readonly connected: boolean
-  close(): Promise<void>
-}
+export { type AuthConnection, authApiHost } from './auth-channel.ts'
+export { type JoinOptions, joinCluster } from './join.ts'
 
 export interface ConnectAuthOptions {
   /** `host:port` of the auth servers, tried in turn. */
@@ -28,35 +35,148 @@ export interface ConnectAuthOptions {
   readonly logger?: Logger
 }
 
+/** Milliseconds between attempts. */
+const firstRetry = 200
+const lastRetry = 5_000
+
 /**
  * Dials when first used and again, with backoff, after the connection was lost. Calls fail fast with ConnectionProblem while no
  * auth server answers. Verifies the server's host certificate (role `Auth`, our cluster, host authority).
  */
-export function connectAuth(_options: ConnectAuthOptions): AuthConnection {
-  throw new ConnectionProblem('cannot connect yet')
+export function connectAuth(options: ConnectAuthOptions): AuthConnection {
+  return new MachineConnection(options)
 }
 
-export interface JoinOptions {
-  readonly addresses: readonly string[]
-  readonly token: string
-  /** `sha256:<hex>`; may be left out only towards an auth server on a loopback address. */
-  readonly caPin?: string
-  readonly uuid: string
-  readonly hostname: string
-  readonly roles: readonly ServerRole[]
-  /** Names and addresses under which this machine is reached, for the certificate's principals. */
-  readonly advertisedNames: readonly string[]
-  readonly env?: Env
-  readonly logger?: Logger
-  readonly signal?: AbortSignal
+class MachineConnection implements AuthConnection {
+  readonly call: ApiClient['call']
+  readonly stream: ApiClient['stream']
+  readonly #options: ConnectAuthOptions
+  readonly #env: Env
+  readonly #logger: Logger
+  readonly #agent: ChannelAgent
+  readonly #closing = new AbortController()
+  #ssh: SshClient | undefined
+  #dialling: Promise<SshClient> | undefined
+  #failure: { readonly error: Error; readonly retryAt: number; readonly wait: number } | undefined
+  /** The address to try first: the one that worked last. */
+  #preferred = 0
+
+  constructor(options: ConnectAuthOptions) {
+    this.#options = options
+    this.#env = options.env ?? realEnv
+    this.#logger = options.logger ?? silentLogger
+    this.#agent = new ChannelAgent({ openStream: () => this.#openStream() })
+    const client = createApiClient({ agent: this.#agent, host: authApiHost, peer: 'the auth server', env: this.#env })
+    this.call = client.call
+    this.stream = client.stream
+  }
+
+  get connected(): boolean {
+    return this.#ssh !== undefined
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new ConnectionProblem('the connection to the auth server was closed'))
+    this.#agent.destroy()
+    await this.#dialling?.catch(() => undefined)
+    await this.#ssh?.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #openStream(): Promise<Duplex> {
+    this.#closing.signal.throwIfAborted()
+    const ssh = this.#ssh ?? (await this.#dial())
+    return ssh.openDirectTcpip(authApiHost, 0)
+  }
+
+  /** One attempt at a time, whoever asks; between attempts everybody hears why the last one failed. */
+  #dial(): Promise<SshClient> {
+    const failure = this.#failure
+    if (failure !== undefined && this.#env.monotonicMs() < failure.retryAt) return Promise.reject(failure.error)
+    this.#dialling ??= this.#dialAny()
+      .then(
+        (ssh) => this.#established(ssh),
+        (error: Error) => {
+          const wait = Math.min((failure?.wait ?? firstRetry / 2) * 2, lastRetry)
+          const jitter = 0.5 + this.#env.randomBytes(2).readUInt16BE() / 65_536
+          this.#failure = { error, wait, retryAt: this.#env.monotonicMs() + wait * jitter }
+          throw error
+        },
+      )
+      .finally(() => {
+        this.#dialling = undefined
+      })
+    return this.#dialling
+  }
+
+  #established(ssh: SshClient): SshClient {
+    this.#failure = undefined
+    this.#ssh = ssh
+    void ssh.closed.then((error) => {
+      if (this.#ssh === ssh) this.#ssh = undefined
+      if (!this.#closing.signal.aborted) {
+        this.#logger.warn('lost the connection to the auth server', { reason: error?.message ?? 'closed by it' })
+      }
+    })
+    return ssh
+  }
+
+  async #dialAny(): Promise<SshClient> {
+    const { addresses } = this.#options
+    const errors: Error[] = []
+    for (let i = 0; i < addresses.length; i++) {
+      const index = (this.#preferred + i) % addresses.length
+      const address = addresses[index]
+      if (address === undefined) continue
+      try {
+        const ssh = await this.#dialOne(address)
+        this.#preferred = index
+        this.#logger.debug('connected to the auth server', { address })
+        return ssh
+      } catch (error) {
+        this.#closing.signal.throwIfAborted()
+        errors.push(error instanceof Error ? error : new Error(String(error)))
+      }
+    }
+    throw summarize(errors)
+  }
+
+  async #dialOne(address: string): Promise<SshClient> {
+    const identity = this.#options.identity()
+    const { signal } = this.#closing
+    const stream = await dialTcp(address, authPort, this.#env, signal)
+    return connectSsh(
+      {
+        stream,
+        user: identity.uuid,
+        ident: sshIdent,
+        identities: [{ signer: identity.key, certificate: identity.certificate }],
+        verifyHost: authVerifier(address, identity.hostAuthorities, identity.clusterName, this.#env),
+        keepAlive: authKeepAlive,
+        logger: this.#logger,
+        signal,
+      },
+      this.#env,
+    )
+  }
 }
 
-/**
- * Joins a cluster: one identity for each role, in the order asked for. The pin is compared before the token is sent.
- * Throws AccessDenied for a bad pin or token, ConnectionProblem when no auth server answers.
- */
-export async function joinCluster(_options: JoinOptions): Promise<readonly MachineIdentity[]> {
-  throw new ConnectionProblem('cannot join yet')
+/** Accepts only an auth server of the cluster. */
+function authVerifier(
+  address: string,
+  hostAuthorities: readonly PublicKey[],
+  clusterName: string,
+  env: Env,
+): (presented: PresentedHostKey) => void {
+  return ({ certificate }) => {
+    const where = `the server at ${address} is not an auth server of the cluster ${clusterName}`
+    if (certificate === undefined) throw new AccessDenied(`${where}: it shows no host certificate`)
+    const verdict = verifyMachine(certificate, { hostAuthorities, clusterName, roles: ['Auth'], now: env.now() })
+    if (!verdict.ok) throw new AccessDenied(`${where}: ${verdict.reason}`)
+  }
 }
 
 export interface UserConnectOptions {
@@ -72,6 +192,20 @@ export interface UserConnectOptions {
 }
 
 /** The auth API for a user with a certificate. Not reconnected when it ends. */
-export async function connectAuthAsUser(_options: UserConnectOptions): Promise<AuthConnection> {
-  throw new ConnectionProblem('cannot connect yet')
+export async function connectAuthAsUser(options: UserConnectOptions): Promise<AuthConnection> {
+  const { stream, user, identity, hostAuthorities, clusterName, env = realEnv, logger, signal } = options
+  const ssh = await connectSsh(
+    {
+      stream,
+      user,
+      ident: sshIdent,
+      identities: [identity],
+      verifyHost: authVerifier('the other end of the proxy', hostAuthorities, clusterName, env),
+      keepAlive: authKeepAlive,
+      ...(logger === undefined ? {} : { logger }),
+      ...(signal === undefined ? {} : { signal }),
+    },
+    env,
+  )
+  return apiOver(ssh, env)
 }

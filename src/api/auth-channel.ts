@@ -1,0 +1,50 @@
+/** What every connection to the auth API has in common, whoever opens it. */
+
+import type { Env } from '../common/env.ts'
+import { ConnectionProblem, isAccessDenied } from '../errors/errors.ts'
+import { messageOf } from '../errors/system.ts'
+import type { SshClient } from '../ssh/client-types.ts'
+import { ChannelAgent } from './channel-agent.ts'
+import { type ApiClient, createApiClient } from './client.ts'
+
+/** Where the auth API lives inside an SSH connection (docs/protocol.md). */
+export const authApiHost = 'auth.teleport.api'
+export const authPort = 3025
+export const sshIdent = 'Teleport'
+/** Noticed dead after 45 s at the latest; the watch notices after 30. */
+export const authKeepAlive = { intervalMs: 15_000, maxMissed: 3 }
+
+export interface AuthConnection extends ApiClient, AsyncDisposable {
+  /** An SSH connection to an auth server stands now. */
+  readonly connected: boolean
+  close(): Promise<void>
+}
+
+/** One error for all addresses that were tried. */
+export function summarize(errors: readonly Error[]): Error {
+  const [first] = errors
+  if (first === undefined) return new ConnectionProblem('no address of an auth server is known; set auth_servers')
+  if (errors.every(isAccessDenied)) return first
+  const reasons = errors.map(messageOf).join('; ')
+  return new ConnectionProblem(
+    `no auth server can be reached (${reasons}); check that it runs and that the address is right`,
+  )
+}
+
+/** The auth API inside an SSH connection that stands; closing it closes the connection. */
+export function apiOver(ssh: SshClient, env: Env): AuthConnection {
+  const agent = new ChannelAgent({ openStream: () => ssh.openDirectTcpip(authApiHost, 0) })
+  const client = createApiClient({ agent, host: authApiHost, peer: 'the auth server', env })
+  const close = async () => {
+    agent.destroy()
+    await ssh.close()
+  }
+  return {
+    ...client,
+    get connected() {
+      return !ssh.signal.aborted
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
