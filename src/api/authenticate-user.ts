@@ -9,6 +9,8 @@ import type { ClusterState } from './cluster-state.ts'
 export const rolesExtension = 'teleport-roles'
 export const traitsExtension = 'teleport-traits'
 export const clusterExtension = 'teleport-route-to-cluster'
+/** When the user was made: a certificate of a user who was removed is not good for a new one of the same name. */
+export const sinceExtension = 'teleport-user-since'
 
 export interface UserIdentity {
   readonly user: string
@@ -62,7 +64,7 @@ export function authenticateUser(state: ClusterState, ask: UserAsk): UserVerdict
     now: ask.now,
     principal: ask.login,
     sourceAddress: ask.sourceAddress,
-    knownExtensions: [rolesExtension, traitsExtension, clusterExtension],
+    knownExtensions: [rolesExtension, traitsExtension, clusterExtension, sinceExtension],
   })
   if (!verdict.ok) return refuse(verdict.reason)
 
@@ -72,6 +74,11 @@ export function authenticateUser(state: ClusterState, ask: UserAsk): UserVerdict
   }
   const user = state.user(certificate.keyId)
   if (user === undefined) return refuse(`the user ${JSON.stringify(certificate.keyId)} does not exist any more`)
+
+  const since = certificate.extensions.get(sinceExtension)?.toString('utf8')
+  if (since !== undefined && since !== user.created) {
+    return refuse(`the certificate is of an earlier user ${JSON.stringify(user.name)}, who was removed`)
+  }
 
   const named = readJson(certificate, rolesExtension, roleNames)
   const traits = readJson(certificate, traitsExtension, traitValues)

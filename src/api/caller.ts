@@ -11,6 +11,8 @@ export interface Caller {
   readonly address: string
   /** For callers of role User. */
   readonly user?: UserIdentity
+  /** For machines: names that its certificate holds. */
+  readonly names?: readonly string[]
   /** For ProvisionToken: the token that opened the connection. */
   readonly token?: string
 }

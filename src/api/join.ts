@@ -15,6 +15,7 @@ import { dialTcp } from './dial-tcp.ts'
 import { authorityExtension, verifyMachine } from './host-certificate.ts'
 import type { MachineIdentity, MachineRole } from './identity.ts'
 import { formatKeyLine, parseCertificateLine, parseKeyLine } from './lines.ts'
+import { machineRoleOf } from './machine-roles.ts'
 import type { HostCredentials, ServerRole } from './model.ts'
 import { join } from './routes.ts'
 
@@ -33,8 +34,6 @@ export interface JoinOptions {
   readonly logger?: Logger
   readonly signal?: AbortSignal
 }
-
-export const machineRoleOf: Readonly<Record<ServerRole, MachineRole>> = { auth: 'Auth', proxy: 'Proxy', node: 'Node' }
 
 /**
  * Joins a cluster: one identity for each role, in the order asked for. The pin is compared before the token is sent.
@@ -96,7 +95,8 @@ async function joinAt(
   )
   const api = apiOver(ssh, env)
   try {
-    if (trusted === undefined) throw new AccessDenied('the auth server was not verified')
+    const proven = trusted
+    if (proven === undefined) throw new AccessDenied('the auth server was not verified')
     const keys = options.roles.map((role) => ({ role, key: generateEd25519(env) }))
     const credentials = await api.call(
       join,
@@ -110,7 +110,7 @@ async function joinAt(
       },
       signal,
     )
-    return keys.map(({ role, key }) => readCredentials(credentials, role, key, trusted))
+    return keys.map(({ role, key }) => readCredentials(credentials, role, key, proven))
   } finally {
     await api.close()
   }

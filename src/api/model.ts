@@ -81,11 +81,13 @@ export type ClusterConfig = z.infer<typeof clusterConfig>
 
 /** Everything that proxies and nodes follow. The first lines of a watch are a snapshot, ended by `ready`. */
 export const watchEvent = z.discriminatedUnion('op', [
-  z.strictObject({ op: z.literal('put'), kind: z.literal('authority'), value: authority }),
-  z.strictObject({ op: z.literal('put'), kind: z.literal('role'), value: roleRecord }),
-  z.strictObject({ op: z.literal('put'), kind: z.literal('user'), value: userRecord }),
-  z.strictObject({ op: z.literal('put'), kind: z.literal('presence'), value: presence }),
-  z.strictObject({ op: z.literal('put'), kind: z.literal('config'), value: clusterConfig }),
+  z.discriminatedUnion('kind', [
+    z.strictObject({ op: z.literal('put'), kind: z.literal('authority'), value: authority }),
+    z.strictObject({ op: z.literal('put'), kind: z.literal('role'), value: roleRecord }),
+    z.strictObject({ op: z.literal('put'), kind: z.literal('user'), value: userRecord }),
+    z.strictObject({ op: z.literal('put'), kind: z.literal('presence'), value: presence }),
+    z.strictObject({ op: z.literal('put'), kind: z.literal('config'), value: clusterConfig }),
+  ]),
   z.strictObject({
     op: z.literal('delete'),
     kind: z.enum(['authority', 'role', 'user', 'presence', 'config']),

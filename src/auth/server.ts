@@ -1,15 +1,35 @@
-/** The auth service as the supervisor starts it. */
+/** The auth service as the supervisor starts it: stores, authorities, API, and port 3025. */
 
 import type { AddressInfo } from 'node:net'
-import type { Env } from '../common/env.ts'
-import type { Logger } from '../common/log.ts'
-import { ConnectionProblem } from '../errors/errors.ts'
+import { hostname } from 'node:os'
+import { checkRule } from '../access/rules.ts'
+import { createApiApp } from '../api/app.ts'
+import type { Caller } from '../api/caller.ts'
+import type { RuleRequirement } from '../api/endpoint.ts'
+import { openSqliteAudit } from '../audit/sqlite.ts'
+import { openSqliteBackend } from '../backend/sqlite.ts'
+import { type Env, realEnv } from '../common/env.ts'
+import { type Logger, silentLogger } from '../common/log.ts'
+import type { Limits } from '../ssh/transport/types.ts'
+import { type AuthPaths, ensureCluster, ensureIdentities, prepareDirectory } from './bootstrap.ts'
+import { openTables } from './records.ts'
+import { mountRoutes } from './routes.ts'
+import { type Services, startServices } from './services.ts'
+import { type AuthSettings, defaultSettings } from './settings.ts'
+import { Callers, createSshFront } from './ssh-front.ts'
+
+export { authPaths } from './bootstrap.ts'
+export type { AuthSettings, StaticToken } from './settings.ts'
 
 export interface AuthService extends AsyncDisposable {
   readonly address: AddressInfo
   readonly clusterName: string
+  /** Uuid of this machine. */
+  readonly uuid: string
   /** `sha256:…` of the host authority's keys. */
   readonly caPins: readonly string[]
+  /** The first start of a new cluster. */
+  readonly isNew: boolean
   close(drainMs?: number): Promise<void>
 }
 
@@ -19,10 +39,85 @@ export interface StartAuthOptions {
   readonly listen: { readonly host: string; readonly port: number }
   /** Used at the first start only; default: the host's name. */
   readonly clusterName?: string
+  /** Missing ones have the defaults of `settings.ts`. */
+  readonly settings?: Partial<AuthSettings>
+  readonly limits?: Partial<Limits>
   readonly env?: Env
   readonly logger?: Logger
 }
 
+/** Resolves when the port answers. Throws what stands in the way, with what to do about it. */
 export async function startAuth(options: StartAuthOptions): Promise<AuthService> {
-  throw new ConnectionProblem(`cannot start in ${options.dataDir} yet`)
+  const { dataDir, listen, env = realEnv, logger = silentLogger } = options
+  const settings = { ...defaultSettings, ...options.settings }
+  const undo: (() => Promise<unknown>)[] = []
+  const undoAll = async () => {
+    for (const step of undo.reverse()) await step()
+  }
+  try {
+    const paths = await prepareDirectory(dataDir)
+    const backend = await openSqliteBackend(paths.backend, env)
+    undo.push(() => backend.close())
+    const clusterName = options.clusterName
+    const tables = openTables(backend)
+    const cluster = await ensureCluster({ backend, tables, paths, dataDir, clusterName, env })
+    const auditStore = await openSqliteAudit(paths.events)
+    undo.push(() => auditStore.close())
+    const [services, app, callers] = await Promise.all([
+      startServices({ backend, auditStore, ...cluster, settings, env, logger }),
+      ...makeApp(logger),
+    ])
+    undo.push(() => services.close())
+    undo.push(() => app.close())
+    mountRoutes(app, services)
+    await app.ready()
+    const identity = await ownIdentity(services, paths, cluster.uuid, env)
+    const front = createSshFront({
+      services,
+      app,
+      callers,
+      identity: () => identity,
+      env,
+      logger,
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+    })
+    const address = await front.listen(listen.port, listen.host)
+    logger.info('auth service started', { address: `${address.address}:${address.port}`, cluster: cluster.clusterName })
+    const close = async (drainMs?: number) => {
+      await services.hub.close()
+      await front.close(drainMs)
+      await undoAll()
+    }
+    const { uuid, isNew } = cluster
+    return {
+      address,
+      clusterName: cluster.clusterName,
+      uuid,
+      isNew,
+      caPins: services.authorities.caPins,
+      close,
+      [Symbol.asyncDispose]: () => close(),
+    }
+  } catch (error) {
+    await undoAll()
+    throw error
+  }
+}
+
+/** The app is loaded while the stores are read. */
+function makeApp(logger: Logger) {
+  const callers = new Callers()
+  return [createApiApp({ logger, callerOf: callers.of, checkRule: refusalByRules }), callers] as const
+}
+
+/** Why the roles of a user do not allow it; undefined when they do. */
+export function refusalByRules(caller: Caller, rule: RuleRequirement): string | undefined {
+  const decision = checkRule(caller.user?.roles ?? [], rule.resource, rule.verb)
+  return decision.allow ? undefined : decision.reason
+}
+
+function ownIdentity(services: Services, paths: AuthPaths, uuid: string, env: Env) {
+  const { authorities, issuer } = services
+  const name = hostname()
+  return ensureIdentities({ paths, uuid, authorities, issuer, names: [name, 'localhost', '127.0.0.1'], env })
 }

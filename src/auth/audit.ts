@@ -1,0 +1,80 @@
+/** The audit trail from the auth service's side: an action counts as done only after its event is on disk. */
+
+import type { AuditEvent } from '../audit/events.ts'
+import { type EventInput, type EventName, eventNames, newEvent } from '../audit/events.ts'
+import type { AuditStore } from '../audit/store.ts'
+import type { Env } from '../common/env.ts'
+import { BadParameter } from '../errors/errors.ts'
+
+type WithoutCluster<T> = T extends unknown ? Omit<T, 'cluster_name'> : never
+export type NewAuditEvent = { [Name in EventName]: WithoutCluster<EventInput<Name>> }[EventName]
+
+/** What nodes and proxies may report: what happens on them. Users, tokens and certificates are auth's own to tell. */
+const reported: ReadonlySet<string> = new Set<EventName>([
+  'session.start',
+  'session.end',
+  'exec',
+  'auth',
+  'port',
+  'client.disconnect',
+])
+
+export class Audit {
+  readonly #store: AuditStore
+  readonly #env: Env
+  readonly #clusterName: string
+
+  constructor(store: AuditStore, clusterName: string, env: Env) {
+    this.#store = store
+    this.#clusterName = clusterName
+    this.#env = env
+  }
+
+  /** Resolves when the event is durable; throws when it cannot be, and then the action must not happen. */
+  async emit(event: NewAuditEvent): Promise<void> {
+    const input = { ...event, cluster_name: this.#clusterName } as EventInput<EventName>
+    await this.#store.append([newEvent(this.#env, input) as AuditEvent])
+  }
+
+  /** Stores what a machine reports. It cannot speak for another machine, nor for another cluster. */
+  async collect(uuid: string, events: readonly { readonly event: string }[]): Promise<void> {
+    const stamped = events.map((event) => {
+      if (!reported.has(event.event)) {
+        throw new BadParameter('event', `a node or proxy cannot report ${JSON.stringify(event.event)}`)
+      }
+      return { ...event, server_id: uuid, cluster_name: this.#clusterName }
+    })
+    // The store checks names, codes, uids and sizes.
+    await this.#store.append(stamped as unknown as AuditEvent[])
+  }
+
+  async search(query: {
+    readonly from?: string | undefined
+    readonly to?: string | undefined
+    readonly type?: string | undefined
+    readonly user?: string | undefined
+    readonly session?: string | undefined
+    readonly text?: string | undefined
+    readonly limit: number
+    readonly after?: string | undefined
+  }) {
+    const { events, next } = await this.#store.search({
+      limit: query.limit,
+      ...(query.from === undefined ? {} : { from: new Date(query.from) }),
+      ...(query.to === undefined ? {} : { to: new Date(query.to) }),
+      ...(query.type === undefined ? {} : { types: query.type.split(',').map(eventName) }),
+      ...(query.user === undefined ? {} : { user: query.user }),
+      ...(query.session === undefined ? {} : { sid: query.session }),
+      ...(query.text === undefined ? {} : { text: query.text }),
+      ...(query.after === undefined ? {} : { cursor: query.after }),
+    })
+    const items = events.map((event) => ({ ...event }))
+    return next === undefined ? { items } : { items, next }
+  }
+}
+
+function eventName(text: string): EventName {
+  const name = eventNames.find((known) => known === text.trim())
+  if (name !== undefined) return name
+  throw new BadParameter('type', `there is no event ${JSON.stringify(text)}; known are ${eventNames.join(', ')}`)
+}

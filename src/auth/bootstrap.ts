@@ -1,0 +1,148 @@
+/**
+ * First start: authorities, uuid, preset roles and the identities of auth and of the administrator. A kill at any moment leaves a
+ * directory that starts again; a directory that once held a cluster never gets a new one silently.
+ */
+
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { presetRoles } from '../access/presets.ts'
+import { authApiHost } from '../api/auth-channel.ts'
+import { hostUuid } from '../api/host-uuid.ts'
+import { loadIdentity, type MachineIdentity, saveIdentity } from '../api/identity.ts'
+import { parseKeyLine } from '../api/lines.ts'
+import { toRoleRecord } from '../api/role-record.ts'
+import type { Backend } from '../backend/contract.ts'
+import type { Env } from '../common/env.ts'
+import { ensurePrivateDir } from '../common/files.ts'
+import { checkName } from '../common/names.ts'
+import { BadParameter, isNotFound, SystemError } from '../errors/errors.ts'
+import { convertSystemError } from '../errors/system.ts'
+import { generateEd25519 } from '../ssh/keys/private-key.ts'
+import { equalKeys } from '../ssh/keys/public-key.ts'
+import { type Authorities, newAuthorityRecord } from './authorities.ts'
+import type { Issuer } from './certificates.ts'
+import type { Tables } from './records.ts'
+
+export interface AuthPaths {
+  readonly directory: string
+  readonly backend: string
+  readonly events: string
+  readonly identity: string
+  readonly admin: string
+}
+
+export const authPaths = (dataDir: string): AuthPaths => {
+  const directory = join(dataDir, 'auth')
+  const at = (name: string) => join(directory, name)
+  return {
+    directory,
+    backend: at('backend.sqlite'),
+    events: at('events.sqlite'),
+    identity: at('identity.json'),
+    admin: at('admin.json'),
+  }
+}
+
+/** Makes the directories. Throws System `ECORRUPT` when there are traces of a cluster but its state is missing. */
+export async function prepareDirectory(dataDir: string): Promise<AuthPaths> {
+  const paths = authPaths(dataDir)
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw convertSystemError(error, `create the data directory ${dataDir}`)
+  }
+  await ensurePrivateDir(paths.directory)
+  if (!existsSync(paths.backend)) refuseFreshStart(paths)
+  return paths
+}
+
+function refuseFreshStart(paths: AuthPaths): void {
+  const traces = [paths.identity, paths.admin, paths.events].filter((path) => existsSync(path))
+  const [trace] = traces
+  if (trace === undefined) return
+  throw new SystemError(
+    'ECORRUPT',
+    `${paths.backend} holds no cluster, but ${trace} shows that there was one; restore ${paths.backend} from a backup, or move ${paths.directory} away to start a new cluster that no machine or user of the old one trusts`,
+  )
+}
+
+/** The cluster's name and uuid; makes the cluster, in one step, when the store is empty. */
+export async function ensureCluster(options: {
+  readonly backend: Backend
+  readonly tables: Tables
+  readonly paths: AuthPaths
+  readonly dataDir: string
+  readonly clusterName: string | undefined
+  readonly env: Env
+}): Promise<{ readonly clusterName: string; readonly uuid: string; readonly isNew: boolean }> {
+  const { backend, tables, paths, env } = options
+  const known = await tables.cluster.find('cluster')
+  if (known !== undefined) {
+    const { clusterName, uuid } = known.value
+    if (options.clusterName !== undefined && options.clusterName !== clusterName) {
+      throw new BadParameter(
+        'cluster_name',
+        `the cluster in ${paths.directory} is named ${clusterName} and cannot become ${options.clusterName}; set cluster_name to ${clusterName}, or use another data_dir`,
+      )
+    }
+    return { clusterName, uuid, isNew: false }
+  }
+  refuseFreshStart(paths)
+  const clusterName = checkName('cluster name', options.clusterName ?? hostname())
+  const uuid = await hostUuid(options.dataDir, env)
+  await backend.commit([
+    tables.cluster.absent('cluster'),
+    tables.cluster.put('cluster', { clusterName, uuid, created: env.now().toISOString() }),
+    tables.authorities.put('user', newAuthorityRecord('user', env)),
+    tables.authorities.put('host', newAuthorityRecord('host', env)),
+    ...presetRoles.map((role) => tables.roles.put(role.metadata.name, toRoleRecord(role))),
+  ])
+  return { clusterName, uuid, isNew: true }
+}
+
+/** Auth's own identity and the administrator's; made again when missing, or when the authority is another one. */
+export async function ensureIdentities(options: {
+  readonly paths: AuthPaths
+  readonly uuid: string
+  readonly authorities: Authorities
+  readonly issuer: Issuer
+  readonly names: readonly string[]
+  readonly env: Env
+}): Promise<MachineIdentity> {
+  const { paths, uuid, env } = options
+  const [own] = await Promise.all([
+    ensureIdentity(options, paths.identity, 'Auth', uuid, [...options.names, authApiHost]),
+    ensureIdentity(options, paths.admin, 'Admin', env.randomUuid(), []),
+  ])
+  return own
+}
+
+async function ensureIdentity(
+  options: { readonly authorities: Authorities; readonly issuer: Issuer; readonly env: Env },
+  path: string,
+  role: 'Auth' | 'Admin',
+  uuid: string,
+  names: readonly string[],
+): Promise<MachineIdentity> {
+  const { authorities, issuer, env } = options
+  const kept = await loadIdentity(path).catch((error: unknown) => {
+    if (isNotFound(error)) return undefined
+    throw error
+  })
+  if (kept !== undefined && equalKeys(kept.certificate.signatureKey, authorities.host.publicKey)) return kept
+  const key = generateEd25519(env)
+  const keysOf = (type: 'user' | 'host') => authorities.public(type).keys.map((line) => parseKeyLine(line, 'authority'))
+  const identity: MachineIdentity = {
+    role,
+    uuid,
+    clusterName: authorities.clusterName,
+    key,
+    certificate: await issuer.machine({ uuid, role, publicKey: key.publicKey, names }),
+    hostAuthorities: keysOf('host'),
+    userAuthorities: keysOf('user'),
+  }
+  await saveIdentity(path, identity)
+  return identity
+}

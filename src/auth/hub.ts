@@ -1,0 +1,265 @@
+/**
+ * The cluster's state in memory, kept in step with the store by its watch: what decisions are made with, and what followers get.
+ * Each line that followers get is made once, however many there are.
+ */
+
+import { type Change, ClusterSnapshot } from '../api/cluster-snapshot.ts'
+import type { ClusterState } from '../api/cluster-state.ts'
+import type { ClusterConfig, WatchEvent } from '../api/model.ts'
+import type { Backend, WatchEvent as StoreEvent } from '../backend/contract.ts'
+import { isResyncNeeded } from '../backend/contract.ts'
+import type { Env } from '../common/env.ts'
+import type { Logger } from '../common/log.ts'
+import { LimitExceeded, SystemError } from '../errors/errors.ts'
+import { messageOf } from '../errors/system.ts'
+import type { Tables } from './records.ts'
+
+/** Bytes that a follower may be behind before it is cut off; it comes back and gets a new snapshot. */
+const maxBehind = 32 * 1024 * 1024
+/** Milliseconds. */
+const aliveEvery = 10_000
+const resyncAfter = 1_000
+
+export class Hub implements ClusterState {
+  readonly clusterName: string
+  readonly config: ClusterConfig
+  readonly #backend: Backend
+  readonly #tables: Tables
+  readonly #env: Env
+  readonly #logger: Logger
+  readonly #closing = new AbortController()
+  readonly #followers = new Set<Follower>()
+  readonly #listeners = new Set<(change: Change) => void>()
+  #snapshot = new ClusterSnapshot()
+  #running: Promise<unknown> = Promise.resolve()
+
+  constructor(options: {
+    readonly backend: Backend
+    readonly tables: Tables
+    readonly config: ClusterConfig
+    readonly env: Env
+    readonly logger: Logger
+  }) {
+    this.#backend = options.backend
+    this.#tables = options.tables
+    this.#env = options.env
+    this.#logger = options.logger
+    this.config = options.config
+    this.clusterName = options.config.clusterName
+  }
+
+  get userAuthorities() {
+    return this.#snapshot.userAuthorities
+  }
+  get hostAuthorities() {
+    return this.#snapshot.hostAuthorities
+  }
+  user(name: string) {
+    return this.#snapshot.users.get(name)
+  }
+  role(name: string) {
+    return this.#snapshot.roles.get(name)?.role
+  }
+  get snapshot(): ClusterSnapshot {
+    return this.#snapshot
+  }
+
+  /** Reads everything, then follows. Resolves when the state is complete. */
+  async start(): Promise<void> {
+    const watcher = await this.#load()
+    this.#running = Promise.all([this.#follow(watcher), this.#keepSayingAlive()])
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new SystemError('ECANCELED', 'the auth service is stopping'))
+    for (const follower of this.#followers) follower.end()
+    await this.#running
+  }
+
+  /** Called after each change. */
+  onChange(listener: (change: Change) => void): void {
+    this.#listeners.add(listener)
+  }
+
+  /** The lines for one follower, without end: a snapshot, `ready`, then changes. Nodes need no word of each other. */
+  async *follow(options: { readonly presence: boolean; readonly signal: AbortSignal }): AsyncGenerator<string> {
+    const follower = new Follower(options.presence)
+    this.#followers.add(follower)
+    const end = () => follower.end()
+    options.signal.addEventListener('abort', end, { once: true })
+    try {
+      // Taken in one go with the subscription, so that no change falls in between.
+      let text = ''
+      for (const change of this.#snapshot.changes()) {
+        if (change.kind === 'presence' && !options.presence) continue
+        text += line(change)
+      }
+      yield `${text}${line({ op: 'ready' })}`
+      yield* follower.lines()
+    } finally {
+      options.signal.removeEventListener('abort', end)
+      this.#followers.delete(follower)
+    }
+  }
+
+  async #load(): Promise<AsyncIterable<StoreEvent>> {
+    // Watch first: what changes while we read comes twice rather than never.
+    const watcher = await this.#backend.watch([], this.#closing.signal)
+    const snapshot = new ClusterSnapshot()
+    snapshot.apply({ op: 'put', kind: 'config', value: this.config })
+    for (const table of ['authorities', 'roles', 'users', 'presence'] as const) {
+      for await (const found of this.#tables[table].all()) {
+        const change = this.#toChange(table, found)
+        if (change !== undefined) snapshot.apply(change)
+      }
+    }
+    this.#snapshot = snapshot
+    return watcher
+  }
+
+  async #follow(first: AsyncIterable<StoreEvent>): Promise<void> {
+    let watcher = first
+    while (!this.#closing.signal.aborted) {
+      try {
+        for await (const event of watcher) this.#apply(event)
+        if (this.#closing.signal.aborted) return
+        throw new SystemError('EIO', 'the watch of the store ended')
+      } catch (error) {
+        if (this.#closing.signal.aborted) return
+        if (!isResyncNeeded(error)) this.#logger.error('lost track of the store', { reason: messageOf(error) })
+      }
+      await this.#env.sleep(resyncAfter, this.#closing.signal).catch(() => undefined)
+      if (this.#closing.signal.aborted) return
+      try {
+        watcher = await this.#load()
+        // Followers missed changes too: a new snapshot tells them.
+        for (const follower of this.#followers) follower.end()
+      } catch (error) {
+        this.#logger.error('cannot read the store', { reason: messageOf(error) })
+      }
+    }
+  }
+
+  #apply(event: StoreEvent): void {
+    const key = event.type === 'put' ? event.item.key : event.key
+    const [table, id] = key
+    if (id === undefined) return
+    try {
+      const change = event.type === 'put' ? this.#changeOf(table, event.item) : deletionOf(table, id)
+      if (change === undefined) return
+      this.#snapshot.apply(change)
+      const text = line(change)
+      for (const follower of this.#followers) follower.push(change.kind, text)
+      for (const listener of this.#listeners) listener(change)
+    } catch (error) {
+      this.#logger.error('a change of the store cannot be read', { table, reason: messageOf(error) })
+    }
+  }
+
+  #changeOf(table: string | undefined, item: Parameters<Tables['users']['read']>[0]): Change | undefined {
+    switch (table) {
+      case 'authorities':
+      case 'roles':
+      case 'users':
+      case 'presence':
+        return this.#toChange(table, this.#tables[table].read(item))
+      default:
+        return undefined
+    }
+  }
+
+  #toChange(table: FollowedTable, found: { readonly value: unknown; readonly revision: string }): Change | undefined {
+    switch (table) {
+      case 'authorities': {
+        // Only the public halves go on from here.
+        const { type, keys } = found.value as ReturnType<Tables['authorities']['read']>['value']
+        const value = { type, clusterName: this.clusterName, keys: keys.map((key) => key.publicKey) }
+        return { op: 'put', kind: 'authority', value }
+      }
+      case 'roles':
+        return { op: 'put', kind: 'role', value: found.value as ReturnType<Tables['roles']['read']>['value'] }
+      case 'users':
+        return { op: 'put', kind: 'user', value: found.value as ReturnType<Tables['users']['read']>['value'] }
+      case 'presence':
+        return { op: 'put', kind: 'presence', value: found.value as ReturnType<Tables['presence']['read']>['value'] }
+    }
+  }
+
+  async #keepSayingAlive(): Promise<void> {
+    const { signal } = this.#closing
+    const text = line({ op: 'alive' })
+    while (!signal.aborted) {
+      await this.#env.sleep(aliveEvery, signal).catch(() => undefined)
+      for (const follower of this.#followers) follower.push('alive', text)
+    }
+  }
+}
+
+type FollowedTable = 'authorities' | 'roles' | 'users' | 'presence'
+
+const line = (event: WatchEvent): string => `${JSON.stringify(event)}\n`
+
+function deletionOf(table: string | undefined, id: string): Change | undefined {
+  switch (table) {
+    case 'authorities':
+      return { op: 'delete', kind: 'authority', id }
+    case 'roles':
+      return { op: 'delete', kind: 'role', id }
+    case 'users':
+      return { op: 'delete', kind: 'user', id }
+    case 'presence':
+      return { op: 'delete', kind: 'presence', id }
+    default:
+      return undefined
+  }
+}
+
+/** What one follower has not taken yet. */
+class Follower {
+  readonly #presence: boolean
+  #waiting: string[] = []
+  #size = 0
+  #ended = false
+  #overflowed = false
+  #wake: (() => void) | undefined
+
+  constructor(presence: boolean) {
+    this.#presence = presence
+  }
+
+  push(kind: string, text: string): void {
+    if (this.#ended || (kind === 'presence' && !this.#presence)) return
+    this.#size += text.length
+    if (this.#size > maxBehind) {
+      this.#overflowed = true
+      this.#waiting = []
+      this.end()
+      return
+    }
+    this.#waiting.push(text)
+    this.#wake?.()
+  }
+
+  end(): void {
+    this.#ended = true
+    this.#wake?.()
+  }
+
+  async *lines(): AsyncGenerator<string> {
+    while (!this.#overflowed) {
+      if (this.#waiting.length > 0) {
+        const text = this.#waiting.join('')
+        this.#waiting = []
+        this.#size = 0
+        yield text
+        continue
+      }
+      if (this.#ended) return
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+      this.#wake = undefined
+    }
+    throw new LimitExceeded('the follower is too slow; it must start again')
+  }
+}

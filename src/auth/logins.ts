@@ -1,0 +1,126 @@
+/** Password and second factor for a certificate. Every refusal is worded the same, takes the same time, and is in the audit log. */
+
+import { parseKeyLine } from '../api/lines.ts'
+import type { UserCredentials } from '../api/model.ts'
+import type { Env } from '../common/env.ts'
+import { RateLimiter } from '../common/limiter.ts'
+import { AccessDenied, isLimitExceeded } from '../errors/errors.ts'
+import { messageOf } from '../errors/system.ts'
+import type { Audit } from './audit.ts'
+import type { Issuer } from './certificates.ts'
+import type { Lockout } from './lockout.ts'
+import type { OneTimePasswords } from './otp.ts'
+import type { Passwords } from './passwords.ts'
+import { KeyedQueue } from './queue.ts'
+import type { StoredUser, Tables } from './records.ts'
+import type { AuthSettings } from './settings.ts'
+import type { Users } from './users.ts'
+
+/** Failures from one address: twenty at once, then one every three seconds. Logins that succeed cost nothing. */
+const failureRate = { burst: 20, perSecond: 1 / 3 }
+/** Logins of one user that wait for each other, so that parallel guesses count one by one. */
+const waitingPerUser = 32
+
+export interface LoginRequest {
+  readonly user: string
+  readonly password: string
+  readonly otp?: string | undefined
+  readonly publicKey: string
+  readonly ttlSeconds?: number | undefined
+  readonly client: { readonly address: string; readonly userAgent?: string | undefined }
+}
+
+export interface LoginsOptions {
+  readonly tables: Tables
+  readonly audit: Audit
+  readonly passwords: Passwords
+  readonly otp: OneTimePasswords
+  readonly lockout: Lockout
+  readonly users: Users
+  readonly issuer: Issuer
+  readonly settings: AuthSettings
+  readonly env: Env
+}
+
+export class Logins {
+  readonly #options: LoginsOptions
+  readonly #failures: RateLimiter
+  readonly #queues = new KeyedQueue(waitingPerUser)
+
+  constructor(options: LoginsOptions) {
+    this.#options = options
+    this.#failures = new RateLimiter(failureRate, options.env)
+  }
+
+  async login(request: LoginRequest): Promise<UserCredentials> {
+    const publicKey = parseKeyLine(request.publicKey)
+    const user = await this.#queues.run(request.user, () => this.#prove(request))
+    const { users, issuer, audit } = this.#options
+    const { address } = request.client
+    const roles = await users.rolesOf(user)
+    await audit.emit({
+      event: 'user.login',
+      user: user.name,
+      method: 'local',
+      success: true,
+      'addr.remote': address,
+    })
+    return issuer.user({ user, roles, publicKey, ttlSeconds: request.ttlSeconds, address })
+  }
+
+  async #prove(request: LoginRequest): Promise<StoredUser> {
+    const { lockout, audit } = this.#options
+    const { address } = request.client
+    const refused = (message: string) =>
+      audit.emit({
+        event: 'user.login',
+        user: request.user,
+        method: 'local',
+        success: false,
+        error: message,
+        'addr.remote': address,
+      })
+    try {
+      // Taken before the password is looked at, given back when it was right.
+      this.#failures.check(address, 'failed logins from this address')
+      await lockout.check(request.user)
+    } catch (error) {
+      if (isLimitExceeded(error)) await refused(messageOf(error))
+      throw error
+    }
+    const { user, why } = await this.#check(request)
+    if (user === undefined) {
+      await lockout.failed(request.user)
+      await refused(why)
+      throw new AccessDenied('access denied: wrong user name, password or code')
+    }
+    this.#failures.reset(address)
+    await lockout.clear(user.name)
+    return user
+  }
+
+  async #check(request: LoginRequest): Promise<{ readonly user: StoredUser | undefined; readonly why: string }> {
+    const { tables, passwords } = this.#options
+    const found = await tables.users.find(keyable(request.user))
+    const credentials = await tables.credentials.find(keyable(request.user))
+    const right = await passwords.verify(credentials?.value.password, request.password)
+    if (found === undefined) return { user: undefined, why: 'there is no such user' }
+    if (!right) return { user: undefined, why: 'wrong password' }
+    const why = await this.#checkCode(credentials?.value.otpSecret, request.otp)
+    return why === undefined ? { user: found.value, why: '' } : { user: undefined, why }
+  }
+
+  /** Only after the password was right, so that nobody else can use up a code. */
+  async #checkCode(secret: string | undefined, code: string | undefined): Promise<string | undefined> {
+    const { settings, otp } = this.#options
+    if (settings.secondFactor === 'off') return undefined
+    if (secret === undefined) {
+      return settings.secondFactor === 'optional' ? undefined : 'no second factor is enrolled; reset the user'
+    }
+    if (code === undefined) return 'no code'
+    return (await otp.use(secret, code)) ? undefined : 'wrong or used code'
+  }
+}
+
+/** A name with a zero byte, or longer than a key may be, is nobody's; it takes the same way as any unknown one. */
+const keyable = (name: string): string => (/^[^\0]{1,128}$/u.test(name) && name.isWellFormed() ? name : '-')

@@ -1,0 +1,147 @@
+/** What the auth service keeps in its store: one table a kind of record, JSON checked when it is read. */
+
+import { z } from 'zod'
+import { isoTime, labels, presence, roleRecord, serverRole, userRecord } from '../api/model.ts'
+import type { Backend, Item, Key, NewItem, Operation } from '../backend/contract.ts'
+import { rangeAll } from '../backend/contract.ts'
+import { isNotFound, SystemError } from '../errors/errors.ts'
+
+export interface Found<T> {
+  readonly id: string
+  readonly value: T
+  readonly revision: string
+  readonly expires: Date | undefined
+}
+
+/** Records of one kind below one prefix. An id is one segment, so it may hold any text but a zero byte. */
+export class Table<S extends z.ZodType> {
+  readonly prefix: Key
+  readonly #backend: Backend
+  readonly #schema: S
+
+  constructor(backend: Backend, name: string, schema: S) {
+    this.#backend = backend
+    this.prefix = [name]
+    this.#schema = schema
+  }
+
+  key(id: string): Key {
+    return [...this.prefix, id]
+  }
+
+  item(id: string, value: z.input<S>, expires?: Date): NewItem {
+    const item = { key: this.key(id), value: JSON.stringify(value) }
+    return expires === undefined ? item : { ...item, expires }
+  }
+
+  put(id: string, value: z.input<S>, expires?: Date): Operation {
+    return { op: 'put', item: this.item(id, value, expires) }
+  }
+  remove(id: string): Operation {
+    return { op: 'delete', key: this.key(id) }
+  }
+  absent(id: string): Operation {
+    return { op: 'check', key: this.key(id), exists: false }
+  }
+  unchanged(found: { readonly id: string; readonly revision: string }): Operation {
+    return { op: 'check', key: this.key(found.id), revision: found.revision }
+  }
+
+  /** Throws System `ECORRUPT` when the record is not readable. */
+  read(item: Item): Found<z.output<S>> {
+    const id = item.key[item.key.length - 1] ?? ''
+    const result = this.#schema.safeParse(parse(item.value))
+    if (result.success) return { id, value: result.data, revision: item.revision, expires: item.expires }
+    // Records of some tables are secret, so their content is not quoted.
+    const what = `a record of the table ${JSON.stringify(this.prefix[0])} cannot be read`
+    throw new SystemError('ECORRUPT', `${what}; restore the data directory from a backup`, { cause: result.error })
+  }
+
+  async find(id: string): Promise<Found<z.output<S>> | undefined> {
+    try {
+      return this.read(await this.#backend.get(this.key(id)))
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
+  }
+
+  async page(query: { readonly limit: number; readonly after?: string | undefined }): Promise<{
+    readonly items: readonly Found<z.output<S>>[]
+    readonly next?: string
+  }> {
+    const { limit, after } = query
+    const page = await this.#backend.range(this.prefix, after === undefined ? { limit } : { limit, after })
+    const items = page.items.map((item) => this.read(item))
+    return page.next === undefined ? { items } : { items, next: page.next }
+  }
+
+  async *all(): AsyncGenerator<Found<z.output<S>>> {
+    for await (const item of rangeAll(this.#backend, this.prefix)) yield this.read(item)
+  }
+}
+
+function parse(value: Buffer): unknown {
+  try {
+    return JSON.parse(value.toString('utf8')) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+const clusterRecord = z.strictObject({ clusterName: z.string(), uuid: z.uuid(), created: isoTime })
+const authorityRecord = z.strictObject({
+  type: z.enum(['user', 'host']),
+  /** PKCS#8 in PEM. The first one signs, all are trusted. */
+  keys: z.array(z.strictObject({ privateKey: z.string(), publicKey: z.string() })).min(1),
+})
+const storedUser = userRecord.omit({ revision: true })
+export type StoredUser = z.infer<typeof storedUser>
+const credentials = z.strictObject({
+  /** PHC string of Argon2id. */
+  password: z.string().optional(),
+  /** Base32. */
+  otpSecret: z.string().optional(),
+})
+export type Credentials = z.infer<typeof credentials>
+const storedInvite = z.strictObject({
+  user: z.string(),
+  kind: z.enum(['invite', 'reset']),
+  /** Beginning of the token, for listings. */
+  shown: z.string(),
+  expires: isoTime,
+  otpSecret: z.string().optional(),
+})
+const storedToken = z.strictObject({ shown: z.string(), roles: z.array(serverRole).min(1), labels, expires: isoTime })
+export type StoredToken = z.infer<typeof storedToken>
+const storedHost = z.strictObject({ hostname: z.string(), roles: z.array(serverRole), joined: isoTime })
+const attempts = z.strictObject({
+  /** Milliseconds since 1970 of failed logins. */
+  failures: z.array(z.number()),
+  lockedUntil: z.number().optional(),
+})
+
+/** All tables. Names are part of the stored format. */
+export function openTables(backend: Backend) {
+  const table = <S extends z.ZodType>(name: string, schema: S) => new Table(backend, name, schema)
+  return {
+    cluster: table('cluster', clusterRecord),
+    authorities: table('authorities', authorityRecord),
+    roles: table('roles', roleRecord),
+    users: table('users', storedUser),
+    /** By user name. */
+    credentials: table('credentials', credentials),
+    /** By SHA-256 of the token, as are join tokens: the store never holds a token that opens anything. */
+    invites: table('invites', storedInvite),
+    tokens: table('tokens', storedToken),
+    /** By uuid: machines that joined. */
+    hosts: table('hosts', storedHost),
+    /** By `<role>/<uuid>`. */
+    presence: table('presence', presence),
+    /** By SHA-256 of the user name, existing or not. */
+    attempts: table('attempts', attempts),
+    /** By `<SHA-256 of the secret> <step>`: codes that were used. */
+    usedCodes: table('used-codes', z.strictObject({})),
+  }
+}
+export type Tables = ReturnType<typeof openTables>

@@ -1,0 +1,90 @@
+/** The parts of the auth service, put together. */
+
+import type { AuditStore } from '../audit/store.ts'
+import type { Backend } from '../backend/contract.ts'
+import { type Env, realEnv } from '../common/env.ts'
+import { type Logger, silentLogger } from '../common/log.ts'
+import { Audit } from './audit.ts'
+import { type Authorities, loadAuthorities } from './authorities.ts'
+import { Issuer } from './certificates.ts'
+import { Hub } from './hub.ts'
+import { Invites } from './invites.ts'
+import { Lockout } from './lockout.ts'
+import { Logins } from './logins.ts'
+import { Machines } from './machines.ts'
+import { OneTimePasswords } from './otp.ts'
+import { Passwords } from './passwords.ts'
+import { PresenceService } from './presence.ts'
+import { openTables, type Tables } from './records.ts'
+import { Roles } from './roles.ts'
+import type { AuthSettings } from './settings.ts'
+import { Tokens } from './tokens.ts'
+import { Users } from './users.ts'
+
+export interface Services {
+  readonly env: Env
+  readonly settings: AuthSettings
+  readonly tables: Tables
+  readonly authorities: Authorities
+  readonly audit: Audit
+  readonly issuer: Issuer
+  readonly hub: Hub
+  readonly presence: PresenceService
+  readonly tokens: Tokens
+  readonly machines: Machines
+  readonly users: Users
+  readonly roles: Roles
+  readonly invites: Invites
+  readonly logins: Logins
+  /** Ends what runs in the background. The stores stay open. */
+  close(): Promise<void>
+}
+
+export interface ServicesOptions {
+  readonly backend: Backend
+  readonly auditStore: AuditStore
+  readonly clusterName: string
+  /** Uuid of the machine that auth runs on. */
+  readonly uuid: string
+  readonly settings: AuthSettings
+  readonly env?: Env
+  readonly logger?: Logger
+}
+
+/** Resolves when the state is loaded and followed. */
+export async function startServices(options: ServicesOptions): Promise<Services> {
+  const { backend, auditStore, clusterName, uuid, settings, env = realEnv, logger = silentLogger } = options
+  const tables = openTables(backend)
+  const authorities = await loadAuthorities(tables, clusterName)
+  const audit = new Audit(auditStore, clusterName, env)
+  const issuer = new Issuer(authorities, audit, env)
+  const config = { ...settings.cluster, clusterName, secondFactor: settings.secondFactor }
+  const presence = new PresenceService({ backend, tables, env, logger })
+  const hub = new Hub({ backend, tables, config, env, logger })
+  await presence.start()
+  await hub.start()
+  const passwords = new Passwords(env)
+  const otp = new OneTimePasswords(backend, tables, env)
+  const lockout = new Lockout(backend, tables, settings.lockout, env)
+  const tokens = new Tokens({ backend, tables, audit, env, staticTokens: settings.staticTokens })
+  const users = new Users({ backend, tables, audit, passwords, lockout, settings, env })
+  return {
+    env,
+    settings,
+    tables,
+    authorities,
+    audit,
+    issuer,
+    hub,
+    presence,
+    tokens,
+    machines: new Machines({ backend, tables, tokens, issuer, authorities, hub, presence, env, ownUuid: uuid }),
+    users,
+    roles: new Roles({ backend, tables, audit }),
+    invites: new Invites({ backend, tables, audit, passwords, otp, lockout, users, hub, settings, env }),
+    logins: new Logins({ tables, audit, passwords, otp, lockout, users, issuer, settings, env }),
+    close: async () => {
+      await Promise.all([presence.close(), hub.close()])
+    },
+  }
+}

@@ -1,0 +1,42 @@
+/** What the auth service is told by its administrator. */
+
+import type { ClusterConfig, ServerRole } from '../api/model.ts'
+
+export interface StaticToken {
+  readonly roles: readonly ServerRole[]
+  readonly value: string
+}
+
+export interface AuthSettings {
+  readonly secondFactor: 'off' | 'otp' | 'optional'
+  /** Characters, 12 unless the file says less (6 at least). */
+  readonly minPasswordLength: number
+  readonly lockout: {
+    readonly failures: number
+    /** Milliseconds within which that many failures lock the account. */
+    readonly windowMs: number
+    /** Milliseconds. */
+    readonly lockMs: number
+  }
+  readonly staticTokens: readonly StaticToken[]
+  readonly cluster: Omit<ClusterConfig, 'clusterName' | 'secondFactor'>
+  /** `host:port` of the proxies' web address, for links; else the first proxy that is present. */
+  readonly webAddress?: string
+  /** `host:port` under which others reach this auth server, for the commands that `tctl` prints. */
+  readonly authServers: readonly string[]
+}
+
+export const defaultSettings: AuthSettings = {
+  secondFactor: 'otp',
+  minPasswordLength: 12,
+  lockout: { failures: 5, windowMs: 30 * 60_000, lockMs: 20 * 60_000 },
+  staticTokens: [],
+  cluster: {
+    clientIdleTimeout: 0,
+    disconnectExpiredCert: false,
+    keepAliveInterval: 300,
+    sessionRecording: 'node',
+    messageOfTheDay: '',
+  },
+  authServers: [],
+}

@@ -1,0 +1,153 @@
+/** Port 3025: who may connect, and the API inside. Nothing but channels to `auth.teleport.api` is opened here. */
+
+import { duplexPair } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { authApiHost, authKeepAlive, sshIdent } from '../api/auth-channel.ts'
+import { authenticateUser } from '../api/authenticate-user.ts'
+import type { Caller } from '../api/caller.ts'
+import type { BuiltinRole } from '../api/endpoint.ts'
+import { verifyMachine } from '../api/host-certificate.ts'
+import type { MachineIdentity } from '../api/identity.ts'
+import { preambleVerifier } from '../api/preamble.ts'
+import { serveStream } from '../api/serve.ts'
+import type { Env } from '../common/env.ts'
+import type { Logger } from '../common/log.ts'
+import { AccessDenied } from '../errors/errors.ts'
+import type { Certificate } from '../ssh/certificate/types.ts'
+import { ChannelOpenError } from '../ssh/connection/types.ts'
+import { createSshServer } from '../ssh/server.ts'
+import type { AuthDecision, AuthRequest, PendingConnection, SshServer } from '../ssh/server-types.ts'
+import type { Limits } from '../ssh/transport/types.ts'
+import type { Services } from './services.ts'
+
+/** Who is connected, asked anew for each request: a user or role that was removed is out with the next one. */
+type Identify = () => Caller
+
+/** What the API is told about the connections below it. */
+export class Callers {
+  readonly #bySocket = new WeakMap<object, Identify>()
+
+  set(socket: object, identify: Identify): void {
+    this.#bySocket.set(socket, identify)
+  }
+
+  /** Throws AccessDenied when the identity is not good any more. */
+  readonly of = (socket: object): Caller | undefined => this.#bySocket.get(socket)?.()
+}
+
+export interface FrontOptions {
+  readonly services: Services
+  readonly app: FastifyInstance
+  readonly callers: Callers
+  identity(): MachineIdentity
+  readonly env: Env
+  readonly logger: Logger
+  readonly limits?: Partial<Limits>
+}
+
+export function createSshFront(options: FrontOptions): SshServer {
+  const { services, app, callers, env, logger } = options
+  const { hub } = services
+  return createSshServer<Identify>(
+    {
+      ident: sshIdent,
+      hostIdentities: () => {
+        const { key, certificate } = options.identity()
+        return [{ signer: key, certificate }]
+      },
+      authMethods: ['publickey', 'password'],
+      authenticate: (request, connection) => authenticate(options, request, connection),
+      authFailed: (request, reason, connection) => {
+        logger.warn('login refused', { user: request?.user, address: connection.peer.address, reason })
+      },
+      directTcpip: async ({ host, port }, connection) => {
+        if (host !== authApiHost || port !== 0) {
+          throw new ChannelOpenError('prohibited', `an auth server connects to nothing but ${authApiHost}:0`)
+        }
+        const [near, far] = duplexPair()
+        callers.set(far, connection.identity)
+        serveStream(app, far)
+        return near
+      },
+      preamble: preambleVerifier({ target: 'auth', state: hub, env }),
+      keepAlive: authKeepAlive,
+      logger,
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+    },
+    env,
+  )
+}
+
+async function authenticate(
+  options: FrontOptions,
+  request: AuthRequest,
+  connection: PendingConnection,
+): Promise<AuthDecision<Identify>> {
+  const { address } = connection.peer
+  switch (request.method) {
+    case 'none':
+      return { allow: false, reason: 'no proof of identity' }
+    case 'password':
+      return joining(options, request.user, request.password, address)
+    case 'publickey': {
+      const { certificate } = request
+      if (certificate === undefined) return { allow: false, reason: 'a plain key; only certificates are accepted' }
+      return certificate.type === 'host'
+        ? machine(options, certificate, request.user, address)
+        : user(options, certificate, address)
+    }
+  }
+}
+
+async function joining(
+  { services }: FrontOptions,
+  name: string,
+  token: string,
+  address: string,
+): Promise<AuthDecision<Identify>> {
+  if (name !== 'join') return { allow: false, reason: 'a password of somebody who does not join' }
+  if (!(await services.tokens.check(token, address))) return { allow: false, reason: 'a wrong or expired join token' }
+  const caller: Caller = { role: 'ProvisionToken', name: 'join', address, token }
+  return { allow: true, identity: () => caller }
+}
+
+const machineRoles: readonly BuiltinRole[] = ['Auth', 'Proxy', 'Node', 'Admin']
+
+function machine(
+  { services, env }: FrontOptions,
+  certificate: Certificate,
+  name: string,
+  address: string,
+): AuthDecision<Identify> {
+  const { hub } = services
+  const judge = () => {
+    const { hostAuthorities, clusterName } = hub
+    return verifyMachine(certificate, { hostAuthorities, clusterName, roles: machineRoles, now: env.now() })
+  }
+  const first = judge()
+  if (!first.ok) return { allow: false, reason: first.reason }
+  if (name !== first.uuid)
+    return { allow: false, reason: `the certificate of ${first.uuid} used as ${JSON.stringify(name)}` }
+  const identify = (): Caller => {
+    const verdict = judge()
+    if (!verdict.ok) throw new AccessDenied(`access denied: ${verdict.reason}`)
+    const role = machineRoles.find((known) => known === verdict.role)
+    if (role === undefined) throw new AccessDenied(`access denied: unknown role ${verdict.role}`)
+    return { role, name: role === 'Admin' ? 'admin' : verdict.uuid, address, names: certificate.principals }
+  }
+  return { allow: true, identity: identify }
+}
+
+function user({ services, env }: FrontOptions, certificate: Certificate, address: string): AuthDecision<Identify> {
+  const { hub } = services
+  const judge = () => authenticateUser(hub, { certificate, login: undefined, sourceAddress: address, now: env.now() })
+  const first = judge()
+  if (!first.ok) return { allow: false, reason: first.reason }
+  const { noTouchRequired, verifyRequired } = first
+  const identify = (): Caller => {
+    const verdict = judge()
+    if (!verdict.ok) throw new AccessDenied(`access denied: ${verdict.reason}`)
+    return { role: 'User', name: verdict.identity.user, address, user: verdict.identity }
+  }
+  return { allow: true, identity: identify, noTouchRequired, verifyRequired }
+}
