@@ -1,0 +1,280 @@
+/** The commands of `tctl`. */
+
+import { completionCommand } from '../common/completion.ts'
+import { formatOption } from '../common/output.ts'
+import type { CommandSpec, OptionSpec, ProgramSpec } from '../common/spec.ts'
+
+const ttl: OptionSpec = { flags: '--ttl <duration>', description: 'lifetime: 1h, 30m (a bare number means minutes)' }
+const users = () => import('./commands/users.ts')
+const tokens = () => import('./commands/tokens.ts')
+const auth = () => import('./commands/auth.ts')
+const resources = () => import('./commands/resources.ts')
+const nameArgument = { name: 'name', description: 'user name', required: true } as const
+
+const usersCommand: CommandSpec = {
+  name: 'users',
+  summary: 'Manage users',
+  commands: [
+    {
+      name: 'add',
+      summary: 'Create a user and print the invite link',
+      arguments: [nameArgument, { name: 'logins', description: 'OS logins, comma-separated' }],
+      options: [
+        { flags: '--logins <list>', description: 'OS logins, comma-separated; default: the user name' },
+        { flags: '--roles <list>', description: 'roles, comma-separated; default: access' },
+        ttl,
+        formatOption,
+      ],
+      examples: ['tctl users add alice root,ubuntu', 'tctl users add bob --roles=access,editor --logins=bob --ttl=8h'],
+      load: async () => (await users()).add,
+    },
+    {
+      name: 'ls',
+      summary: 'List users',
+      options: [formatOption],
+      examples: ['tctl users ls', 'tctl users ls --format=json'],
+      load: async () => (await users()).ls,
+    },
+    {
+      name: 'update',
+      summary: 'Change roles or logins of a user',
+      arguments: [nameArgument],
+      options: [
+        { flags: '--set-roles <list>', description: 'roles, comma-separated' },
+        { flags: '--set-logins <list>', description: 'OS logins, comma-separated' },
+      ],
+      examples: ['tctl users update alice --set-roles=access,auditor', 'tctl users update alice --set-logins=alice,root'],
+      load: async () => (await users()).update,
+    },
+    {
+      name: 'reset',
+      summary: 'Forget password and second factor; print a link for setting new ones',
+      arguments: [nameArgument],
+      options: [ttl, formatOption],
+      examples: ['tctl users reset alice --ttl=1h'],
+      load: async () => (await users()).reset,
+    },
+    {
+      name: 'rm',
+      summary: 'Remove users',
+      arguments: [{ name: 'names', description: 'user names, comma-separated', required: true }],
+      examples: ['tctl users rm alice', 'tctl users rm alice,bob'],
+      load: async () => (await users()).rm,
+    },
+    {
+      name: 'set-password',
+      summary: 'Set the password of a user; it is read from standard input',
+      arguments: [nameArgument],
+      examples: ['tctl users set-password alice < password.txt'],
+      load: async () => (await users()).setUserPassword,
+    },
+    {
+      name: 'set_pass',
+      summary: 'Old spelling of set-password, with the password in the arguments',
+      hidden: true,
+      options: [
+        { flags: '--user <name>', description: 'user name' },
+        { flags: '--pass <password>', description: 'password (visible to everyone on this machine)' },
+      ],
+      load: async () => (await users()).oldSetPass,
+    },
+    {
+      name: 'upsert_key',
+      summary: 'Old spelling: sign the public key on standard input for a user',
+      hidden: true,
+      options: [
+        { flags: '--user <name>', description: 'user name' },
+        { flags: '--keyid <id>', description: 'ignored: the key id of a certificate is the user name' },
+      ],
+      load: async () => (await auth()).oldUpsertKey,
+    },
+  ],
+}
+
+const tokenOptions: readonly OptionSpec[] = [
+  ttl,
+  { flags: '--labels <list>', description: 'labels k=v,… kept with the token' },
+  { flags: '-q, --quiet', description: 'print only the token' },
+  formatOption,
+]
+
+export const tctlProgram: ProgramSpec = {
+  name: 'tctl',
+  summary: 'Teleport for its administrators. Runs on the auth machine, or anywhere with an identity file.',
+  globalOptions: [
+    { flags: '-c, --config <file>', description: 'configuration file (TELEPORT_CONFIG_FILE, /etc/teleport.yaml)' },
+    { flags: '--auth-server <address>', description: 'address of the auth server' },
+    { flags: '-i, --identity <file>', description: 'identity file made by "tctl auth sign --format=file"' },
+    { flags: '--insecure', description: 'accepted for old scripts; certificates are always verified' },
+    { flags: '-d, --debug', description: 'more words about what happens' },
+  ],
+  commands: [
+    {
+      name: 'status',
+      summary: 'Show cluster name, version and CA pin',
+      options: [formatOption],
+      examples: ['tctl status'],
+      load: async () => (await import('./commands/status.ts')).status,
+    },
+    usersCommand,
+    {
+      name: 'nodes',
+      summary: 'Manage nodes',
+      commands: [
+        {
+          name: 'add',
+          summary: 'Make an invite token for a machine and print how to start it',
+          options: [
+            { flags: '--roles <list>', description: 'node, proxy, auth; comma-separated; default: node' },
+            { flags: '--token <value>', description: 'use this token; default: a random one' },
+            ...tokenOptions,
+          ],
+          examples: ['tctl nodes add', 'tctl nodes add --roles=node,proxy --ttl=10m'],
+          load: async () => (await tokens()).nodesAdd,
+        },
+        {
+          name: 'ls',
+          summary: 'List the nodes of the cluster',
+          options: [{ flags: '-v, --verbose', description: 'accepted for old scripts' }, formatOption],
+          examples: ['tctl nodes ls', 'tctl nodes ls --format=json'],
+          load: async () => (await resources()).nodesLs,
+        },
+      ],
+    },
+    {
+      name: 'tokens',
+      summary: 'Manage join tokens',
+      aliases: ['token'],
+      commands: [
+        {
+          name: 'add',
+          summary: 'Make a join token',
+          options: [
+            { flags: '--type <list>', description: 'node, proxy, auth; comma-separated', repeat: true },
+            { flags: '--value <token>', description: 'use this token; default: a random one' },
+            ...tokenOptions,
+          ],
+          examples: ['tctl tokens add --type=node', 'tctl tokens add --type=node,proxy --ttl=5m'],
+          load: async () => (await tokens()).tokensAdd,
+        },
+        {
+          name: 'ls',
+          summary: 'List join tokens and pending invites',
+          options: [formatOption],
+          examples: ['tctl tokens ls'],
+          load: async () => (await tokens()).tokensLs,
+        },
+        {
+          name: 'rm',
+          summary: 'Revoke a token or an invite',
+          aliases: ['del'],
+          arguments: [{ name: 'token', description: 'the token, or its abbreviation in the listing', required: true }],
+          examples: ['tctl tokens rm 2f8a…'],
+          load: async () => (await tokens()).tokensRm,
+        },
+      ],
+    },
+    {
+      name: 'auth',
+      summary: 'Certificate authorities',
+      commands: [
+        {
+          name: 'export',
+          summary: 'Print the public keys of the authorities',
+          options: [
+            { flags: '--type <type>', description: 'which authority; default: both', choices: ['user', 'host'] },
+            { flags: '--fingerprint <fingerprint>', description: 'only the key with this SHA256 fingerprint' },
+            { flags: '--format <format>', description: 'teleport (default), or openssh for the bare key', choices: ['teleport', 'openssh'] },
+          ],
+          examples: [
+            'tctl auth export --type=host >> ~/.ssh/known_hosts',
+            "tctl auth export --type=user | sed 's/cert-authority //' > /etc/ssh/teleport_user_ca.pub",
+          ],
+          load: async () => (await auth()).authExport,
+        },
+        {
+          name: 'sign',
+          summary: 'Sign a certificate for a user or an OpenSSH host',
+          options: [
+            { flags: '--user <name>', description: 'user the certificate is for' },
+            { flags: '--host <names>', description: 'host names and addresses, comma-separated' },
+            { flags: '--format <format>', description: 'file (default) or openssh', choices: ['file', 'openssh'] },
+            { flags: '-o, --out <path>', description: 'where to write it' },
+            { flags: '--key <file>', description: 'sign this public key; the private half stays where it is' },
+            ttl,
+            { flags: '--overwrite', description: 'replace existing files' },
+          ],
+          examples: [
+            'tctl auth sign --user=alice --format=openssh --out=alice',
+            'tctl auth sign --user=jenkins --format=file --out=jenkins.pem --ttl=8h',
+            'tctl auth sign --host=db-1,db-1.example.com --format=openssh --out=db-1',
+            'tctl auth sign --user=alice --key=id_ed25519.pub --format=openssh --out=id_ed25519',
+          ],
+          load: async () => (await auth()).authSign,
+        },
+        {
+          name: 'rotate',
+          summary: 'Rotate the authorities (not in this version)',
+          options: [
+            { flags: '--type <type>', description: 'user or host' },
+            { flags: '--grace-period <duration>', description: 'how long both are trusted' },
+            { flags: '--manual', description: 'one phase at a time' },
+            { flags: '--phase <phase>', description: 'phase to enter' },
+          ],
+          load: async () => (await auth()).authRotate,
+        },
+      ],
+    },
+    {
+      name: 'create',
+      summary: 'Create resources from a YAML file: user, role, token',
+      arguments: [{ name: 'file', description: 'file, or - for standard input', required: true }],
+      options: [{ flags: '-f, --force', description: 'replace what exists' }],
+      examples: ['tctl create role.yaml', 'tctl create -f role.yaml', 'cat user.yaml | tctl create -'],
+      load: async () => (await import('./commands/create.ts')).create,
+    },
+    {
+      name: 'get',
+      summary: 'Print resources as YAML, JSON or a table',
+      arguments: [{ name: 'kinds', description: 'KIND[/NAME], several separated by commas', required: true }],
+      options: [formatOption, { flags: '--with-secrets', description: 'private keys too (never possible here)' }],
+      examples: ['tctl get roles', 'tctl get role/access,user/alice', 'tctl get nodes --format=text', 'tctl get cert_authority'],
+      load: async () => (await resources()).get,
+    },
+    {
+      name: 'rm',
+      summary: 'Remove a resource',
+      arguments: [{ name: 'resource', description: 'KIND/NAME', required: true }],
+      examples: ['tctl rm role/dev', 'tctl rm user/alice', 'tctl rm node/0f3c…'],
+      load: async () => (await resources()).rm,
+    },
+    {
+      name: 'audit',
+      summary: 'The audit log',
+      commands: [
+        {
+          name: 'ls',
+          summary: 'List audit events, newest first',
+          options: [
+            { flags: '--from <time>', description: 'not before: 2026-11-20, 2026-11-20T12:00:00Z, or 2h ago as 2h' },
+            { flags: '--to <time>', description: 'not after' },
+            { flags: '--type <event>', description: 'only this event, such as user.login' },
+            { flags: '--user <name>', description: 'only events of this user' },
+            { flags: '--session <id>', description: 'only events of this session' },
+            { flags: '--limit <count>', description: 'at most so many; default 100' },
+            formatOption,
+          ],
+          examples: ['tctl audit ls', 'tctl audit ls --type=user.login --from=24h', 'tctl audit ls --format=json --limit=1000'],
+          load: async () => (await import('./commands/audit.ts')).auditLs,
+        },
+      ],
+    },
+    {
+      name: 'version',
+      summary: 'Print the version',
+      options: [formatOption],
+      load: async () => (await import('../common/version-command.ts')).printVersion,
+    },
+    completionCommand('tctl'),
+  ],
+}
