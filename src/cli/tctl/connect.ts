@@ -38,7 +38,10 @@ async function connectAsAdmin(options: OptionValues, server: string | undefined)
   const path = join(dataDir, 'auth', 'admin.json')
   const identity = await loadIdentity(path).catch((error: unknown) => {
     const remedy = 'run tctl on the auth machine as the user of the auth service, or name an identity file with -i'
-    if (isNotFound(error)) throw new NotFound(`there is no auth service with its data in ${dataDir} on this machine; ${remedy}`, { cause: error })
+    if (isNotFound(error))
+      throw new NotFound(`there is no auth service with its data in ${dataDir} on this machine; ${remedy}`, {
+        cause: error,
+      })
     if (isAccessDenied(error)) throw new BadParameter('data_dir', `${error.message}; ${remedy}`, { cause: error })
     throw error
   })
@@ -62,6 +65,8 @@ function dial(host: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connectSocket({ host, port, noDelay: true })
     socket.once('connect', () => resolve(socket))
-    socket.once('error', (error) => reject(convertSystemError(error, `reach the auth server at ${joinHostPort(host, port)}`)))
+    socket.once('error', (error) =>
+      reject(convertSystemError(error, `reach the auth server at ${joinHostPort(host, port)}`)),
+    )
   })
 }

@@ -10,7 +10,8 @@ export function oldSpellings(argv: readonly string[]): readonly string[] {
     const index = rest.indexOf('export')
     if (index >= 0) return ['auth', 'export', ...rest.slice(0, index), ...rest.slice(index + 1)]
   }
-  if (first === 'hostca' && second === 'pubkey') return ['auth', 'export', '--type=host', '--format=openssh', ...argv.slice(2)]
+  if (first === 'hostca' && second === 'pubkey')
+    return ['auth', 'export', '--type=host', '--format=openssh', ...argv.slice(2)]
   if (first === 'token' && second === 'generate') return ['tokens', 'add', '--type=node', '--quiet', ...argv.slice(2)]
   if (first === 'user' && second !== undefined && oldUserCommands.has(second)) {
     // Go's flag package of the time took one dash for long options too.

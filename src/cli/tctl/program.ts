@@ -43,7 +43,10 @@ const usersCommand: CommandSpec = {
         { flags: '--set-roles <list>', description: 'roles, comma-separated' },
         { flags: '--set-logins <list>', description: 'OS logins, comma-separated' },
       ],
-      examples: ['tctl users update alice --set-roles=access,auditor', 'tctl users update alice --set-logins=alice,root'],
+      examples: [
+        'tctl users update alice --set-roles=access,auditor',
+        'tctl users update alice --set-logins=alice,root',
+      ],
       load: async () => (await users()).update,
     },
     {
@@ -184,7 +187,11 @@ export const tctlProgram: ProgramSpec = {
           options: [
             { flags: '--type <type>', description: 'which authority; default: both', choices: ['user', 'host'] },
             { flags: '--fingerprint <fingerprint>', description: 'only the key with this SHA256 fingerprint' },
-            { flags: '--format <format>', description: 'teleport (default), or openssh for the bare key', choices: ['teleport', 'openssh'] },
+            {
+              flags: '--format <format>',
+              description: 'teleport (default), or openssh for the bare key',
+              choices: ['teleport', 'openssh'],
+            },
           ],
           examples: [
             'tctl auth export --type=host >> ~/.ssh/known_hosts',
@@ -238,7 +245,12 @@ export const tctlProgram: ProgramSpec = {
       summary: 'Print resources as YAML, JSON or a table',
       arguments: [{ name: 'kinds', description: 'KIND[/NAME], several separated by commas', required: true }],
       options: [formatOption, { flags: '--with-secrets', description: 'private keys too (never possible here)' }],
-      examples: ['tctl get roles', 'tctl get role/access,user/alice', 'tctl get nodes --format=text', 'tctl get cert_authority'],
+      examples: [
+        'tctl get roles',
+        'tctl get role/access,user/alice',
+        'tctl get nodes --format=text',
+        'tctl get cert_authority',
+      ],
       load: async () => (await resources()).get,
     },
     {
@@ -264,7 +276,11 @@ export const tctlProgram: ProgramSpec = {
             { flags: '--limit <count>', description: 'at most so many; default 100' },
             formatOption,
           ],
-          examples: ['tctl audit ls', 'tctl audit ls --type=user.login --from=24h', 'tctl audit ls --format=json --limit=1000'],
+          examples: [
+            'tctl audit ls',
+            'tctl audit ls --type=user.login --from=24h',
+            'tctl audit ls --format=json --limit=1000',
+          ],
           load: async () => (await import('./commands/audit.ts')).auditLs,
         },
       ],

@@ -12,7 +12,8 @@ import { withAdminApi } from '../connect.ts'
 function timeOf(text: string | undefined, param: string, now: number): string | undefined {
   if (text === undefined) return undefined
   const time = /^\d+(?:\.\d+)?[a-z]/.test(text) ? now - parseDuration(text, { name: param }) : Date.parse(text)
-  if (Number.isNaN(time)) throw new BadParameter(param, `${param}: ${JSON.stringify(text)} is neither a time nor a duration`)
+  if (Number.isNaN(time))
+    throw new BadParameter(param, `${param}: ${JSON.stringify(text)} is neither a time nor a duration`)
   return new Date(time).toISOString()
 }
 

@@ -61,7 +61,8 @@ interface SignRequest {
 
 async function signRequest(options: OptionValues): Promise<SignRequest> {
   const out = options.string('out')
-  if (out === undefined || out === '') throw new MissingParameter('--out', '--out=PATH is required: where the certificate is written')
+  if (out === undefined || out === '')
+    throw new MissingParameter('--out', '--out=PATH is required: where the certificate is written')
   const path = options.string('key')
   const key = path === undefined ? undefined : (await readFileBounded(path, 65_536)).toString('utf8').trim()
   if (key !== undefined) checkPublicKey(key, path ?? '')
@@ -73,7 +74,10 @@ async function signRequest(options: OptionValues): Promise<SignRequest> {
     key,
   }
   if (key !== undefined && request.format === 'file') {
-    throw new BadParameter('--format', '--format=file needs the private key, which --key does not give; use --format=openssh')
+    throw new BadParameter(
+      '--format',
+      '--format=file needs the private key, which --key does not give; use --format=openssh',
+    )
   }
   const files = request.format === 'file' ? [out] : key === undefined ? [out, `${out}-cert.pub`] : [`${out}-cert.pub`]
   refuseExisting(files, request.overwrite)
@@ -91,7 +95,8 @@ function checkPublicKey(line: string, path: string): void {
 export const authSign: CommandRun = async ({ options }) => {
   const user = options.string('user')
   const host = options.string('host')
-  if ((user === undefined) === (host === undefined)) throw new BadParameter('--user', 'give either --user=NAME or --host=NAMES')
+  if ((user === undefined) === (host === undefined))
+    throw new BadParameter('--user', 'give either --user=NAME or --host=NAMES')
   if (host !== undefined && options.string('format') === 'file') {
     throw new BadParameter('--format', '--format=file is for users; a host certificate needs --format=openssh')
   }
@@ -124,7 +129,11 @@ async function signUserKey(api: ApiClient, user: string, request: SignRequest): 
   )
 }
 
-async function signHostKey(api: ApiClient, principals: readonly string[], request: SignRequest): Promise<readonly string[]> {
+async function signHostKey(
+  api: ApiClient,
+  principals: readonly string[],
+  request: SignRequest,
+): Promise<readonly string[]> {
   const key = request.key === undefined ? generateEd25519(undefined, principals[0] ?? '') : undefined
   const line = request.key ?? publicKeyLine((key ?? generateEd25519()).publicKey)
   const signed = await api.call(signHost, {
@@ -136,7 +145,12 @@ async function signHostKey(api: ApiClient, principals: readonly string[], reques
   })
   if (key === undefined) return writeCertificate(request, signed.certificate)
   return writeIdentity(
-    { privateKey: formatPrivateKey(key), certificate: signed.certificate, hostAuthorities: [], profile: { cluster: signed.clusterName } },
+    {
+      privateKey: formatPrivateKey(key),
+      certificate: signed.certificate,
+      hostAuthorities: [],
+      profile: { cluster: signed.clusterName },
+    },
     { path: request.out, format: 'openssh', overwrite: request.overwrite },
   )
 }

@@ -1,5 +1,6 @@
 /** `tctl create`: everything in the file is read and checked before the first of it is sent. */
 
+import { z } from 'zod'
 import { parseRole, parseUser, roleToResource } from '../../../access/schema.ts'
 import type { ApiClient } from '../../../api/client.ts'
 import { type RoleRecord, roleRecord, serverRole } from '../../../api/model.ts'
@@ -10,7 +11,6 @@ import { BadParameter } from '../../../errors/errors.ts'
 import { printable } from '../../common/printable.ts'
 import type { CommandRun } from '../../common/spec.ts'
 import { withAdminApi } from '../connect.ts'
-import { z } from 'zod'
 
 const maxBytes = 1_048_576
 
@@ -91,9 +91,11 @@ function tokenStep(document: YamlDocument): Step {
     if (!parsed.success) throw fail(['spec', 'roles'], `${JSON.stringify(role)} is not one of Node, Proxy, Auth`)
     return parsed.data
   })
-  if (metadata.name.length < 16 || metadata.name.length > 256) throw fail(['metadata', 'name'], 'a token has 16 to 256 characters')
+  if (metadata.name.length < 16 || metadata.name.length > 256)
+    throw fail(['metadata', 'name'], 'a token has 16 to 256 characters')
   const expires = metadata.expires === undefined ? undefined : Date.parse(metadata.expires)
-  if (expires !== undefined && !(expires > Date.now())) throw fail(['metadata', 'expires'], 'is not a time in the future')
+  if (expires !== undefined && !(expires > Date.now()))
+    throw fail(['metadata', 'expires'], 'is not a time in the future')
   return async (api) => {
     const ttl = expires === undefined ? {} : { ttlSeconds: Math.max(1, Math.round((expires - Date.now()) / 1000)) }
     await api.call(createToken, { body: { roles, value: metadata.name, ...ttl } })

@@ -56,11 +56,15 @@ function parseReference(text: string): Reference {
   const kind = kindNames[word.toLowerCase()]
   if (kind === undefined) {
     const near = nearest(word, Object.keys(kindNames))
-    const hint = near === undefined ? `; known kinds: ${[...new Set(Object.values(kindNames))].join(', ')}` : `; did you mean ${near}?`
+    const hint =
+      near === undefined
+        ? `; known kinds: ${[...new Set(Object.values(kindNames))].join(', ')}`
+        : `; did you mean ${near}?`
     throw new BadParameter('kind', `unknown kind of resource ${JSON.stringify(word)}${hint}`)
   }
   const name = rest.join('/')
-  if (text.includes('/') && name === '') throw new BadParameter('kind', `${JSON.stringify(text)}: the name after the slash is missing`)
+  if (text.includes('/') && name === '')
+    throw new BadParameter('kind', `${JSON.stringify(text)}: the name after the slash is missing`)
   return { kind, name: name === '' ? undefined : name }
 }
 
@@ -133,7 +137,11 @@ async function readUsers(api: ApiClient, name: string | undefined): Promise<read
       kind: 'user',
       version: 'v2',
       metadata: { name: user.name },
-      spec: { roles: user.roles, traits: user.traits, created_by: { user: { name: user.createdBy }, time: user.created } },
+      spec: {
+        roles: user.roles,
+        traits: user.traits,
+        created_by: { user: { name: user.createdBy }, time: user.created },
+      },
     },
     row: [user.name, user.roles.join(',')],
   }))
@@ -186,7 +194,9 @@ const nodeRow = (node: Presence): readonly string[] => [
 ]
 
 async function readNodes(api: ApiClient, name: string | undefined): Promise<readonly Resource[]> {
-  const nodes = (await listAllNodes(api)).filter((node) => name === undefined || node.uuid === name || node.hostname === name)
+  const nodes = (await listAllNodes(api)).filter(
+    (node) => name === undefined || node.uuid === name || node.hostname === name,
+  )
   if (name !== undefined && nodes.length === 0) throw new NotFound(`node ${JSON.stringify(name)} is not found`)
   return nodes.map((node) => ({
     kind: 'node',

@@ -16,14 +16,14 @@ export const nodesAdd: CommandRun = ({ options }) =>
   addToken(options, rolesOf(options.string('roles') ?? 'node', '--roles'), options.string('token'), '--token')
 
 export const tokensAdd: CommandRun = ({ options }) =>
-  addToken(
-    options,
-    rolesOf(options.list('type').join(',') || 'node', '--type'),
-    options.string('value'),
-    '--value',
-  )
+  addToken(options, rolesOf(options.list('type').join(',') || 'node', '--type'), options.string('value'), '--value')
 
-async function addToken(options: OptionValues, roles: ServerRole[], value: string | undefined, param: string): Promise<number> {
+async function addToken(
+  options: OptionValues,
+  roles: ServerRole[],
+  value: string | undefined,
+  param: string,
+): Promise<number> {
   if (value !== undefined && !/^[\x21-\x7e]{16,256}$/.test(value)) {
     throw new BadParameter(param, `${param}: a token has 16 to 256 printable characters without spaces`)
   }
@@ -71,7 +71,9 @@ function instructions({ token, caPins, authServers }: Created, now: Date): strin
     '',
     'Please note:',
     '',
-    lifetime === undefined ? '  - This invitation token never expires' : `  - This invitation token will expire in ${lifetime}`,
+    lifetime === undefined
+      ? '  - This invitation token never expires'
+      : `  - This invitation token will expire in ${lifetime}`,
     `  - ${printable(server)} must be reachable from the new node`,
     '',
   ].join('\n')

@@ -11,8 +11,8 @@ import { printable } from '../../common/printable.ts'
 import { ask } from '../../common/prompt.ts'
 import type { CommandRun } from '../../common/spec.ts'
 import { listOf, secondsOf } from '../arguments.ts'
-import { allPages } from '../pages.ts'
 import { withAdminApi } from '../connect.ts'
+import { allPages } from '../pages.ts'
 
 /** Seconds. */
 const inviteTtl = 3600
@@ -139,7 +139,8 @@ export const setUserPassword: CommandRun = async ({ options, args }) => {
 export const oldSetPass: CommandRun = async ({ options }) => {
   const name = checkName('user name', options.string('user') ?? '')
   const password = options.string('pass')
-  if (password === undefined) throw new MissingParameter('-pass', '-pass is required; better: tctl users set-password NAME')
+  if (password === undefined)
+    throw new MissingParameter('-pass', '-pass is required; better: tctl users set-password NAME')
   process.stderr.write(
     'WARNING: the password was visible to every user of this machine in the list of processes; use: tctl users set-password NAME\n',
   )

@@ -1,0 +1,183 @@
+/**
+ * `teleport start`: one process for each role, so that no role's load or crash is another's. The supervisor checks what can be
+ * checked before anything runs, joins the cluster, starts, watches, reloads and stops.
+ */
+
+import type { ServerRole } from '../api/model.ts'
+import { type Address, formatAddress } from '../common/address.ts'
+import type { Env } from '../common/env.ts'
+import { ensurePrivateDir, writeFileAtomic } from '../common/files.ts'
+import type { Logger } from '../common/log.ts'
+import type { LoadedConfig, StartFlags } from '../config/types.ts'
+import { convertSystemError, messageOf } from '../errors/system.ts'
+import { hostUuid } from './host-uuid.ts'
+import { type JoinContext, joinLocally, joinRemotely, rolesToJoin } from './join.ts'
+import { type DataLock, lockDataDirectory } from './lock.ts'
+import { checkAddresses, type WantedAddress } from './ports.ts'
+import { type RoleStart, roleVariable } from './role-main.ts'
+import { RoleProcess } from './role-process.ts'
+
+export interface SupervisorOptions {
+  readonly loaded: LoadedConfig
+  /** The file and flags again, for the role processes; without the join token. */
+  readonly file?: string
+  readonly flags: StartFlags
+  readonly version: string
+  /** The program that role processes run: `teleport` itself. */
+  readonly script: string
+  readonly env: Env
+  readonly logger: Logger
+  /** Writes for the person who started it. */
+  say(line: string): void
+  /** Reads the configuration again, for HUP. Throws when it is not usable. */
+  reloadConfig(): Promise<LoadedConfig>
+}
+
+export interface Supervisor {
+  readonly processes: readonly RoleProcess[]
+  stop(signal: 'SIGTERM' | 'SIGQUIT'): Promise<void>
+  reload(): Promise<void>
+}
+
+const order: readonly ServerRole[] = ['auth', 'proxy', 'node']
+
+function enabledRoles({ config }: LoadedConfig): readonly ServerRole[] {
+  const enabled = { auth: config.auth.enabled, proxy: config.proxy.enabled, node: config.ssh.enabled }
+  return order.filter((role) => enabled[role])
+}
+
+function wantedAddresses({ config }: LoadedConfig, roles: readonly ServerRole[]): readonly WantedAddress[] {
+  const { auth, proxy, ssh, diagAddr } = config
+  const wanted = (key: string, address: Address) => ({ key, ...address })
+  return [
+    ...(roles.includes('auth') ? [wanted('auth_service.listen_addr', auth.listenAddr)] : []),
+    ...(roles.includes('proxy')
+      ? [
+          wanted('proxy_service.listen_addr', proxy.listenAddr),
+          wanted('proxy_service.web_listen_addr', proxy.webListenAddr),
+        ]
+      : []),
+    ...(roles.includes('node') ? [wanted('ssh_service.listen_addr', ssh.listenAddr)] : []),
+    ...(diagAddr === undefined ? [] : [wanted('teleport.diag_addr', diagAddr)]),
+  ]
+}
+
+/** Resolves when every role listens. Throws, with nothing left running, when one cannot start. */
+export async function startSupervisor(options: SupervisorOptions, signal: AbortSignal): Promise<Supervisor> {
+  const { loaded, env, logger, say } = options
+  const { config } = loaded
+  const roles = enabledRoles(loaded)
+  await ensurePrivateDir(config.dataDir)
+  const lock = await lockDataDirectory(config.dataDir)
+  const processes = roles.map((role) => roleProcess(role, options))
+  try {
+    await checkAddresses(wantedAddresses(loaded, roles))
+    const context: JoinContext = { config, uuid: await hostUuid(config.dataDir, env), env, logger, signal }
+    const missing = await rolesToJoin(config, roles)
+    if (config.pidFile !== undefined) await writeFileAtomic(config.pidFile, `${process.pid}\n`, { mode: 0o644 })
+    await startAll(processes, context, missing)
+    signal.throwIfAborted()
+    const diagnostics = config.diagAddr === undefined ? undefined : await startDiagnostics(config.diagAddr, processes)
+    say(banner(loaded, processes, options.version))
+    return {
+      processes,
+      async stop(how) {
+        await diagnostics?.close()
+        await stopAll(processes, how, lock, config.pidFile)
+      },
+      reload: () => reload(processes, options),
+    }
+  } catch (error) {
+    await stopAll(processes, 'SIGTERM', lock, config.pidFile)
+    throw error
+  }
+}
+
+function roleProcess(role: ServerRole, options: SupervisorOptions): RoleProcess {
+  const { env, logger, version, file, flags, script } = options
+  const start: RoleStart = { role, flags, version, ...(file === undefined ? {} : { file }) }
+  return new RoleProcess({
+    role,
+    env,
+    logger,
+    exclusive: role === 'auth',
+    command: () => ({
+      file: process.execPath,
+      args: [...process.execArgv, script, 'start', `--roles=${role}`],
+      env: { ...withoutToken(process.env), [roleVariable]: JSON.stringify(start) },
+    }),
+  })
+}
+
+/** The join token is the supervisor's alone. */
+function withoutToken(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { TELEPORT_SSH_TOKEN: _, ...rest } = env
+  return rest
+}
+
+async function startAll(
+  processes: readonly RoleProcess[],
+  context: JoinContext,
+  missing: readonly ServerRole[],
+): Promise<void> {
+  const start = (chosen: readonly RoleProcess[]) => Promise.all(chosen.map((process) => process.start()))
+  if (missing.length === 0) {
+    await start(processes)
+    return
+  }
+  // Roles that have joined already do not wait for the others.
+  const first = processes.filter((process) => !missing.includes(process.role))
+  const late = processes.filter((process) => missing.includes(process.role))
+  await start(first)
+  if (context.config.auth.enabled) await joinLocally(context, missing)
+  else await joinRemotely(context, missing)
+  await start(late)
+}
+
+async function startDiagnostics(address: Address, processes: readonly RoleProcess[]) {
+  const { serveDiagnostics } = await import('./metrics.ts')
+  return await serveDiagnostics(address, processes)
+}
+
+async function stopAll(
+  processes: readonly RoleProcess[],
+  how: 'SIGTERM' | 'SIGQUIT',
+  lock: DataLock,
+  pidFile: string | undefined,
+): Promise<void> {
+  await Promise.all(processes.map((process) => process.stop(how)))
+  await lock.release()
+  if (pidFile !== undefined) {
+    const { rm } = await import('node:fs/promises')
+    await rm(pidFile, { force: true })
+  }
+}
+
+/** One role after the other; a role whose new process does not start keeps its old one. */
+async function reload(processes: readonly RoleProcess[], options: SupervisorOptions): Promise<void> {
+  const { logger } = options
+  try {
+    await options.reloadConfig()
+  } catch (error) {
+    logger.error(
+      `the configuration was not reloaded: ${messageOf(convertSystemError(error, 'read the configuration'))}`,
+    )
+    return
+  }
+  for (const process of processes) await process.reload()
+  logger.info('reloaded')
+}
+
+function banner(loaded: LoadedConfig, processes: readonly RoleProcess[], version: string): string {
+  const { config, warnings } = loaded
+  const cluster = processes.some((process) => process.role === 'auth') ? `, cluster ${config.auth.clusterName}` : ''
+  const lines = [`Teleport ${version}: ${config.nodename}${cluster}, data in ${config.dataDir}`]
+  for (const process of processes) {
+    const where = process.listening.map(({ what, address }) => `${what} on ${address}`).join(', ')
+    lines.push(`  ${process.role.padEnd(6)}${where}`)
+    for (const note of process.notes) lines.push(`        ${note}`)
+  }
+  if (config.diagAddr !== undefined) lines.push(`  diag  HTTP on ${formatAddress(config.diagAddr)}`)
+  for (const warning of warnings) lines.push(`  note: ${warning}`)
+  return lines.join('\n')
+}
