@@ -10,6 +10,9 @@ export interface PipeTransportOptions {
   readonly highWaterMark?: number
 }
 
+/** What length, padding and authentication add to a packet on the wire, bytes. */
+const packetOverhead = 32
+
 export class PipeTransport implements Transport {
   readonly role: 'client' | 'server'
   readonly sessionId: Buffer = Buffer.alloc(32)
@@ -61,7 +64,7 @@ export class PipeTransport implements Transport {
     const { peer } = this
     if (peer === undefined || this.isClosed) return true
     peer.#queue.push(payload)
-    peer.#queued += payload.length
+    peer.#queued += payload.length + packetOverhead
     peer.#schedule()
     return peer.#queued < this.#highWaterMark
   }
@@ -119,14 +122,18 @@ export class PipeTransport implements Transport {
   }
 
   #deliver(): void {
-    for (let count = 0; count < 64 && !this.#paused; count++) {
-      const payload = this.#queue.shift()
+    const queue = this.#queue
+    this.#queue = []
+    let next = 0
+    while (next < queue.length && !this.#paused && !this.isClosed) {
+      const payload = queue[next++]
       if (payload === undefined) break
-      this.#queued -= payload.length
+      this.#queued -= payload.length + packetOverhead
       this.bytesIn += payload.length
       this.#handler?.(payload)
       payload.fill(0xdd) // whoever kept it without copying finds out
     }
+    if (!this.isClosed) this.#queue = [...queue.slice(next), ...this.#queue]
     if (this.#queued < this.#highWaterMark) this.#wake()
     this.#schedule()
   }
