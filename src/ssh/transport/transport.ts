@@ -6,15 +6,17 @@
 import type { Duplex } from 'node:stream'
 import type { Env } from '../../common/env.ts'
 import type { Logger } from '../../common/log.ts'
-import { AccessDenied, ConnectionProblem, KindError, LimitExceeded } from '../../errors/errors.ts'
+import { ConnectionProblem, LimitExceeded } from '../../errors/errors.ts'
 import { convertSystemError } from '../../errors/system.ts'
-import { WireError, WireReader } from '../wire/reader.ts'
+import { WireReader } from '../wire/reader.ts'
 import { WireWriter } from '../wire/writer.ts'
 import { encodeExtensionInfo, readExtensionInfo } from './extension-info.ts'
+import { explainFailure, printable } from './failure.ts'
 import { type KexHost, type KexSettings, KeyExchange } from './key-exchange.ts'
 import { judge } from './legality.ts'
 import { MAX_PREAUTH_PACKET } from './limits.ts'
 import { DisconnectReason, Message } from './messages.ts'
+import { Outbound } from './outbound.ts'
 import { PacketReader } from './packet-reader.ts'
 import { PacketWriter } from './packet-writer.ts'
 import { PeerDisconnected, ProtocolProblem } from './problem.ts'
@@ -58,6 +60,7 @@ export class SshTransport implements Transport {
   readonly #stream: Duplex
   readonly #limits: Limits
   readonly #writer: PacketWriter
+  readonly #outbound: Outbound
   readonly #reader: PacketReader
   readonly #kex: KeyExchange
   readonly #rekeyPolicy: RekeyPolicy
@@ -80,11 +83,8 @@ export class SshTransport implements Transport {
   #noise = 0
   #extInfos = 0
   #packets = 0
-  #rekeyQueue: Buffer[] = []
-  #rekeyQueueBytes = 0
   #weStarted = false
   #bytesAtRekey = 0
-  #drainWaiters: (() => void)[] = []
   #rekeyWaiters: PromiseWithResolvers<void>[] = []
   #cancelGrace: () => void
   #cancelKexTimer: () => void = () => undefined
@@ -101,6 +101,7 @@ export class SshTransport implements Transport {
     this.ready = this.#ready.promise
     this.ready.catch(() => undefined)
     this.#writer = new PacketWriter(this.#stream, () => this.#onFlushed())
+    this.#outbound = new Outbound(this.#writer, settings.limits)
     this.#reader = new PacketReader(Math.min(MAX_PREAUTH_PACKET, settings.limits.maxTransportPacket))
     this.#kex = new KeyExchange(this.#kexHost(), settings.kex)
     this.#rekeyPolicy = new RekeyPolicy(settings.limits, settings.env.monotonicMs())
@@ -146,27 +147,16 @@ export class SshTransport implements Transport {
 
   send(...parts: readonly Buffer[]): boolean {
     if (this.#isClosed) return false
-    if (this.#kex.outboundBlocked || this.#rekeyQueue.length > 0) {
-      const copy = Buffer.concat(parts)
-      this.#rekeyQueue.push(copy)
-      this.#rekeyQueueBytes += copy.length
-      if (this.#rekeyQueueBytes > this.#limits.maxRekeyQueue) {
-        this.fail(new LimitExceeded('too much data is waiting for the end of a key exchange'))
-      }
-    } else {
-      this.#writer.packet(parts)
-      this.#rekeyIfDue(this.#writer)
+    if (!this.#outbound.send(parts, this.#kex.outboundBlocked)) {
+      this.fail(new LimitExceeded('too much data is waiting for the end of a key exchange'))
+      return false
     }
-    return this.#belowMark()
-  }
-
-  #belowMark(): boolean {
-    return this.#writer.backlog + this.#rekeyQueueBytes < this.#limits.highWaterMark
+    this.#rekeyIfDue(this.#writer)
+    return this.#outbound.belowMark
   }
 
   drained(): Promise<void> {
-    if (this.#isClosed || this.#belowMark()) return Promise.resolve()
-    return new Promise((resolve) => this.#drainWaiters.push(resolve))
+    return this.#isClosed ? Promise.resolve() : this.#outbound.drained()
   }
 
   #onFlushed(): void {
@@ -174,14 +164,7 @@ export class SshTransport implements Transport {
       this.#replyBytes = 0
       this.#pump()
     }
-    this.#wakeDrained()
-  }
-
-  #wakeDrained(): void {
-    if (this.#drainWaiters.length === 0 || !(this.#isClosed || this.#belowMark())) return
-    const waiters = this.#drainWaiters
-    this.#drainWaiters = []
-    for (const wake of waiters) wake()
+    this.#outbound.wake()
   }
 
   unimplemented(): void {
@@ -253,18 +236,10 @@ export class SshTransport implements Transport {
       outboundReady: (first, peerWantsExtInfo) => {
         if (this.#isClosed) return
         if (first && peerWantsExtInfo) this.#writer.packet([encodeExtensionInfo(this.role)])
-        this.#sendQueued()
+        this.#outbound.release()
       },
       finished: (first) => this.#onKexFinished(first),
     }
-  }
-
-  #sendQueued(): void {
-    const queue = this.#rekeyQueue
-    this.#rekeyQueue = []
-    this.#rekeyQueueBytes = 0
-    for (const payload of queue) this.#writer.packet([payload])
-    this.#wakeDrained()
   }
 
   #onKexFinished(first: boolean): void {
@@ -465,22 +440,9 @@ export class SshTransport implements Transport {
   /** Ends the connection because of an error of the peer, of the network or of ours; tells the peer what it may know. */
   fail(error: unknown): void {
     if (this.#isClosed) return
-    if (error instanceof WireError) {
-      const message = `malformed message: ${error.message}`
-      this.#end(DisconnectReason.PROTOCOL_ERROR, message, new ConnectionProblem(message, { cause: error }))
-    } else if (error instanceof ProtocolProblem) {
-      this.#end(error.reason, error.message, error)
-    } else if (error instanceof LimitExceeded) {
-      this.#end(DisconnectReason.BY_APPLICATION, error.message, error)
-    } else if (error instanceof AccessDenied && this.role === 'client') {
-      this.#end(DisconnectReason.HOST_KEY_NOT_VERIFIABLE, 'the host key is not trusted', error)
-    } else if (error instanceof KindError) {
-      this.#end(DisconnectReason.BY_APPLICATION, 'the connection is refused', error)
-    } else {
-      this.#settings.logger.error('internal error on an SSH connection', { error })
-      const internal = new ConnectionProblem('internal error', { cause: error })
-      this.#end(DisconnectReason.BY_APPLICATION, 'internal error', internal)
-    }
+    const failure = explainFailure(error, this.role)
+    if (failure.internal) this.#settings.logger.error('internal error on an SSH connection', { error })
+    this.#end(failure.reason, failure.message, failure.error)
   }
 
   #end(reason: number, message: string, error: Error | undefined): void {
@@ -499,13 +461,12 @@ export class SshTransport implements Transport {
     this.#writer.flush()
     this.#handler = undefined
     this.#waiting = undefined
-    this.#rekeyQueue = []
     this.#early = []
     this.#closeStream()
     const reason = error ?? new ConnectionProblem('the connection is closed')
     this.#ready.reject(reason)
     for (const waiter of this.#rekeyWaiters) waiter.reject(reason)
-    this.#wakeDrained()
+    this.#outbound.close()
     this.#closed.resolve(error)
   }
 
@@ -524,9 +485,4 @@ export class SshTransport implements Transport {
 
 function notReady(): never {
   throw new Error('the first key exchange is not finished')
-}
-
-/** Text of the peer for a message that may reach a terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '').slice(0, 256)
 }
