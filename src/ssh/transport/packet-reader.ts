@@ -10,6 +10,11 @@ import { ProtocolProblem } from './problem.ts'
 const HEADER = 4
 const MIN_PADDING = 4
 
+/** Buffers for packets under assembly, shared by all connections: only partial packets hold one, and opening frees it. */
+const spare: Buffer[] = []
+const SPARE_SIZE = 40 * 1024
+const MAX_SPARE = 16
+
 export class PacketReader {
   #opener: Opener = plainOpener
   #sequence = 0
@@ -59,6 +64,7 @@ export class PacketReader {
     if (packet === undefined) return undefined
     const sequence = this.#sequence
     const body = this.#opener.open(packet, sequence)
+    this.#recycle()
     this.lastSequence = sequence
     this.#sequence = (sequence + 1) >>> 0
     this.packetsWithKey++
@@ -94,7 +100,8 @@ export class PacketReader {
   }
 
   #startAssembly(): Buffer {
-    const assembly = Buffer.allocUnsafe(this.#size)
+    const assembly =
+      (this.#size <= SPARE_SIZE ? spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(Math.max(this.#size, SPARE_SIZE))
     assembly.set(this.#header.subarray(0, this.#headerFilled))
     this.#assembled = this.#headerFilled
     this.#headerFilled = 0
@@ -117,9 +124,17 @@ export class PacketReader {
     }
     this.#assembled = this.#drainInto(assembly, this.#assembled, this.#size)
     if (this.#assembled < this.#size) return undefined
-    this.#assembly = undefined
+    const packet = assembly.subarray(0, this.#size)
     this.#size = 0
-    return assembly
+    return packet
+  }
+
+  /** The packet was opened: openers give fresh memory, so its buffer is free. */
+  #recycle(): void {
+    const assembly = this.#assembly
+    if (assembly === undefined) return
+    this.#assembly = undefined
+    if (assembly.length === SPARE_SIZE && spare.length < MAX_SPARE) spare.push(assembly)
   }
 
   #advance(first: Buffer, offset: number): void {
