@@ -85,11 +85,12 @@ async function waitForNext(options: HeartbeatOptions, sent: string): Promise<voi
 /** `host:port` for others: the advertised address, or the one listened on, or the first that is not loopback. */
 export function advertisedAddress(
   listen: { readonly host: string; readonly port: number },
-  advertiseIp?: string,
+  advertise?: { readonly host: string; readonly port?: number },
 ): string {
   const wildcard = listen.host === '' || listen.host === '0.0.0.0' || listen.host === '::'
-  const host = advertiseIp ?? (wildcard ? firstAddress() : listen.host)
-  return host.includes(':') ? `[${host}]:${listen.port}` : `${host}:${listen.port}`
+  const host = advertise?.host ?? (wildcard ? firstAddress() : listen.host)
+  const port = advertise?.port ?? listen.port
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 function firstAddress(): string {

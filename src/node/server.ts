@@ -10,7 +10,7 @@ import { emitEvents } from '../api/routes.ts'
 import { openSpool } from '../audit/spool.ts'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
-import type { Limits } from '../ssh/transport/types.ts'
+import type { AlgorithmPreferences, Limits } from '../ssh/transport/types.ts'
 import { authorize } from './authorize.ts'
 import type { NodeContext } from './context.ts'
 import { advertisedAddress, runHeartbeat } from './heartbeat.ts'
@@ -31,7 +31,8 @@ export interface StartNodeOptions {
   readonly listen: { readonly host: string; readonly port: number }
   /** `teleport.nodename`. */
   readonly hostname: string
-  readonly advertiseIp?: string
+  /** `teleport.advertise_ip`; without a port, the one listened on. */
+  readonly advertise?: { readonly host: string; readonly port?: number }
   /** `ssh_service.public_addr`, each `host` or `host:port`. */
   readonly publicAddresses?: readonly string[]
   readonly labels?: Labels
@@ -41,6 +42,8 @@ export interface StartNodeOptions {
   readonly maxConnections?: number
   readonly maxUsers?: number
   readonly limits?: Partial<Limits>
+  /** `kex_algos`, `ciphers`, `mac_algos`; default: the SSH engine's. */
+  readonly algorithms?: Partial<AlgorithmPreferences>
   readonly version: string
   readonly env?: Env
   readonly logger?: Logger
@@ -131,9 +134,10 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     version,
     connectionLimits: { maxConnections: options.maxConnections ?? 15_000, maxUsers: options.maxUsers ?? 250 },
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.algorithms === undefined ? {} : { algorithms: options.algorithms }),
   })
   const bound = await server.listen(options.listen.port, options.listen.host)
-  address = advertisedAddress({ host: options.listen.host, port: bound.port }, options.advertiseIp)
+  address = advertisedAddress({ host: options.listen.host, port: bound.port }, options.advertise)
 
   const publicAddresses = options.publicAddresses ?? []
   void runHeartbeat({

@@ -6,7 +6,7 @@ import { AccessDenied } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
 import { createSshServer } from '../ssh/server.ts'
 import type { AuthDecision, AuthRequest, PendingConnection, SshServer } from '../ssh/server-types.ts'
-import type { Limits } from '../ssh/transport/types.ts'
+import type { AlgorithmPreferences, Limits } from '../ssh/transport/types.ts'
 import { type AuthorizeContext, authorize, CertificateRefused, LoginRefused } from './authorize.ts'
 import { type ConnectionLimits, Connections, Penalties } from './connections.ts'
 import type { NodeConnection, NodeContext } from './context.ts'
@@ -24,6 +24,7 @@ export interface NodeServerOptions {
   readonly version: string
   readonly connectionLimits: ConnectionLimits
   readonly limits?: Partial<Limits>
+  readonly algorithms?: Partial<AlgorithmPreferences>
 }
 
 const expiredMessage = 'your certificate has expired; run: tsh login'
@@ -72,6 +73,7 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
       preamble: preambleVerifier({ target: context.uuid, state, env }),
       keepAlive: { intervalMs: state.config.keepAliveInterval * 1000, maxMissed: 3 },
       ...(options.limits === undefined ? {} : { limits: options.limits }),
+      ...(options.algorithms === undefined ? {} : { algorithms: options.algorithms }),
       logger,
       connected(connection) {
         const { user, expires } = connection.identity.identity

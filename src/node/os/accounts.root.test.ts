@@ -1,0 +1,299 @@
+/** What needs several real accounts: made for the test and removed again. Only where the tests run as root. */
+
+import { execFileSync, spawn } from 'node:child_process'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { run } from '../../ssh/testing/run.ts'
+import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
+import { TestNode, type TestUser } from '../testing/test-node.ts'
+import { runningChildren } from './reaper.ts'
+
+const isRoot = process.getuid?.() === 0
+const hasUseradd = ((): boolean => {
+  try {
+    execFileSync('sh', ['-c', 'command -v useradd && command -v usermod && command -v chage'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+})()
+const suffix = process.pid.toString(36)
+const login = `tsa${suffix}`
+const other = `tsb${suffix}`
+const group = `tsg${suffix}`
+const alice: TestUser = { name: 'alice', roles: ['dev'], logins: [login, other, 'root'] }
+let directory: TempDir
+let node: TestNode
+
+const system = (program: string, ...args: string[]): string => execFileSync(program, args, { stdio: 'pipe' }).toString()
+const as = (who: string, command: string, ...flags: string[]) => node.ssh(alice, who, [...flags, command])
+const output = async (who: string, command: string): Promise<string> =>
+  (await as(who, command)).stdout.toString().trim()
+
+describe.runIf(isRoot && hasUseradd)('with several accounts', () => {
+  beforeAll(async () => {
+    system('groupadd', group)
+    for (const name of [login, other]) system('useradd', '-m', '-s', '/bin/bash', name)
+    system('usermod', '-a', '-G', group, login)
+    directory = tempDir()
+    chmodSync(directory.path, 0o755)
+    node = new TestNode(directory.path)
+    await node.listen()
+    node.addUser(alice)
+  }, 30_000)
+  beforeEach(() => {
+    node.events.length = 0
+    node.permitUserEnvironment = false
+    node.addRole(
+      'dev',
+      { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } },
+      { port_forwarding: true, forward_agent: true },
+    )
+  })
+  afterAll(async () => {
+    await node.server.close()
+    directory[Symbol.dispose]()
+    for (const name of [login, other]) system('userdel', '-r', '-f', name)
+    system('groupdel', group)
+  }, 30_000)
+
+  test.each(['login', 'root'] as const)(
+    'O1 the groups of %s are those of the account and none of the daemon',
+    async (who) => {
+      const name = who === 'login' ? login : 'root'
+      const sort = (ids: string) => ids.trim().split(' ').sort().join(' ')
+      expect(sort(await output(name, 'id -G'))).toBe(sort(system('id', '-G', name)))
+      expect(await output(name, 'id -un; id -gn')).toBe(`${name}\n${system('id', '-gn', name).trim()}`)
+    },
+  )
+
+  test('O1 on a terminal too', async () => {
+    const result = await as(login, 'id -G; tty', '-tt')
+    const [groups, tty] = result.stdout.toString().split('\r\n')
+    expect(groups?.split(' ').sort()).toEqual(system('id', '-G', login).trim().split(' ').sort())
+    expect(tty).toMatch(/^\/dev\/pts\/\d+$/)
+  })
+
+  test('O2 no way back to root', async () => {
+    const status = await output(login, 'grep -E "^(Uid|Gid|Cap(Inh|Prm|Eff|Amb))" /proc/self/status')
+    const uid = system('id', '-u', login).trim()
+    expect(status).toContain(`Uid:\t${uid}\t${uid}\t${uid}\t${uid}`)
+    for (const cap of ['Inh', 'Prm', 'Eff', 'Amb']) expect(status).toContain(`Cap${cap}:\t0000000000000000`)
+    const daemon = process.pid
+    const tries = await as(
+      login,
+      `kill -0 ${daemon}; cat /proc/${daemon}/environ; ls /proc/${daemon}/fd; cat /etc/shadow`,
+    )
+    expect(tries.stdout.toString()).toBe('')
+    expect(tries.code).not.toBe(0)
+  })
+
+  test('O6 the login shell of the account, its home, its umask', async () => {
+    system('usermod', '-s', '/bin/dash', other)
+    expect(await output(other, 'readlink /proc/$$/exe; pwd; umask')).toMatch(new RegExp(`/dash\n/home/${other}\n0022$`))
+    system('usermod', '-s', '/bin/bash', other)
+    writeFileSync(`/home/${other}/.profile`, 'echo from-profile\n')
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, other)
+    const shell = await run('ssh', [flag, config, '-T', host], { input: 'shopt -q login_shell && echo login\n' })
+    expect(shell.stdout.toString()).toContain('from-profile')
+    expect(shell.stdout.toString()).toContain('login\n')
+  })
+
+  test('O6 a home that is missing or closed gives / and a notice', async () => {
+    system('usermod', '-d', '/home/nowhere', other)
+    const missing = await as(other, 'pwd')
+    system('usermod', '-d', `/home/${other}`, other)
+    expect(missing.stdout.toString()).toBe('/\n')
+    expect(missing.stderr).toContain('Could not chdir to home directory /home/nowhere: No such file')
+    chmodSync(`/home/${other}`, 0o000)
+    const closed = await as(other, 'pwd')
+    chmodSync(`/home/${other}`, 0o755)
+    expect(closed.stdout.toString()).toBe('/\n')
+    expect(closed.stderr).toContain('Permission denied')
+  })
+
+  test.each([
+    { name: 'an expired account', close: ['chage', '-E', '0'], open: ['chage', '-E', '-1'], says: 'expired' },
+    { name: 'a locked account', close: ['usermod', '-p', '!$6$x$y'], open: ['usermod', '-p', '*'], says: 'locked' },
+    {
+      name: 'a missing shell',
+      close: ['usermod', '-s', '/bin/no-such-shell'],
+      open: ['usermod', '-s', '/bin/bash'],
+      says: 'shell',
+    },
+  ])('O6 $name is refused with the reason', async ({ close, open, says }) => {
+    const [program = '', ...args] = close
+    system(program, ...args, other)
+    const result = await as(other, 'id')
+    const [undo = '', ...back] = open
+    system(undo, ...back, other)
+    expect(result.code).toBe(255)
+    expect(result.stdout.toString()).toBe('')
+    expect(result.stderr).toContain(says)
+    expect((await as(other, 'id')).code).toBe(0)
+  })
+
+  test('O6 a shell that lets nobody in runs and says so, as under sshd', async () => {
+    system('usermod', '-s', '/bin/false', other)
+    const result = await as(other, 'id')
+    system('usermod', '-s', '/bin/bash', other)
+    expect(result.code).toBe(1)
+    expect(result.stdout.toString()).toBe('')
+  })
+
+  test("S18 root's sockets and low ports fail as they would for the user", async () => {
+    const secret = directory.file('root-only')
+    mkdirSync(secret, { mode: 0o700 })
+    const server = createServer((socket) => socket.end('secret')).listen(`${secret}/s`)
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, login)
+    const local = directory.file('l')
+    const client = spawn('ssh', [flag, config, '-L', `${local}:${secret}/s`, host, 'echo up; cat'], { stdio: 'pipe' })
+    await new Promise((resolve) => client.stdout.once('data', resolve))
+    const got = await new Promise<string>((resolve) => {
+      let text = ''
+      connect(local)
+        .on('data', (chunk) => {
+          text += chunk.toString()
+        })
+        .on('error', () => {})
+        .on('close', () => resolve(text))
+    })
+    expect(got).toBe('')
+    client.stdin.end()
+    await expect
+      .poll(() => node.events.find((event) => event.event === 'port' && event.addr.endsWith('/s') && !event.success))
+      .toMatchObject({ error: expect.stringContaining('permission denied') })
+    server.close()
+    const low = await run('ssh', [
+      flag,
+      config,
+      '-o',
+      'ExitOnForwardFailure=yes',
+      '-R',
+      '999:127.0.0.1:1',
+      host,
+      'true',
+    ])
+    expect(low.code).toBe(255)
+    const planted = await run('ssh', [
+      flag,
+      config,
+      '-o',
+      'ExitOnForwardFailure=yes',
+      '-R',
+      '/etc/planted:127.0.0.1:1',
+      host,
+      'true',
+    ])
+    expect(planted.code).toBe(255)
+  })
+
+  test("S17 the kernel counts a forwarded connection as the user's", async () => {
+    const accepted: Socket[] = []
+    const server = createServer((socket) => accepted.push(socket)).listen(0, '127.0.0.1')
+    await new Promise((resolve) => server.once('listening', resolve))
+    const { port } = server.address() as AddressInfo
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, login)
+    const client = run('ssh', [flag, config, '-W', `127.0.0.1:${port}`, host], { input: 'x' })
+    await new Promise((resolve) => server.once('connection', resolve))
+    const remote = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`
+    const row = readFileSync('/proc/net/tcp', 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .find((fields) => fields[2] === remote && fields[3] === '01')
+    expect(row?.[7]).toBe(system('id', '-u', login).trim())
+    for (const socket of accepted) socket.destroy()
+    server.close()
+    await client
+  })
+
+  test('S19 the agent socket is private to the user', async () => {
+    const agent = directory.file('agent')
+    const holder = spawn('ssh-agent', ['-D', '-a', agent], { stdio: 'ignore' })
+    await expect.poll(() => statSync(agent, { throwIfNoEntry: false }) !== undefined).toBe(true)
+    const command = `stat -c '%a %U' $SSH_AUTH_SOCK $(dirname $SSH_AUTH_SOCK); ssh-add -l`
+    const result = await node.ssh(alice, login, ['-A', command], { env: { SSH_AUTH_SOCK: agent } })
+    expect(result.stdout.toString()).toBe(`600 ${login}\n700 ${login}\nThe agent has no identities.\n`)
+    holder.kill()
+  })
+
+  test("S22 sftp reads with the user's rights", async () => {
+    writeFileSync(`/home/${login}/private`, 'x', { mode: 0o600 })
+    const [, config = ''] = node.openSsh(alice, other)
+    const result = await run('sftp', ['-F', config, '-b', '-', 'node'], {
+      input: `get /home/${login}/private ${directory.file('stolen')}\n`,
+    })
+    expect(result.code).not.toBe(0)
+    expect(statSync(directory.file('stolen'), { throwIfNoEntry: false })).toBeUndefined()
+  })
+
+  test('~/.tsh/environment counts only where it is permitted, and only what the user may read', async () => {
+    const path = `/home/${login}/.tsh`
+    system('install', '-d', '-o', login, path)
+    writeFileSync(`${path}/environment`, 'MINE=1\n')
+    chmodSync(`${path}/environment`, 0o644)
+    expect(await output(login, 'echo "[$MINE]"')).toBe('[]')
+    node.permitUserEnvironment = true
+    expect(await output(login, 'echo "[$MINE]"')).toBe('[1]')
+    rmSync(`${path}/environment`)
+    const secret = directory.write('secret', 'STOLEN=1\n')
+    system('ln', '-s', secret, `${path}/environment`)
+    expect(await output(login, 'echo "[$STOLEN]"')).toBe('[]')
+  })
+
+  test('two names of one uid have each their own groups', async () => {
+    const twin = `tsc${suffix}`
+    system(
+      'useradd',
+      '-o',
+      '-u',
+      system('id', '-u', other).trim(),
+      '-g',
+      system('id', '-g', other).trim(),
+      '-G',
+      group,
+      '-M',
+      '-s',
+      '/bin/sh',
+      twin,
+    )
+    try {
+      const user: TestUser = { ...alice, logins: [twin, other] }
+      node.addUser(user)
+      const groups = async (name: string) =>
+        (await node.ssh(user, name, ['id -G'])).stdout.toString().trim().split(' ').length
+      expect(await groups(twin)).toBe(2)
+      expect(await groups(other)).toBe(1)
+    } finally {
+      node.addUser(alice)
+      system('userdel', '-f', twin)
+    }
+  })
+
+  test('O5 many short sessions leave nothing behind', async () => {
+    const fds = () => readdirSync('/proc/self/fd').length
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, login)
+    const control = [
+      '-o',
+      'ControlMaster=auto',
+      '-o',
+      `ControlPath=${directory.file('mux')}`,
+      '-o',
+      'ControlPersist=60',
+    ]
+    await run('ssh', [flag, config, ...control, host, 'true'])
+    const before = fds()
+    for (let round = 0; round < 20; round++) {
+      await Promise.all(
+        [0, 1, 2, 3, 4].map((index) =>
+          run('ssh', [flag, config, ...control, ...(index === 0 ? ['-tt'] : []), host, 'true']),
+        ),
+      )
+    }
+    await expect.poll(() => runningChildren()).toBe(0)
+    await expect.poll(() => fds()).toBeLessThanOrEqual(before)
+    expect(node.context.sessions.count).toBe(0)
+    await run('ssh', [flag, config, ...control, '-O', 'exit', host])
+  })
+})
