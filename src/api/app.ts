@@ -41,7 +41,7 @@ export function apiOptionsOf(app: FastifyInstance): ApiAppOptions {
 
 /** A Fastify app with our limits, error form and headers; nothing is served on it yet. */
 export async function createApiApp(options: ApiAppOptions): Promise<FastifyInstance> {
-  const { fastify } = await import('fastify')
+  const { default: fastify } = await import('fastify')
   const { logger } = options
   const serverOptions: http.ServerOptions = {
     headersTimeout,

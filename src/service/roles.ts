@@ -7,6 +7,7 @@ import { formatAddress } from '../common/address.ts'
 import type { Env } from '../common/env.ts'
 import type { Logger } from '../common/log.ts'
 import type { Config } from '../config/types.ts'
+import { authSettings } from './auth-settings.ts'
 import type { Listening } from './messages.ts'
 
 export interface StartRoleOptions {
@@ -20,7 +21,7 @@ export interface RunningRole {
   readonly listening: readonly Listening[]
   /** What whoever starts it should know. */
   readonly notes: readonly string[]
-  /** Reads certificates and keys again, where the role has some; the rest of a reload is a new process. */
+  /** With `drainMs`, connections have so long to end by themselves. */
   close(drainMs?: number): Promise<void>
 }
 
@@ -45,6 +46,7 @@ async function startAuthRole({ config, env, logger }: StartRoleOptions): Promise
     dataDir: config.dataDir,
     listen: config.auth.listenAddr,
     clusterName: config.auth.clusterName,
+    settings: authSettings(config),
     env,
     logger,
   })

@@ -14,8 +14,8 @@ export const formatOption: OptionSpec = {
 export async function print(format: string | undefined, value: unknown, text: () => string): Promise<void> {
   if (format === 'json') process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
   else if (format === 'yaml') {
-    const { stringify } = await import('yaml')
-    process.stdout.write(stringify(value))
+    const { toYaml } = await import('./to-yaml.ts')
+    process.stdout.write(toYaml(value))
   } else process.stdout.write(text())
 }
 

@@ -10,21 +10,25 @@ import { AccessDenied, BadParameter } from '../../errors/errors.ts'
 /** Characters of one answer. */
 const maxAnswer = 4096
 
-/** What was piped in, a line for each question. */
-let piped: Promise<string[]> | undefined
+/** Standard input as lines, read only as far as there are questions. */
+let lines: AsyncIterator<string> | undefined
 
-async function readPiped(): Promise<string[]> {
-  let text = ''
+async function* readLines(): AsyncGenerator<string> {
+  let rest = ''
   for await (const chunk of process.stdin.setEncoding('utf8') as AsyncIterable<string>) {
-    text += chunk
-    if (text.length > 65_536) throw new BadParameter('stdin', 'too much on standard input')
+    const parts = (rest + chunk).split(/\r?\n/)
+    rest = parts.pop() ?? ''
+    if (rest.length > maxAnswer) throw new BadParameter('stdin', 'a line on standard input is too long')
+    yield* parts
   }
-  return text.replace(/\n$/, '').split(/\r?\n/)
+  if (rest !== '') yield rest
 }
 
 async function nextPiped(question: string, optional: boolean): Promise<string> {
-  piped ??= readPiped()
-  const line = (await piped).shift() ?? ''
+  process.stderr.write(`${question}\n`)
+  lines ??= readLines()
+  const { value, done } = await lines.next()
+  const line = done === true ? '' : value
   if (line === '' && !optional) throw new BadParameter('stdin', `no answer on standard input for: ${question}`)
   return line
 }

@@ -91,7 +91,7 @@ export const get: CommandRun = async ({ options, args }) => {
   return await withAdminApi(options, async (api) => {
     const found = await Promise.all(references.map((reference) => read(api, reference)))
     const values = found.flat().map((resource) => resource.value)
-    const { stringify } = await import('yaml')
+    const { toYaml } = await import('../../common/to-yaml.ts')
     await print(options.string('format') ?? 'yaml-documents', values, () => {
       if (options.string('format') === 'text') {
         return references
@@ -103,7 +103,7 @@ export const get: CommandRun = async ({ options, args }) => {
           )
           .join('\n')
       }
-      return values.map((value) => stringify(value)).join('---\n')
+      return values.map((value) => toYaml(value)).join('---\n')
     })
     return 0
   })

@@ -1,5 +1,6 @@
 /** `tsh signup URL`: what the web page behind an invite or reset link does, in a terminal. */
 
+import { toString as qrToString } from 'qrcode'
 import { webAcceptInvite, webGetInvite } from '../../../api/web.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import { printable } from '../../common/printable.ts'
@@ -67,8 +68,7 @@ async function askPassword(minimum: number): Promise<string> {
 }
 
 async function showSecret(otp: { readonly secret: string; readonly uri: string }): Promise<void> {
-  const qrcode = await import('qrcode')
-  const picture = await qrcode.toString(otp.uri, { type: 'utf8', errorCorrectionLevel: 'L' })
+  const picture = await qrToString(otp.uri, { type: 'utf8', errorCorrectionLevel: 'L' })
   process.stderr.write(`\nScan this with an authenticator app:\n\n${picture}\n`)
   process.stderr.write(`or type the secret into it: ${printable(otp.secret)}\n\n`)
 }
