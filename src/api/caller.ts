@@ -9,6 +9,8 @@ export interface Caller {
   readonly name: string
   /** True address of the client, without port. */
   readonly address: string
+  /** The connection comes from the machine that auth runs on. */
+  readonly sameHost?: boolean
   /** For callers of role User. */
   readonly user?: UserIdentity
   /** For machines: names that its certificate holds. */

@@ -16,8 +16,9 @@ import { toRoleRecord } from '../api/role-record.ts'
 import type { Backend } from '../backend/contract.ts'
 import type { Env } from '../common/env.ts'
 import { ensurePrivateDir } from '../common/files.ts'
+import type { Logger } from '../common/log.ts'
 import { checkName } from '../common/names.ts'
-import { BadParameter, isNotFound, SystemError } from '../errors/errors.ts'
+import { isNotFound, SystemError } from '../errors/errors.ts'
 import { convertSystemError } from '../errors/system.ts'
 import { generateEd25519 } from '../ssh/keys/private-key.ts'
 import { equalKeys } from '../ssh/keys/public-key.ts'
@@ -33,12 +34,13 @@ export interface AuthPaths {
   readonly admin: string
 }
 
-export const authPaths = (dataDir: string): AuthPaths => {
+/** `storage` is a directory of its own for the state, where the administrator set one. */
+export const authPaths = (dataDir: string, storage?: string): AuthPaths => {
   const directory = join(dataDir, 'auth')
   const at = (name: string) => join(directory, name)
   return {
     directory,
-    backend: at('backend.sqlite'),
+    backend: join(storage ?? directory, 'backend.sqlite'),
     events: at('events.sqlite'),
     identity: at('identity.json'),
     admin: at('admin.json'),
@@ -46,14 +48,15 @@ export const authPaths = (dataDir: string): AuthPaths => {
 }
 
 /** Makes the directories. Throws System `ECORRUPT` when there are traces of a cluster but its state is missing. */
-export async function prepareDirectory(dataDir: string): Promise<AuthPaths> {
-  const paths = authPaths(dataDir)
+export async function prepareDirectory(dataDir: string, storage?: string): Promise<AuthPaths> {
+  const paths = authPaths(dataDir, storage)
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 })
   } catch (error) {
     throw convertSystemError(error, `create the data directory ${dataDir}`)
   }
   await ensurePrivateDir(paths.directory)
+  if (storage !== undefined) await ensurePrivateDir(storage)
   if (!existsSync(paths.backend)) refuseFreshStart(paths)
   return paths
 }
@@ -76,16 +79,18 @@ export async function ensureCluster(options: {
   readonly dataDir: string
   readonly clusterName: string | undefined
   readonly env: Env
+  readonly logger: Logger
 }): Promise<{ readonly clusterName: string; readonly uuid: string; readonly isNew: boolean }> {
   const { backend, tables, paths, env } = options
   const known = await tables.cluster.find('cluster')
   if (known !== undefined) {
     const { clusterName, uuid } = known.value
     if (options.clusterName !== undefined && options.clusterName !== clusterName) {
-      throw new BadParameter(
-        'cluster_name',
-        `the cluster in ${paths.directory} is named ${clusterName} and cannot become ${options.clusterName}; set cluster_name to ${clusterName}, or use another data_dir`,
-      )
+      options.logger.warn('the cluster keeps the name it got at its first start', {
+        name: clusterName,
+        configured: options.clusterName,
+        directory: paths.directory,
+      })
     }
     return { clusterName, uuid, isNew: false }
   }

@@ -1,11 +1,14 @@
 /** Machines join with a token and renew their certificates. A certificate names its own machine and no other. */
 
+import { isIP } from 'node:net'
 import type { Caller } from '../api/caller.ts'
 import { formatCertificateLine, parseKeyLine } from '../api/lines.ts'
 import { machineRoleOf } from '../api/machine-roles.ts'
-import type { HostCredentials, ServerRole } from '../api/model.ts'
+import type { HostCredentials, Presence, ServerRole } from '../api/model.ts'
+import { splitAddress } from '../api/server-index.ts'
 import type { Backend } from '../backend/contract.ts'
 import type { Env } from '../common/env.ts'
+import type { Logger } from '../common/log.ts'
 import { isUuid, nameProblem } from '../common/names.ts'
 import { AccessDenied, AlreadyExists, BadParameter, isCompareFailed } from '../errors/errors.ts'
 import type { PublicKey } from '../ssh/keys/types.ts'
@@ -44,10 +47,10 @@ export class Machines {
     if (roles.includes('auth')) {
       throw new BadParameter('keys', 'a second auth server needs a store that both share; this version has none')
     }
-    const names = this.#checkNames(uuid, roles, request.hostname, request.advertisedNames)
+    const names = this.#checkNames({ uuid, roles, address: caller.address }, request.hostname, request.advertisedNames)
 
     // The roles of one machine may join one by one, as long as it is this very machine.
-    const sameMachine = uuid === ownUuid && isLoopback(caller.address)
+    const sameMachine = uuid === ownUuid && caller.sameHost === true
     const known = await tables.hosts.find(uuid)
     if ((known !== undefined || uuid === ownUuid) && !sameMachine) {
       throw new AlreadyExists(`the cluster knows a machine with the uuid ${uuid} already`)
@@ -74,13 +77,20 @@ export class Machines {
     request: { readonly hostname: string; readonly publicKey: string; readonly advertisedNames: readonly string[] },
   ): Promise<HostCredentials> {
     const role = serverRoleOf(caller)
-    const names = this.#checkNames(caller.name, [role], request.hostname, request.advertisedNames)
+    const asks = { uuid: caller.name, roles: [role], address: caller.address }
+    const wanted = this.#checkNames(asks, request.hostname, request.advertisedNames)
     const held = (caller.names ?? []).map((name) => name.toLowerCase())
-    const foreign = names.filter((name) => !isAddress(name) && !held.includes(name.toLowerCase()))
-    if (foreign.length > 0) {
+    const isHeld = (name: string) => held.includes(name.toLowerCase())
+    if (!isHeld(request.hostname)) {
+      const name = JSON.stringify(request.hostname)
       throw new AccessDenied(
-        `the certificate of ${caller.name} does not hold ${foreign.map((name) => JSON.stringify(name)).join(', ')}; join again with a token to change names`,
+        `the certificate of ${caller.name} does not hold the name ${name}; join again with a token to change it`,
       )
+    }
+    const names = wanted.filter((name) => isAddress(name) || isHeld(name))
+    if (names.length < wanted.length) {
+      const dropped = wanted.filter((name) => !names.includes(name))
+      this.#options.logger.warn('names were left out of a renewed certificate', { uuid: caller.name, names: dropped })
     }
     return this.#issue(caller.name, [{ role, key: machineKey(request.publicKey) }], names, caller.address)
   }
@@ -106,40 +116,68 @@ export class Machines {
     }
   }
 
-  /** The names for a certificate. Throws when one is malformed, a pattern, or the name of a server that is there. */
+  /**
+   * The names for a certificate. Throws when one is malformed or a pattern, and when the machine's own name is that of a server
+   * that is there; an advertised name that belongs to such a server is left out.
+   */
   #checkNames(
-    uuid: string,
-    roles: readonly ServerRole[],
+    asks: { readonly uuid: string; readonly roles: readonly ServerRole[]; readonly address: string },
     hostname: string,
     advertised: readonly string[],
   ): readonly string[] {
-    const { hub, presence, authorities, env } = this.#options
-    const suffix = `.${authorities.clusterName}`
-    const names = [...new Set([hostname, ...advertised])]
-    for (const name of names) {
-      if (isAddress(name) && name !== hostname) {
-        if (/^[0-9a-fA-F:.]+$/.test(name)) continue
-        throw new BadParameter('advertisedNames', `${JSON.stringify(name)} is not an address`)
-      }
-      const problem = nameProblem('node name', name)
-      if (problem !== undefined) throw new BadParameter(name === hostname ? 'hostname' : 'advertisedNames', problem)
-      const bare = name.endsWith(suffix) ? name.slice(0, -suffix.length) : name
-      if (isUuid(bare.toLowerCase()) && bare.toLowerCase() !== uuid) {
+    const suffix = `.${this.#options.authorities.clusterName}`
+    const own = checkHostname(hostname)
+    const names = advertised.filter((name) => {
+      if (isAddress(name)) return checkAddress(name)
+      const bare = bareName(checkAdvertised(name), suffix)
+      if (isUuid(bare) && bare !== asks.uuid)
         throw new AccessDenied(`${JSON.stringify(name)} is the name of another machine`)
-      }
-      if (bare.toLowerCase() === 'localhost' && name !== hostname) continue
-      for (const role of roles) {
-        const others = hub.snapshot.servers.byHostname(role, bare, env.now().getTime())
-        const other = others.find((server) => server.uuid !== uuid && presence.isThere(role, server.uuid))
-        if (other !== undefined) {
-          throw new AccessDenied(
-            `a ${role} named ${JSON.stringify(bare)} is there already (${other.uuid}); choose another --nodename, or stop that one and wait two minutes`,
-          )
-        }
-      }
+      return bare === 'localhost' || this.#ownerOf(bare, asks) === undefined
+    })
+    const owner = this.#ownerOf(bareName(own, suffix), asks)
+    if (owner !== undefined) {
+      throw new AccessDenied(
+        `a ${owner.role} named ${JSON.stringify(own)} is there already (${owner.uuid}); choose another --nodename, or stop that one and wait two minutes`,
+      )
     }
-    return names
+    return [...new Set([own, ...names])]
   }
+
+  /** The other server that has this name and was heard of just now. One at the same address is this machine's own past. */
+  #ownerOf(
+    name: string,
+    asks: { readonly uuid: string; readonly roles: readonly ServerRole[]; readonly address: string },
+  ): Presence | undefined {
+    const { hub, presence, env } = this.#options
+    const now = env.now().getTime()
+    return asks.roles
+      .flatMap((role) => hub.snapshot.servers.byHostname(role, name, now))
+      .find(
+        ({ role, uuid, address }) =>
+          uuid !== asks.uuid && presence.isThere(role, uuid) && splitAddress(address).host !== asks.address,
+      )
+  }
+}
+
+const bareName = (name: string, suffix: string): string =>
+  (name.endsWith(suffix) ? name.slice(0, -suffix.length) : name).toLowerCase()
+
+function checkHostname(name: string): string {
+  const problem = nameProblem('node name', name)
+  if (problem !== undefined) throw new BadParameter('hostname', problem)
+  return name
+}
+
+/** Patterns such as `*.example.com` are not names: they would be good for every machine. */
+function checkAdvertised(name: string): string {
+  const problem = nameProblem('node name', name)
+  if (problem !== undefined) throw new BadParameter('advertisedNames', problem)
+  return name
+}
+
+function checkAddress(name: string): true {
+  if (isIP(name) !== 0) return true
+  throw new BadParameter('advertisedNames', `${JSON.stringify(name)} is not an address`)
 }
 
 export interface MachinesOptions {
@@ -151,6 +189,7 @@ export interface MachinesOptions {
   readonly hub: Hub
   readonly presence: PresenceService
   readonly env: Env
+  readonly logger: Logger
   /** Uuid of the machine that auth runs on. */
   readonly ownUuid: string
 }
@@ -165,5 +204,3 @@ function machineKey(line: string): PublicKey {
   if (key.type === 'ssh-ed25519') return key
   throw new BadParameter('publicKey', `machines have ssh-ed25519 keys, this one is ${key.type}`)
 }
-
-export const isLoopback = (address: string): boolean => /^(127\.|::1$|::ffff:127\.)/.test(address)

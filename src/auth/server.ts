@@ -36,6 +36,8 @@ export interface AuthService extends AsyncDisposable {
 export interface StartAuthOptions {
   /** `data_dir`; the service keeps everything below `auth/` in it. */
   readonly dataDir: string
+  /** A directory for the state alone. */
+  readonly storage?: string
   readonly listen: { readonly host: string; readonly port: number }
   /** Used at the first start only; default: the host's name. */
   readonly clusterName?: string
@@ -55,12 +57,12 @@ export async function startAuth(options: StartAuthOptions): Promise<AuthService>
     for (const step of undo.reverse()) await step()
   }
   try {
-    const paths = await prepareDirectory(dataDir)
+    const paths = await prepareDirectory(dataDir, options.storage)
     const backend = await openSqliteBackend(paths.backend, env)
     undo.push(() => backend.close())
     const clusterName = options.clusterName
     const tables = openTables(backend)
-    const cluster = await ensureCluster({ backend, tables, paths, dataDir, clusterName, env })
+    const cluster = await ensureCluster({ backend, tables, paths, dataDir, clusterName, env, logger })
     const auditStore = await openSqliteAudit(paths.events)
     undo.push(() => auditStore.close())
     const [services, app, callers] = await Promise.all([

@@ -78,7 +78,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     hub,
     presence,
     tokens,
-    machines: new Machines({ backend, tables, tokens, issuer, authorities, hub, presence, env, ownUuid: uuid }),
+    machines: new Machines({ backend, tables, tokens, issuer, authorities, hub, presence, env, logger, ownUuid: uuid }),
     users,
     roles: new Roles({ backend, tables, audit }),
     invites: new Invites({ backend, tables, audit, passwords, otp, lockout, users, hub, settings, env }),

@@ -88,7 +88,7 @@ async function authenticate(
     case 'none':
       return { allow: false, reason: 'no proof of identity' }
     case 'password':
-      return joining(options, request.user, request.password, address)
+      return joining(options, request.user, request.password, address, isSameHost(connection))
     case 'publickey': {
       const { certificate } = request
       if (certificate === undefined) return { allow: false, reason: 'a plain key; only certificates are accepted' }
@@ -104,11 +104,18 @@ async function joining(
   name: string,
   token: string,
   address: string,
+  sameHost: boolean,
 ): Promise<AuthDecision<Identify>> {
   if (name !== 'join') return { allow: false, reason: 'a password of somebody who does not join' }
   if (!(await services.tokens.check(token, address))) return { allow: false, reason: 'a wrong or expired join token' }
-  const caller: Caller = { role: 'ProvisionToken', name: 'join', address, token }
+  const caller: Caller = { role: 'ProvisionToken', name: 'join', address, token, sameHost }
   return { allow: true, identity: () => caller }
+}
+
+/** From this very machine, and not on behalf of somebody else. */
+function isSameHost({ peer, socketPeer, localAddress }: PendingConnection): boolean {
+  if (peer.address !== socketPeer.address) return false
+  return peer.address === localAddress.address || /^(127\.|::1$|::ffff:127\.)/.test(peer.address)
 }
 
 const machineRoles: readonly BuiltinRole[] = ['Auth', 'Proxy', 'Node', 'Admin']

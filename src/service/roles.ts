@@ -47,6 +47,8 @@ async function startAuthRole({ config, env, logger }: StartRoleOptions): Promise
     listen: config.auth.listenAddr,
     clusterName: config.auth.clusterName,
     settings: authSettings(config),
+    // Only where the file names a place; the usual one is beside the identity.
+    ...(config.storage.path === join(config.dataDir, 'backend') ? {} : { storage: config.storage.path }),
     env,
     logger,
   })
