@@ -73,7 +73,7 @@ export async function startCluster(directory: string, options: { profileTo?: str
     sshConfig,
     `Host proxy
   HostName 127.0.0.1
-  HostKeyAlias proxy.bench
+  HostKeyAlias bench-node.bench
   Port ${ports.proxy}
 Host node
   HostName bench-node.bench
