@@ -51,6 +51,15 @@ describe('our client at our server', () => {
     expect(await session.exited).toEqual({ kind: 'exit', status: 3 })
   })
 
+  test('waits for the exit status after everything else has ended', async () => {
+    const session = await client.openSession()
+    await session.exec('exec >/dev/null 2>&1 </dev/null; sleep 0.2; exit 6')
+    session.channel.resume()
+    session.stderr.resume()
+    session.channel.end()
+    expect(await session.exited).toEqual({ kind: 'exit', status: 6 })
+  })
+
   test('reports the signal that ended a command', async () => {
     const session = await client.openSession()
     await session.exec('kill -TERM $$')

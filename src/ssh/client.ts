@@ -99,7 +99,8 @@ class EstablishedClient implements SshClient {
   }
 
   async openSession(): Promise<ClientSession> {
-    return new ChannelSession(await this.#mux.open('session', noBytes, { stderr: 'read', holdOpen: false }))
+    // Held open until the server closes: the exit status may come long after both directions have ended.
+    return new ChannelSession(await this.#mux.open('session', noBytes, { stderr: 'read', holdOpen: true }))
   }
 
   openDirectTcpip(host: string, port: number, origin: ForwardedOrigin = loopback): Promise<Channel> {
