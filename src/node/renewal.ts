@@ -19,7 +19,6 @@ export interface RenewalOptions {
   identity(): MachineIdentity
   replace(identity: MachineIdentity): void
   readonly hostname: string
-  readonly advertisedNames: readonly string[]
   readonly env: Env
   readonly logger: Logger
   readonly signal: AbortSignal
@@ -52,7 +51,8 @@ export function isDue({ certificate }: MachineIdentity, state: ClusterState, now
   return hostAuthorities.length > 0 && !hostAuthorities.some((key) => equalKeys(key, signatureKey))
 }
 
-async function renew(options: RenewalOptions): Promise<void> {
+/** One renewal, now. */
+export async function renew(options: RenewalOptions): Promise<void> {
   const old = options.identity()
   const { key, uuid, clusterName, role } = old
   const answer = await options.client.call(
@@ -61,7 +61,7 @@ async function renew(options: RenewalOptions): Promise<void> {
       body: {
         hostname: options.hostname,
         publicKey: formatKeyLine(key.publicKey),
-        advertisedNames: [...options.advertisedNames],
+        advertisedNames: namesOf(old, options.hostname),
       },
     },
     options.signal,
@@ -82,4 +82,12 @@ async function renew(options: RenewalOptions): Promise<void> {
   await saveIdentity(options.path, identity)
   options.replace(identity)
   options.logger.info('the host certificate was renewed')
+}
+
+/** The names it has now: a renewal gives no others. Auth adds uuid and host name, alone and with the cluster, itself. */
+function namesOf({ certificate, uuid, clusterName }: MachineIdentity, hostname: string): string[] {
+  const own = [uuid, hostname.toLowerCase()]
+  return certificate.principals.filter(
+    (name) => !own.includes(name.toLowerCase()) && !name.toLowerCase().endsWith(`.${clusterName.toLowerCase()}`),
+  )
 }

@@ -160,7 +160,6 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
       identity = renewed
     },
     hostname,
-    advertisedNames: publicAddresses,
     env,
     logger,
     signal: stop.signal,

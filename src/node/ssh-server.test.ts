@@ -6,6 +6,7 @@ import { generateEd25519 } from '../ssh/keys/private-key.ts'
 import { run } from '../ssh/testing/run.ts'
 import { type TempDir, tempDir } from '../ssh/testing/temp-dir.ts'
 import { runningChildren } from './os/reaper.ts'
+import { poll } from './testing/poll.ts'
 import { TestNode, type TestUser } from './testing/test-node.ts'
 
 const me = userInfo().username
@@ -89,7 +90,7 @@ describe('a command through real ssh', () => {
 
   test('leaves a trail: start, command with its exit code, end, all with one session id', async () => {
     await ssh(['exit 3'])
-    await expect.poll(() => node.events.map((event) => event.event)).toEqual(['session.start', 'exec', 'session.end'])
+    await poll(() => node.events.map((event) => event.event)).toEqual(['session.start', 'exec', 'session.end'])
     expect(node.events[1]).toMatchObject({
       code: 'T3002E',
       user: 'alice',
@@ -103,9 +104,9 @@ describe('a command through real ssh', () => {
 
   test('that dies by a signal is told apart from an exit', async () => {
     await ssh(['kill -TERM $$'])
-    await expect
-      .poll(() => node.events.find((event) => event.event === 'exec'))
-      .toMatchObject({ exitError: 'killed by signal TERM' })
+    await poll(() => node.events.find((event) => event.event === 'exec')).toMatchObject({
+      exitError: 'killed by signal TERM',
+    })
   })
 
   test('is not started when its start cannot be recorded', async () => {
@@ -124,7 +125,7 @@ describe('a command through real ssh', () => {
     await new Promise((resolve) => client.stdout.once('data', resolve))
     expect(node.context.sessions.count).toBe(1)
     client.kill('SIGKILL')
-    await expect.poll(() => runningChildren()).toBe(before)
+    await poll(() => runningChildren()).toBe(before)
     expect(node.context.sessions.count).toBe(0)
   })
 
@@ -146,7 +147,7 @@ describe('who may log in', () => {
   const denied = async (args: readonly string[]) => {
     const result = await run('ssh', [...args, 'true'])
     expect(result.code).toBe(255)
-    await expect.poll(() => node.events.find((event) => event.event === 'auth')).toBeDefined()
+    await poll(() => node.events.find((event) => event.event === 'auth')).toBeDefined()
     const event = node.events.find((entry) => entry.event === 'auth')
     expect(event).toMatchObject({
       code: 'T3007W',
@@ -195,9 +196,7 @@ describe('who may log in', () => {
       ...[`${me}@127.0.0.1`, 'true'],
     ])
     expect(result.code).toBe(255)
-    await expect
-      .poll(() => node.events.at(-1))
-      .toMatchObject({ event: 'auth', error: expect.stringContaining('plain key') })
+    await poll(() => node.events.at(-1)).toMatchObject({ event: 'auth', error: expect.stringContaining('plain key') })
   })
   test('P2 a node whose labels no role allows is refused with a reason', async () => {
     node.labels = { env: 'prod' }

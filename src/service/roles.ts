@@ -85,7 +85,7 @@ async function startNodeRole({ config, version, env, logger }: StartRoleOptions)
     authServers: config.authServers.map(formatAddress),
     listen: ssh.listenAddr,
     hostname: config.nodename,
-    ...(advertise === undefined ? {} : { advertiseIp: advertise.host }),
+    ...(advertise === undefined ? {} : { advertise }),
     publicAddresses: ssh.publicAddrs.map(formatAddress),
     labels: ssh.labels,
     commands: ssh.commands,

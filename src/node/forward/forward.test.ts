@@ -5,6 +5,7 @@ import { userInfo } from 'node:os'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { run } from '../../ssh/testing/run.ts'
 import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
+import { poll } from '../testing/poll.ts'
 import { TestNode, type TestUser } from '../testing/test-node.ts'
 
 const me = userInfo().username
@@ -117,9 +118,10 @@ describe('forwards of an allowed user', () => {
     const [flag = '', config = '', host = ''] = node.openSsh(alice, me)
     const result = await run('ssh', [flag, config, '-W', `127.0.0.1:${closed}`, host])
     expect(result.code).toBe(255)
-    await expect
-      .poll(() => node.events.find((event) => event.event === 'port' && !event.success))
-      .toMatchObject({ code: 'T3003E', error: expect.stringContaining('refused') })
+    await poll(() => node.events.find((event) => event.event === 'port' && !event.success)).toMatchObject({
+      code: 'T3003E',
+      error: expect.stringContaining('refused'),
+    })
   })
 
   test('-W carries a stream', async () => {
@@ -143,7 +145,7 @@ describe('forwards of an allowed user', () => {
     expect(await exchange({ port, host: '127.0.0.1' }, 'ping')).toBe('ping')
     expect(listeningAddresses(port)).toEqual(['0100007F'])
     client.kill()
-    await expect.poll(() => exchange({ port, host: '127.0.0.1' }, 'x').catch(() => 'closed')).toBe('closed')
+    await poll(() => exchange({ port, host: '127.0.0.1' }, 'x').catch(() => 'closed')).toBe('closed')
   })
 
   test('-R with port 0 tells the port', async () => {
@@ -167,7 +169,7 @@ describe('forwards of an allowed user', () => {
     expect(statSync(remote).mode & 0o777).toBe(0o600)
     expect(await exchange({ path: remote }, 'ping')).toBe('ping')
     client.kill()
-    await expect.poll(() => existsSync(remote)).toBe(false)
+    await poll(() => existsSync(remote)).toBe(false)
   })
 
   test('-R does not replace a file', async () => {
@@ -193,7 +195,7 @@ describe('forwards of an allowed user', () => {
   test('the agent is reached through a private socket that is gone afterwards', async () => {
     const agent = path()
     const server = spawn('ssh-agent', ['-D', '-a', agent], { stdio: 'ignore' })
-    await expect.poll(() => existsSync(agent)).toBe(true)
+    await poll(() => existsSync(agent)).toBe(true)
     const key = directory.file(`key${counter++}`)
     await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'in-agent', '-f', key])
     await run('ssh-add', ['-q', key], { env: { SSH_AUTH_SOCK: agent } })
@@ -202,7 +204,7 @@ describe('forwards of an allowed user', () => {
     const [socket = '', file, folder, listing] = result.stdout.toString().split('\n')
     expect([file, folder]).toEqual([`600:${me}`, `700:${me}`])
     expect(listing).toContain('in-agent')
-    await expect.poll(() => existsSync(socket)).toBe(false)
+    await poll(() => existsSync(socket)).toBe(false)
     server.kill()
   })
 })
@@ -220,7 +222,7 @@ describe('S17 without permission', () => {
       expect(answer).not.toContain('ping')
     }
     if (kind !== '-D')
-      await expect.poll(() => node.events.find((event) => event.event === 'port')).toMatchObject({ success: false })
+      await poll(() => node.events.find((event) => event.event === 'port')).toMatchObject({ success: false })
   })
 
   test('-W says that it is prohibited', async () => {

@@ -6,6 +6,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { run } from '../../ssh/testing/run.ts'
 import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
+import { poll } from '../testing/poll.ts'
 import { TestNode, type TestUser } from '../testing/test-node.ts'
 import { runningChildren } from './reaper.ts'
 
@@ -161,9 +162,9 @@ describe.runIf(isRoot && hasUseradd)('with several accounts', () => {
     })
     expect(got).toBe('')
     client.stdin.end()
-    await expect
-      .poll(() => node.events.find((event) => event.event === 'port' && event.addr.endsWith('/s') && !event.success))
-      .toMatchObject({ error: expect.stringContaining('permission denied') })
+    await poll(() =>
+      node.events.find((event) => event.event === 'port' && event.addr.endsWith('/s') && !event.success),
+    ).toMatchObject({ error: expect.stringContaining('permission denied') })
     server.close()
     const low = await run('ssh', [
       flag,
@@ -211,7 +212,7 @@ describe.runIf(isRoot && hasUseradd)('with several accounts', () => {
   test('S19 the agent socket is private to the user', async () => {
     const agent = directory.file('agent')
     const holder = spawn('ssh-agent', ['-D', '-a', agent], { stdio: 'ignore' })
-    await expect.poll(() => statSync(agent, { throwIfNoEntry: false }) !== undefined).toBe(true)
+    await poll(() => statSync(agent, { throwIfNoEntry: false }) !== undefined).toBe(true)
     const command = `stat -c '%a %U' $SSH_AUTH_SOCK $(dirname $SSH_AUTH_SOCK); ssh-add -l`
     const result = await node.ssh(alice, login, ['-A', command], { env: { SSH_AUTH_SOCK: agent } })
     expect(result.stdout.toString()).toBe(`600 ${login}\n700 ${login}\nThe agent has no identities.\n`)
@@ -291,8 +292,8 @@ describe.runIf(isRoot && hasUseradd)('with several accounts', () => {
         ),
       )
     }
-    await expect.poll(() => runningChildren()).toBe(0)
-    await expect.poll(() => fds()).toBeLessThanOrEqual(before)
+    await poll(() => runningChildren()).toBe(0)
+    await poll(() => fds()).toBeLessThanOrEqual(before)
     expect(node.context.sessions.count).toBe(0)
     await run('ssh', [flag, config, ...control, '-O', 'exit', host])
   })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { realEnv } from '../../common/env.ts'
+import { poll } from '../testing/poll.ts'
 import { openAccounts } from './accounts.ts'
 import { startDirectory } from './home.ts'
 import { currentPrivileges } from './privileges.ts'
@@ -150,9 +151,9 @@ describe('a program on a terminal', () => {
     child.stdout.on('data', (chunk: Buffer) => {
       out += chunk.toString()
     })
-    await expect.poll(() => out).toContain('ready')
+    await poll(() => out).toContain('ready')
     child.terminal?.resize({ ...size, columns: 132, rows: 43 })
-    await expect.poll(() => out).toContain('43 132')
+    await poll(() => out).toContain('43 132')
     child.stdin.write('\x03')
     expect(await child.exited).toEqual({ kind: 'exit', status: 3 })
     expect(out).toContain('int')
@@ -174,7 +175,7 @@ describe('a program on a terminal', () => {
     child.stdout.on('data', (chunk: Buffer) => {
       out += chunk.toString()
     })
-    await expect.poll(() => out).toContain('go')
+    await poll(() => out).toContain('go')
     child.stdin.write(Buffer.alloc(300_000, 'a'))
     await child.exited
     await child.terminal?.drain()

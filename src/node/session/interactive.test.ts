@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { run } from '../../ssh/testing/run.ts'
 import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
 import { runningChildren } from '../os/reaper.ts'
+import { poll } from '../testing/poll.ts'
 import { type TerminalClient, terminalClient } from '../testing/terminal-client.ts'
 import { TestNode, type TestUser } from '../testing/test-node.ts'
 
@@ -45,13 +46,11 @@ describe('an interactive shell through real ssh', () => {
     await client.waitFor(/xterm-256color \/dev\/pts\/\d+\r\n/)
     await client.waitFor(/is-login\r\n/)
     client.resize(132, 43)
-    await expect
-      .poll(async () => {
-        client.type('stty size\n')
-        await client.waitFor(/\d+ \d+\r\n/)
-        return client.screen().includes('43 132')
-      })
-      .toBe(true)
+    await poll(async () => {
+      client.type('stty size\n')
+      await client.waitFor(/\d+ \d+\r\n/)
+      return client.screen().includes('43 132')
+    }).toBe(true)
     client.type('exit 9\n')
     expect(await client.exited).toEqual({ kind: 'exit', status: 9 })
   })
@@ -61,12 +60,12 @@ describe('an interactive shell through real ssh', () => {
     client.type('echo ready-$((40+2))\n')
     await client.waitFor('ready-42')
     client.type('sleep 1001.5\n')
-    await expect.poll(() => execFileSync('ps', ['-eo', 'args']).toString()).toContain('sleep 1001.5')
+    await poll(() => execFileSync('ps', ['-eo', 'args']).toString()).toContain('sleep 1001.5')
     client.type('\x03')
     client.type('echo "grüße 日本" $?\n')
     await client.waitFor(/grüße 日本 130\r\n/)
     client.type('sleep 2002.5\n')
-    await expect.poll(() => execFileSync('ps', ['-eo', 'args']).toString()).toContain('sleep 2002.5')
+    await poll(() => execFileSync('ps', ['-eo', 'args']).toString()).toContain('sleep 2002.5')
     client.type('\x1a')
     await client.waitFor('Stopped')
     client.type('kill %1; exit\n')
@@ -89,7 +88,7 @@ describe('an interactive shell through real ssh', () => {
     client.process.signal('KILL')
     await client.exited
     client.process.hangup()
-    await expect.poll(() => runningChildren()).toBe(before)
+    await poll(() => runningChildren()).toBe(before)
     expect(node.context.sessions.count).toBe(0)
   })
 
@@ -135,7 +134,7 @@ describe('an interactive shell through real ssh', () => {
     expect(result.stdout.toString()).toBe('up\n')
     expect(result.stderr).toContain('certificate has expired')
     expect(result.code).not.toBe(0)
-    await expect.poll(() => node.events.some((event) => event.event === 'client.disconnect')).toBe(true)
+    await poll(() => node.events.some((event) => event.event === 'client.disconnect')).toBe(true)
   })
 })
 

@@ -122,11 +122,14 @@ class SessionWork {
     })
     recorded.catch((error: unknown) => this.#terminate(`this session cannot be recorded: ${messageOf(error)}`))
     this.#session.accept()
+    const over = new AbortController()
+    this.#endWhenIdle(child, over.signal)
     const closed = closedSignal(channel.signal)
     if (channel.signal.aborted) child.hangup()
     else channel.signal.addEventListener('abort', () => child.hangup(), { once: true })
     this.#carry(child)
     const result = await Promise.race([this.#finished(child), closed])
+    over.abort()
     sessions.remove(this.id)
     this.#recordEnd(program, child, started, result)
     if (result === undefined) return
@@ -156,6 +159,35 @@ class SessionWork {
     if (child.terminal !== undefined) void child.terminal.drain().catch(() => {})
     await Promise.all(streams)
     return result
+  }
+
+  /** `client_idle_timeout`: nothing went either way for that long. */
+  #endWhenIdle(child: UserProcess, signal: AbortSignal): void {
+    const { env, state } = this.#node
+    if (state.config.clientIdleTimeout === 0) return
+    let last = env.monotonicMs()
+    const alive = (): void => {
+      last = env.monotonicMs()
+    }
+    this.#session.channel.on('data', alive)
+    child.stdout.on('data', alive)
+    const watch = async (): Promise<void> => {
+      for (;;) {
+        const idleMs = state.config.clientIdleTimeout * 1000
+        const left = last + idleMs - env.monotonicMs()
+        if (idleMs > 0 && left <= 0) break
+        await env.sleep(Math.max(left, 1000), signal)
+      }
+      const reason = `the session was idle for ${state.config.clientIdleTimeout} s, longer than the cluster allows`
+      record(this.#node, {
+        event: 'client.disconnect',
+        ...connectionFields(this.#node, this.#connection),
+        sid: this.id,
+        reason,
+      })
+      this.#terminate(reason)
+    }
+    watch().catch(() => {})
   }
 
   #terminate(message: string): void {
