@@ -167,8 +167,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
 
   const close = async (drainMs?: number): Promise<void> => {
     await server.close(drainMs)
-    const timer = AbortSignal.timeout(lastDeliveryMs)
-    await spool.drain(timer).catch(() => {})
+    if (client.connected) await spool.drain(AbortSignal.timeout(lastDeliveryMs)).catch(() => {})
     await cleanup.disposeAsync()
   }
   return {
