@@ -32,6 +32,9 @@ fi
 
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "==> Installing npm packages (npm ci)"
+  # With the machine's own Node.js: the one in node_modules is about to be replaced, and npm has been seen to misread the lock file with it.
+  PATH=$(printf '%s' "$PATH" | tr ':' '\n' | grep -v '/node_modules/\.bin$' | paste -sd: -)
+  export PATH
   npm ci --no-audit --no-fund --loglevel=error
   touch node_modules/.package-lock.json
 fi

@@ -11,6 +11,7 @@ import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { BadParameter } from '../../errors/errors.ts'
 import { errnoOf } from '../../errors/system.ts'
+import { splitHostPort } from './address.ts'
 import { checkDirectory, ensureDirectory, readPrivate, writePrivate } from './store.ts'
 
 export interface Profile {
@@ -191,8 +192,10 @@ export function removeProfile(home: string, profile: Profile): void {
 const authorityLine = (hosts: string, key: string): string => `@cert-authority ${hosts} ${key} type=host`
 
 /** The patterns under which the authority vouches: the proxy, the cluster itself and every server in it. */
-export const authorityPatterns = (profile: Profile): string =>
-  [...new Set([profile.proxyHost, profile.cluster, `*.${profile.cluster}`])].join(',')
+export function authorityPatterns(profile: Profile): string {
+  const sshHost = splitHostPort(profile.sshProxyAddress, 'ssh_proxy_addr').host
+  return [...new Set([profile.proxyHost, sshHost, profile.cluster, `*.${profile.cluster}`])].join(',')
+}
 
 function readAuthorities(text: string, cluster: string): readonly string[] {
   return text.split('\n').flatMap((line) => {
