@@ -132,6 +132,7 @@ function carryFromStream(from: Duplex, to: Duplex, counter: Counter): void {
     if (to.destroyed || to.writableEnded) return
     if (!send(chunk)) from.pause()
   })
+  from.resume() // it may have been paused by whoever looked at it first
   to.on('drain', () => from.resume())
   from.on('end', () => {
     if (!to.destroyed) to.end()
