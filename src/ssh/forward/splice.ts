@@ -96,12 +96,23 @@ function carry(from: Duplex, to: Duplex, counter: Counter): void {
 
 function carryFromChannel(from: SshChannel, to: Duplex, counter: Counter): void {
   const refill = (): void => from.flushSink()
+  let corked = false
+  const uncork = (): void => {
+    corked = false
+    to.uncork()
+  }
   const take =
     to instanceof SshChannel
       ? (data: Buffer): number => to.sendNow(data)
       : (data: Buffer, owned: boolean): number => {
           if (to.destroyed || to.writableEnded) return data.length
           if (to.writableNeedDrain) return 0
+          if (!corked) {
+            // All packets of one read leave in one system call.
+            corked = true
+            to.cork()
+            process.nextTick(uncork)
+          }
           to.write(owned ? data : Buffer.from(data))
           return data.length
         }
