@@ -53,7 +53,8 @@ function rootPrivileges(setpriv: string): Privileges {
   }
 }
 
-function ownPrivileges(uid: number): Privileges {
+/** Of a daemon that is not root. */
+export function ownPrivileges(uid: number): Privileges {
   const check = (account: Account): void => {
     if (account.uid === uid) return
     throw new AccessDenied(

@@ -24,7 +24,7 @@ import { type RunOptions, type RunResult, run } from '../../ssh/testing/run.ts'
 import { authorize } from '../authorize.ts'
 import type { NodeContext } from '../context.ts'
 import { openAccounts } from '../os/accounts.ts'
-import { currentPrivileges } from '../os/privileges.ts'
+import { currentPrivileges, type Privileges } from '../os/privileges.ts'
 import { Sessions } from '../session/sessions.ts'
 import { createNodeServer } from '../ssh-server.ts'
 
@@ -52,7 +52,7 @@ export class TestNode {
   permitUserEnvironment = false
   port = 0
 
-  constructor(directory: string) {
+  constructor(directory: string, privileges: Privileges = currentPrivileges()) {
     this.directory = directory
     this.#authority('user', this.userAuthority)
     this.#authority('host', this.hostAuthority)
@@ -80,7 +80,7 @@ export class TestNode {
       logger: silentLogger,
       state,
       accounts: openAccounts(env),
-      privileges: currentPrivileges(),
+      privileges,
       sessions: new Sessions(),
       uuid: this.identity.uuid,
       hostname: 'node',
