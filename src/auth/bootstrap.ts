@@ -97,6 +97,17 @@ export async function ensureCluster(options: {
   refuseFreshStart(paths)
   const clusterName = checkName('cluster name', options.clusterName ?? hostname())
   const uuid = await hostUuid(options.dataDir, env)
+  await makeCluster(backend, tables, { clusterName, uuid, env })
+  return { clusterName, uuid, isNew: true }
+}
+
+/** Name, authorities and preset roles, all or nothing. Throws CompareFailed when there is a cluster already. */
+export async function makeCluster(
+  backend: Backend,
+  tables: Tables,
+  cluster: { readonly clusterName: string; readonly uuid: string; readonly env: Env },
+): Promise<void> {
+  const { clusterName, uuid, env } = cluster
   await backend.commit([
     tables.cluster.absent('cluster'),
     tables.cluster.put('cluster', { clusterName, uuid, created: env.now().toISOString() }),
@@ -104,7 +115,6 @@ export async function ensureCluster(options: {
     tables.authorities.put('host', newAuthorityRecord('host', env)),
     ...presetRoles.map((role) => tables.roles.put(role.metadata.name, toRoleRecord(role))),
   ])
-  return { clusterName, uuid, isNew: true }
 }
 
 /** Auth's own identity and the administrator's; made again when missing, or when the authority is another one. */

@@ -1,0 +1,207 @@
+/** Who may call what: every route against every kind of caller (SECURITY A1, A2, A3). */
+
+import { describe, expect, test } from 'vitest'
+import type { Caller } from '../api/caller.ts'
+import type { BuiltinRole, Endpoint } from '../api/endpoint.ts'
+import * as routes from '../api/routes.ts'
+import { createUser, listTokens, putRole, putUser, signUser } from '../api/routes.ts'
+import { AccessDenied, isAccessDenied } from '../errors/errors.ts'
+import { newKey } from './testing/cluster.ts'
+import { adminCaller, machineCaller, type TestServices, testServices } from './testing/services.ts'
+
+const all: readonly BuiltinRole[] = ['Auth', 'Node', 'Proxy', 'Admin', 'User', 'Web', 'Signup', 'ProvisionToken']
+/** Roles whose rules a user with the right in question has. */
+const everyone = 'anybody' as const
+
+/** One row a route, written by hand: a route without a row, or a row that the route does not keep, fails. */
+const table: Readonly<Record<string, { callers: readonly BuiltinRole[]; users?: 'anybody' | 'rule' | 'self' }>> = {
+  getStatus: { callers: ['Auth', 'Admin', 'Node', 'Proxy', 'User'], users: everyone },
+  getConfig: { callers: ['Auth', 'Admin', 'Node', 'Proxy', 'User'], users: everyone },
+  listAuthorities: { callers: ['Auth', 'Admin', 'Node', 'Proxy', 'User'], users: everyone },
+  watch: { callers: ['Node', 'Proxy', 'Auth', 'Admin'] },
+  join: { callers: ['ProvisionToken'] },
+  renewHost: { callers: ['Node', 'Proxy', 'Auth'] },
+  heartbeat: { callers: ['Node', 'Proxy', 'Auth'] },
+  listPresence: { callers: ['Admin', 'Proxy', 'Node', 'Auth', 'User'], users: 'self' },
+  deletePresence: { callers: ['Admin', 'User'], users: 'rule' },
+  createToken: { callers: ['Admin', 'User'], users: 'rule' },
+  listTokens: { callers: ['Admin', 'User'], users: 'rule' },
+  deleteToken: { callers: ['Admin', 'User'], users: 'rule' },
+  createUser: { callers: ['Admin', 'User'], users: 'rule' },
+  listUsers: { callers: ['Admin', 'User'], users: 'rule' },
+  getUser: { callers: ['Admin', 'User'], users: 'self' },
+  putUser: { callers: ['Admin', 'User'], users: 'rule' },
+  deleteUser: { callers: ['Admin', 'User'], users: 'rule' },
+  resetUser: { callers: ['Admin', 'User'], users: 'rule' },
+  setPassword: { callers: ['Admin'] },
+  listRoles: { callers: ['Admin', 'User'], users: 'rule' },
+  getRole: { callers: ['Admin', 'User'], users: 'rule' },
+  putRole: { callers: ['Admin', 'User'], users: 'rule' },
+  deleteRole: { callers: ['Admin', 'User'], users: 'rule' },
+  login: { callers: ['Proxy'] },
+  getInvite: { callers: ['Proxy'] },
+  acceptInvite: { callers: ['Proxy'] },
+  signUser: { callers: ['Admin'] },
+  signHost: { callers: ['Admin'] },
+  renewUser: { callers: ['User'], users: 'self' },
+  emitEvents: { callers: ['Node', 'Proxy'] },
+  searchEvents: { callers: ['Admin', 'User'], users: 'rule' },
+}
+
+const endpoints: readonly [string, Endpoint][] = Object.entries(routes)
+
+/** Signs in `name` with these roles, as `tctl auth sign` would. */
+async function userWith(bench: TestServices, name: string, roles: readonly string[]): Promise<Caller> {
+  const admin = bench.as(adminCaller)
+  await admin.call(createUser, { body: { name, roles: [...roles], traits: { logins: [name] } } })
+  const credentials = await admin.call(signUser, { body: { user: name, publicKey: newKey().line } })
+  return bench.user(credentials)
+}
+
+/** The status of a request with an empty body: 403 when refused, anything else when the gate was passed. */
+async function status(bench: TestServices, endpoint: Endpoint, caller: Caller | undefined): Promise<number> {
+  const path = endpoint.path
+    .replace(':role', 'node')
+    .replace(':uuid', '33333333-3333-4333-8333-333333333333')
+    .replace(':name', 'somebody')
+  const stream = bench.callers.open(bench.app, caller)
+  stream.on('error', () => undefined)
+  const body = endpoint.method === 'GET' || endpoint.method === 'DELETE' ? '' : '{'
+  const type = body === '' ? '' : 'content-type: application/json\r\n'
+  stream.write(
+    `${endpoint.method} ${path} HTTP/1.1\r\nhost: a\r\n${type}content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+  )
+  for await (const chunk of stream) {
+    stream.destroy()
+    return Number(String(chunk).slice(9, 12))
+  }
+  return 0
+}
+
+test('every route has a row, and every row a route', () => {
+  expect(endpoints.map(([name]) => name).sort()).toEqual(Object.keys(table).sort())
+})
+
+describe('each route against each caller', () => {
+  test('lets in whom its row names, and nobody else', async () => {
+    const bench = await testServices()
+    const plain = await userWith(bench, 'alice', ['access'])
+    for (const [name, endpoint] of endpoints) {
+      const row = table[name]
+      expect(await status(bench, endpoint, undefined), `${name} without identity`).toBe(403)
+      for (const role of all) {
+        const caller = role === 'User' ? plain : machineCaller(role)
+        const allowed = row?.callers.includes(role) === true && (role !== 'User' || row.users !== 'rule')
+        const own = role === 'User' && name === 'getUser'
+        const got = await status(bench, endpoint, caller)
+        expect(got === 403, `${name} as ${role}: ${got}`).toBe(!allowed || own)
+        expect(got, `${name} as ${role}`).not.toBe(500)
+        expect(got, `${name} is not mounted`).not.toBe(0)
+      }
+    }
+  })
+
+  test('lets in users whose roles have the rule, and only for it', async () => {
+    const bench = await testServices()
+    const editor = await userWith(bench, 'edith', ['editor'])
+    const auditor = await userWith(bench, 'audrey', ['auditor'])
+    for (const [name, endpoint] of endpoints.filter(([name]) => table[name]?.users === 'rule')) {
+      const rule = endpoint.userRule
+      const resource = typeof rule === 'object' ? rule.resource : ''
+      const editors = ['user', 'role', 'token'].includes(resource)
+      expect((await status(bench, endpoint, editor)) === 403, `${name} as editor`).toBe(!editors)
+      expect((await status(bench, endpoint, auditor)) === 403, `${name} as auditor`).toBe(resource !== 'event')
+    }
+  })
+})
+
+describe('a user without rights', () => {
+  test.each([
+    {
+      name: 'changes the own user',
+      call: putUser,
+      input: { params: { name: 'alice' }, body: { roles: ['editor'], traits: {} } },
+    },
+    {
+      name: 'changes a role',
+      call: putRole,
+      input: {
+        params: { name: 'access' },
+        body: { role: { kind: 'role', version: 'v4', metadata: { name: 'access' }, spec: {} } },
+      },
+    },
+    { name: 'makes a user', call: createUser, input: { body: { name: 'x', roles: ['editor'], traits: {} } } },
+    { name: 'signs a key for another', call: signUser, input: { body: { user: 'root', publicKey: 'x' } } },
+  ])('who $name is refused', async ({ call, input }) => {
+    const bench = await testServices()
+    const alice = bench.as(await userWith(bench, 'alice', ['access']))
+    const before = bench.events.length
+    await expect((alice.call as (...args: unknown[]) => Promise<unknown>)(call, input)).rejects.toThrow(AccessDenied)
+    expect(bench.events).toHaveLength(before)
+  })
+
+  test('reads the own record and no other, whatever the case of the name', async () => {
+    const bench = await testServices()
+    const alice = bench.as(await userWith(bench, 'alice', ['access']))
+    await userWith(bench, 'bob', ['access'])
+    expect(await alice.call(routes.getUser, { params: { name: 'alice' } })).toMatchObject({ name: 'alice' })
+    for (const name of ['bob', 'Alice', 'nobody', 'a/../bob']) {
+      await expect(alice.call(routes.getUser, { params: { name } })).rejects.toThrow(AccessDenied)
+    }
+  })
+
+  test('is out with the next request once the user or the role is gone', async () => {
+    const bench = await testServices()
+    const admin = bench.as(adminCaller)
+    await userWith(bench, 'alice', ['access'])
+    const credentials = await admin.call(signUser, { body: { user: 'alice', publicKey: newKey().line } })
+    expect(bench.user(credentials).name).toBe('alice')
+    await admin.call(routes.deleteUser, { params: { name: 'alice' } })
+    await expect.poll(() => bench.services.hub.user('alice')).toBeUndefined()
+    expect(() => bench.user(credentials)).toThrow(/does not exist any more/)
+    // A new user of the same name does not inherit the certificate.
+    await bench.env.advance(5)
+    await userWith(bench, 'alice', ['access'])
+    expect(() => bench.user(credentials)).toThrow(/earlier user/)
+  })
+})
+
+test('private keys of the authorities are in no answer (A2)', async () => {
+  const bench = await testServices()
+  const secret = bench.services.authorities.user
+  const stored = await bench.services.tables.authorities.find('user')
+  const inner = stored?.value.keys[0]?.privateKey.split('\n')[1] ?? ''
+  expect(inner.length).toBeGreaterThan(40)
+  const answers: string[] = []
+  const admin = bench.as(adminCaller)
+  for (const [name, endpoint] of endpoints.filter(([, endpoint]) => endpoint.method === 'GET' && !endpoint.stream)) {
+    const call = admin.call as (...args: unknown[]) => Promise<unknown>
+    answers.push(`${name} ${JSON.stringify(await call(endpoint, { params: { name: 'access' } }).catch(String))}`)
+  }
+  for await (const event of admin.stream(routes.watch)) {
+    answers.push(JSON.stringify(event))
+    if (event.op === 'ready') break
+  }
+  expect(answers.join('\n')).not.toContain(inner)
+  expect(answers.join('\n')).not.toMatch(/PRIVATE/)
+  expect(answers.join('\n')).toContain(secret.publicKey.blob.toString('base64'))
+})
+
+test('a listing of tokens shows their beginnings only', async () => {
+  const bench = await testServices({ staticTokens: [{ roles: ['node'], value: 'static-secret-token' }] })
+  const admin = bench.as(adminCaller)
+  const { token } = await admin.call(routes.createToken, { body: { roles: ['node'] } })
+  expect(token.token).toMatch(/^[0-9a-f]{32}$/)
+  const text = JSON.stringify(await admin.call(listTokens))
+  expect(text).toContain('static…')
+  expect(text).not.toContain('static-secret')
+  expect(text).not.toContain(token.token)
+  expect(
+    isAccessDenied(
+      await bench
+        .as(machineCaller('Node'))
+        .call(listTokens)
+        .catch((error: unknown) => error),
+    ),
+  ).toBe(true)
+})

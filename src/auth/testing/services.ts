@@ -1,0 +1,99 @@
+/** The auth service without SSH and without a disk: in memory, on a clock that tests move. */
+
+import type { FastifyInstance } from 'fastify'
+import { onTestFinished } from 'vitest'
+import { createApiApp } from '../../api/app.ts'
+import { authenticateUser } from '../../api/authenticate-user.ts'
+import type { Caller } from '../../api/caller.ts'
+import type { ApiClient } from '../../api/client.ts'
+import type { BuiltinRole } from '../../api/endpoint.ts'
+import { parseCertificateLine } from '../../api/lines.ts'
+import type { UserCredentials } from '../../api/model.ts'
+import { TestCallers } from '../../api/testing/in-process.ts'
+import type { AuditEvent } from '../../audit/events.ts'
+import type { AuditStore } from '../../audit/store.ts'
+import type { Backend } from '../../backend/contract.ts'
+import { openMemoryBackend } from '../../backend/memory.ts'
+import { type FakeEnv, fakeEnv } from '../../common/fake-env.ts'
+import { silentLogger } from '../../common/log.ts'
+import { makeCluster } from '../bootstrap.ts'
+import { openTables } from '../records.ts'
+import { mountRoutes } from '../routes.ts'
+import { refusalByRules } from '../server.ts'
+import { type Services, startServices } from '../services.ts'
+import { type AuthSettings, defaultSettings } from '../settings.ts'
+
+export const ownUuid = '11111111-1111-4111-8111-111111111111'
+export const machineUuid = '22222222-2222-4222-8222-222222222222'
+
+export interface TestServices {
+  readonly services: Services
+  readonly backend: Backend
+  readonly env: FakeEnv
+  readonly app: FastifyInstance
+  readonly callers: TestCallers
+  readonly events: AuditEvent[]
+  /** Set to make the audit store refuse. */
+  auditFailure: Error | undefined
+  as(caller: Caller | undefined): ApiClient
+  /** A caller with the certificate, as the SSH front would have made it. */
+  user(credentials: UserCredentials): Caller
+}
+
+export const machineCaller = (role: BuiltinRole, names: readonly string[] = ['n1']): Caller => ({
+  role,
+  name: machineUuid,
+  address: '10.0.0.9',
+  names: [machineUuid, ...names],
+})
+export const adminCaller: Caller = { role: 'Admin', name: 'admin', address: '127.0.0.1' }
+
+export async function testServices(settings: Partial<AuthSettings> = {}): Promise<TestServices> {
+  // Real time to begin with, since certificates are judged by libraries that know no other.
+  const env = fakeEnv(new Date())
+  const backend = openMemoryBackend(env)
+  const events: AuditEvent[] = []
+  const clusterName = 'example'
+  const bench = { auditFailure: undefined as Error | undefined }
+  const auditStore: AuditStore = {
+    append: async (added) => {
+      if (bench.auditFailure !== undefined) throw bench.auditFailure
+      events.push(...added)
+    },
+    search: async () => ({ events: [] }),
+    async *exportLines() {},
+    close: async () => undefined,
+  }
+  await makeCluster(backend, openTables(backend), { clusterName, uuid: ownUuid, env })
+  const all = { ...defaultSettings, ...settings }
+  const services = await startServices({ backend, auditStore, clusterName, uuid: ownUuid, settings: all, env })
+  const callers = new TestCallers()
+  const app = await createApiApp({ logger: silentLogger, callerOf: callers.of, checkRule: refusalByRules })
+  mountRoutes(app, services)
+  await app.ready()
+  onTestFinished(async () => {
+    await services.close()
+    await app.close()
+    await backend.close()
+  })
+  return Object.assign(bench, {
+    services,
+    backend,
+    env,
+    app,
+    callers,
+    events,
+    as: (caller: Caller | undefined) => {
+      const client = callers.client(app, caller)
+      onTestFinished(() => client.close())
+      return client
+    },
+    user: (credentials: UserCredentials): Caller => {
+      const certificate = parseCertificateLine(credentials.certificate)
+      const sourceAddress = '203.0.113.7'
+      const verdict = authenticateUser(services.hub, { certificate, login: undefined, sourceAddress, now: env.now() })
+      if (!verdict.ok) throw new Error(verdict.reason)
+      return { role: 'User', name: verdict.identity.user, address: sourceAddress, user: verdict.identity }
+    },
+  })
+}
