@@ -4,6 +4,20 @@ const oldUserCommands = new Set(['set_pass', 'upsert_key'])
 
 /** `authorities --type=user export`, `hostca pubkey`, `token generate`, `user set_pass -user …`. Everything else as it is. */
 export function oldSpellings(argv: readonly string[]): readonly string[] {
+  const start = commandIndex(argv)
+  return [...argv.slice(0, start), ...rewrite(argv.slice(start))]
+}
+
+const withValue = new Set(['-c', '--config', '--auth-server', '-i', '--identity'])
+
+/** Where the options before the command end. */
+function commandIndex(argv: readonly string[]): number {
+  let index = 0
+  while (argv[index]?.startsWith('-') === true) index += withValue.has(argv[index] ?? '') ? 2 : 1
+  return Math.min(index, argv.length)
+}
+
+function rewrite(argv: readonly string[]): readonly string[] {
   const [first, second] = argv
   if (first === 'authorities') {
     const rest = argv.slice(1)

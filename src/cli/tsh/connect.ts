@@ -1,7 +1,7 @@
 /** Connections: to the proxy's SSH port, through it to a node, through it to the auth API. */
 
 import { connect, type Socket } from 'node:net'
-import { ConnectionProblem } from '../../errors/errors.ts'
+import { AccessDenied, ConnectionProblem, isAccessDenied } from '../../errors/errors.ts'
 import { convertSystemError } from '../../errors/system.ts'
 import { connectSsh } from '../../ssh/client.ts'
 import type { SshClient, SshClientOptions } from '../../ssh/client-types.ts'
@@ -96,12 +96,14 @@ export async function connectNode(
     throw explainRefusal(error, target)
   })
   trace?.(`channel to ${target.host}`)
+  let verified = false
   const client = await connectSsh({
     stream: channel,
     user: target.login,
     ident,
     verifyHost: (presented) => {
       checkNodeHost(presented, hostCheck(login), target.host)
+      verified = true
       trace?.('key exchange with the node, its host certificate verified')
     },
     identities: [{ signer: login.key, certificate: login.certificate }],
@@ -111,6 +113,12 @@ export async function connectNode(
     ...(onBanner === undefined ? {} : { onBanner }),
     ...(onForwardedTcpip === undefined ? {} : { onForwardedTcpip }),
     ...(onForwardedStreamlocal === undefined ? {} : { onForwardedStreamlocal }),
+  }).catch((error: unknown) => {
+    if (!verified || !isAccessDenied(error)) throw error
+    const { user } = login.profile
+    throw new AccessDenied(`access denied: ${user} may not log in to ${target.host} as ${target.login}`, {
+      cause: error,
+    })
   })
   trace?.(`logged in to the node as ${target.login}`)
   return client

@@ -1,5 +1,6 @@
 /** The options of `tsh ssh`, as data for commander and for the quick parser, and what they mean together. */
 
+import { checkName } from '../../../common/names.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import type { OptionSpec, OptionValues } from '../../common/spec.ts'
 import { checkPort } from '../address.ts'
@@ -133,7 +134,7 @@ export function parseSelector(text: string): ReadonlyMap<string, string> {
     if (index < 1 || index === part.length - 1) {
       throw new BadParameter('labels', `labels: ${JSON.stringify(part)} is not NAME=VALUE`)
     }
-    found.set(part.slice(0, index).trim(), part.slice(index + 1).trim())
+    found.set(checkName('label name', part.slice(0, index).trim()), part.slice(index + 1).trim())
   }
   return found
 }

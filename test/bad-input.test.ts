@@ -1,0 +1,213 @@
+/** Malformed input of every kind: one clear line that names it, exit code 2, nothing changed. */
+
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Cluster, startCluster } from './cluster.ts'
+import { bin, run } from './run.ts'
+
+let cluster: Cluster
+
+beforeAll(async () => {
+  cluster = await startCluster()
+})
+afterAll(async () => {
+  await cluster.remove()
+})
+
+interface Row {
+  readonly name: string
+  readonly program: 'teleport' | 'tctl' | 'tsh'
+  readonly args: readonly string[]
+  readonly says: string | RegExp
+  /** Content of a file whose path replaces `FILE` in the arguments. */
+  readonly file?: string
+}
+
+const rows: readonly Row[] = [
+  { name: 'an unknown command', program: 'tsh', args: ['lgoin'], says: 'Did you mean login?' },
+  { name: 'an unknown flag', program: 'tsh', args: ['login', '--prox=x'], says: 'Did you mean --proxy?' },
+  { name: 'an extra argument', program: 'tsh', args: ['status', 'now'], says: 'too many arguments' },
+  { name: 'a missing argument', program: 'tsh', args: ['ssh'], says: "missing required argument 'host'" },
+  { name: 'a host that looks like an option', program: 'tsh', args: ['ssh', '--', '-oProxyCommand=id'], says: 'host' },
+  { name: 'a host name with a shell in it', program: 'tsh', args: ['ssh', '$(id)'], says: 'is not a host name' },
+  { name: 'a login with a space', program: 'tsh', args: ['ssh', 'a b@node-1'], says: 'not a valid login' },
+  { name: 'a port out of range', program: 'tsh', args: ['ssh', '-p', '99999', 'node-1'], says: '99999' },
+  { name: 'a forward without a target', program: 'tsh', args: ['ssh', '-L', '80', 'node-1'], says: '-L' },
+  {
+    name: 'an OpenSSH option tsh does not know',
+    program: 'tsh',
+    args: ['ssh', '-o', 'PKCS11Provider=x', 'node-1'],
+    says: 'PKCS11Provider',
+  },
+  {
+    name: 'switching host checks off',
+    program: 'tsh',
+    args: ['ssh', '-o', 'StrictHostKeyChecking=no', 'node-1'],
+    says: 'always checks host certificates',
+  },
+  { name: 'a label selector without a value', program: 'tsh', args: ['ssh', 'env=', 'true'], says: 'NAME=VALUE' },
+  {
+    name: 'a lifetime that is none',
+    program: 'tsh',
+    args: ['login', '--proxy=localhost', '--ttl=soon'],
+    says: '--ttl',
+  },
+  {
+    name: 'a lifetime beyond the limit',
+    program: 'tsh',
+    args: ['login', '--proxy=localhost', '--ttl=31h'],
+    says: '30 hours',
+  },
+  { name: 'a proxy that is no address', program: 'tsh', args: ['login', '--proxy=a b'], says: '--proxy' },
+  {
+    name: 'a connector that does not exist',
+    program: 'tsh',
+    args: ['login', '--proxy=localhost', '--auth=github'],
+    says: 'github',
+  },
+  {
+    name: 'an invite link of another scheme',
+    program: 'tsh',
+    args: ['signup', 'file:///etc/passwd'],
+    says: 'invite link',
+  },
+  { name: 'a format that does not exist', program: 'tsh', args: ['ls', '--format=xml'], says: 'text, json, yaml' },
+  { name: 'a shell that does not exist', program: 'tsh', args: ['completion', 'tcsh'], says: 'bash, zsh, fish' },
+  {
+    name: 'a damaged identity file',
+    program: 'tsh',
+    args: ['ls', '-i', 'FILE', '--proxy=localhost'],
+    file: 'not an identity\n',
+    says: 'private key',
+  },
+  { name: 'a user name with a slash', program: 'tctl', args: ['users', 'add', 'a/b'], says: 'user name' },
+  {
+    name: 'a user name with an escape sequence',
+    program: 'tctl',
+    args: ['users', 'add', '\u001b[31mred'],
+    says: 'user name',
+  },
+  {
+    name: 'a login that is no account name',
+    program: 'tctl',
+    args: ['users', 'add', 'zoe', '--logins=-froot'],
+    says: 'login',
+  },
+  {
+    name: 'a role name with a space',
+    program: 'tctl',
+    args: ['users', 'add', 'zoe', '--roles=a b'],
+    says: 'role name',
+  },
+  { name: 'a token of an unknown role', program: 'tctl', args: ['tokens', 'add', '--type=kube'], says: 'kube' },
+  {
+    name: 'a token that is too short',
+    program: 'tctl',
+    args: ['tokens', 'add', '--type=node', '--value=short'],
+    says: '--value',
+  },
+  { name: 'a signature for nobody', program: 'tctl', args: ['auth', 'sign', '--out=x'], says: '--user' },
+  { name: 'a signature without a place', program: 'tctl', args: ['auth', 'sign', '--user=zoe'], says: '--out' },
+  {
+    name: 'a key that is none',
+    program: 'tctl',
+    args: ['auth', 'sign', '--user=zoe', '--out=x', '--key=FILE'],
+    file: 'hello\n',
+    says: '--key',
+  },
+  {
+    name: 'rotation, which is not there',
+    program: 'tctl',
+    args: ['auth', 'rotate', '--type=user'],
+    says: 'not in this version',
+  },
+  { name: 'a kind that does not exist', program: 'tctl', args: ['get', 'rolse'], says: 'did you mean role' },
+  {
+    name: 'secrets, which never leave',
+    program: 'tctl',
+    args: ['get', 'users', '--with-secrets'],
+    says: '--with-secrets',
+  },
+  { name: 'YAML that is none', program: 'tctl', args: ['create', 'FILE'], file: 'kind: [role\n', says: /FILE:\d/ },
+  {
+    name: 'a resource of no kind',
+    program: 'tctl',
+    args: ['create', 'FILE'],
+    file: 'metadata: {name: x}\n',
+    says: 'kind',
+  },
+  {
+    name: 'a role with a misspelt key',
+    program: 'tctl',
+    args: ['create', 'FILE'],
+    file: 'kind: role\nversion: v4\nmetadata: {name: dev}\nspec:\n  alow: {logins: [x]}\n',
+    says: /FILE:5.*alow/,
+  },
+  {
+    name: 'a second document that is wrong',
+    program: 'tctl',
+    args: ['create', 'FILE'],
+    file: 'kind: role\nversion: v4\nmetadata: {name: first}\nspec: {}\n---\nkind: user\nversion: v2\nmetadata: {name: "a b"}\n',
+    says: 'user name',
+  },
+  {
+    name: 'a configuration with an unknown key',
+    program: 'teleport',
+    args: ['start', '-c', 'FILE'],
+    file: 'auth_service:\n  cluster_nam: x\n',
+    says: /FILE:2.*cluster_name/,
+  },
+  {
+    name: 'a configuration for another protocol',
+    program: 'teleport',
+    args: ['start', '-c', 'FILE'],
+    file: 'app_service: {enabled: yes}\n',
+    says: 'app_service',
+  },
+  {
+    name: 'an address without sense',
+    program: 'teleport',
+    args: ['start', '-c', 'FILE'],
+    file: 'ssh_service: {listen_addr: "a:b:c"}\n',
+    says: 'listen_addr',
+  },
+  { name: 'a role that does not exist', program: 'teleport', args: ['start', '--roles=auht'], says: 'auth' },
+  { name: 'a pin that is none', program: 'teleport', args: ['start', '--ca-pin=sha256:12'], says: 'pin' },
+  { name: 'labels that are none', program: 'teleport', args: ['start', '--labels=a'], says: 'label' },
+]
+
+/** Everything below the data directory that a wrong command could have changed. */
+const state = async () => [
+  (await cluster.tctl('users', 'ls')).stdout,
+  (await cluster.tctl('get', 'roles,tokens')).stdout,
+  readdirSync(cluster.dir).filter((name) => !name.endsWith('.input')),
+]
+
+describe('bad input', () => {
+  test.each(rows.map((row, index) => ({ ...row, index })))('$name', async ({ program, args, says, file, index }) => {
+    const path = join(cluster.dir, `${index}.input`)
+    if (file !== undefined) writeFileSync(path, file, { mode: 0o600 })
+    const given = args.map((word) => word.replace('FILE', path))
+    const where = program === 'tctl' ? ['-c', cluster.config] : []
+    const result = await run(bin(program), [...where, ...given], {
+      env: cluster.env({ TELEPORT_HOME: cluster.home('none') }),
+    })
+    const line = result.stderr.replaceAll(path, 'FILE')
+    expect(result.code, line).toBe(2)
+    expect(result.stdout).toBe('')
+    if (typeof says === 'string') expect(line).toContain(says)
+    else expect(line).toMatch(says)
+    expect(line.trim().split('\n').length).toBeLessThanOrEqual(2)
+    expect(line).not.toMatch(/\n\s+at |internal error/)
+    expect(line).not.toContain('\u001b')
+  })
+
+  test('nothing was changed by all of it', async () => {
+    const [users, resources, files] = await state()
+    expect(users).toBe('User  Roles\n----  -----\n')
+    expect(resources).not.toContain('name: first')
+    expect(files).not.toContain('home-none')
+    expect(readFileSync(cluster.config, 'utf8')).toContain('node-1')
+  })
+})
