@@ -29,7 +29,12 @@ const rows: readonly Row[] = [
   { name: 'an unknown flag', program: 'tsh', args: ['login', '--prox=x'], says: 'Did you mean --proxy?' },
   { name: 'an extra argument', program: 'tsh', args: ['status', 'now'], says: 'too many arguments' },
   { name: 'a missing argument', program: 'tsh', args: ['ssh'], says: "missing required argument 'host'" },
-  { name: 'a host that looks like an option', program: 'tsh', args: ['ssh', '--', '-oProxyCommand=id'], says: 'host' },
+  {
+    name: 'a host that looks like an option',
+    program: 'tsh',
+    args: ['ssh', '--', '-oProxyCommand=id'],
+    says: 'label name',
+  },
   { name: 'a host name with a shell in it', program: 'tsh', args: ['ssh', '$(id)'], says: 'is not a host name' },
   { name: 'a login with a space', program: 'tsh', args: ['ssh', 'a b@node-1'], says: 'not a valid login' },
   { name: 'a port out of range', program: 'tsh', args: ['ssh', '-p', '99999', 'node-1'], says: '99999' },

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
-import { AccessDenied, BadParameter, ConnectionProblem, isAlreadyExists } from '../errors/errors.ts'
+import { AccessDenied, BadParameter, ConnectionProblem, isAccessDenied, isAlreadyExists } from '../errors/errors.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
 import { connectSsh } from '../ssh/client.ts'
 import { generateEd25519 } from '../ssh/keys/private-key.ts'
@@ -92,7 +92,16 @@ async function joinAt(
       ...(signal === undefined ? {} : { signal }),
     },
     env,
-  )
+  ).catch((error: unknown) => {
+    if (trusted === undefined || !isAccessDenied(error)) throw error
+    const remedy = 'make a new one on the auth machine with: tctl nodes add'
+    throw new AccessDenied(
+      `the auth server at ${address} refused the join token: it is wrong, used up or expired; ${remedy}`,
+      {
+        cause: error,
+      },
+    )
+  })
   const api = apiOver(ssh, env)
   try {
     const proven = trusted
