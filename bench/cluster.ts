@@ -30,7 +30,10 @@ export interface Cluster extends AsyncDisposable {
   start(): Promise<number>
 }
 
-export async function startCluster(directory: string, options: { profileTo?: string } = {}): Promise<Cluster> {
+export async function startCluster(
+  directory: string,
+  options: { profileTo?: string; prefix?: readonly string[] } = {},
+): Promise<Cluster> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const [auth = 0, proxy = 0, web = 0, nodePort = 0] = await freePorts(4)
   const ports: Ports = { auth, proxy, web, node: nodePort }
@@ -41,7 +44,9 @@ export async function startCluster(directory: string, options: { profileTo?: str
 
   const start = async (): Promise<number> => {
     const begin = performance.now()
-    child = spawn('sh', ['-c', 'exec "$0" start -c "$1" >>"$2" 2>&1', bin('teleport'), config, log], {
+    const start = ['sh', '-c', 'exec "$0" start -c "$1" >>"$2" 2>&1', bin('teleport'), config, log]
+    const [program = '', ...argv] = [...(options.prefix ?? []), ...start]
+    child = spawn(program, argv, {
       stdio: 'ignore',
       env:
         options.profileTo === undefined

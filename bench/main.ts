@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root, startCluster } from './cluster.ts'
 import { must, run } from './processes.ts'
+import { quietShell } from './quiet-shell.ts'
 import { type Figure, type Row, rows } from './rows.ts'
 import { startReference } from './sshd.ts'
 
@@ -44,8 +45,12 @@ async function main(): Promise<number> {
   const profileTo = values.profile ? join(root, 'bench', 'profiles') : undefined
   try {
     console.error('==> Starting two sshd and our cluster')
-    await using reference = await startReference(join(directory, 'openssh'))
-    await using cluster = await startCluster(join(directory, 'teleport'), profileTo === undefined ? {} : { profileTo })
+    const prefix = await quietShell()
+    await using reference = await startReference(join(directory, 'openssh'), prefix)
+    await using cluster = await startCluster(join(directory, 'teleport'), {
+      prefix,
+      ...(profileTo === undefined ? {} : { profileTo }),
+    })
     const results: { row: Row; figure: Figure; ratio: number; reached: boolean }[] = []
     for (const row of chosen) {
       console.error(`==> ${row.title}`)

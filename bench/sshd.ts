@@ -11,7 +11,8 @@ export interface Reference extends AsyncDisposable {
   readonly ssh: readonly string[]
 }
 
-export async function startReference(directory: string): Promise<Reference> {
+/** `prefix` comes before the command of each server. */
+export async function startReference(directory: string, prefix: readonly string[] = []): Promise<Reference> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   // The unprivileged half of sshd wants this directory; Debian's unit file makes it.
   await mkdir('/run/sshd', { recursive: true, mode: 0o755 })
@@ -26,7 +27,8 @@ export async function startReference(directory: string): Promise<Reference> {
     [jumpPort, targetPort].map(async (port) => {
       const file = join(directory, `sshd-${port}.conf`)
       await writeFile(file, sshdConfig(port, directory))
-      const child = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', file], { stdio: ['ignore', 'ignore', 'pipe'] })
+      const [program = '', ...argv] = [...prefix, '/usr/sbin/sshd', '-D', '-e', '-f', file]
+      const child = spawn(program, argv, { stdio: ['ignore', 'ignore', 'pipe'] })
       let said = ''
       child.stderr.on('data', (chunk) => {
         if (said.length < 10_000) said += String(chunk)
