@@ -59,6 +59,7 @@ describe('a destination finds its node', () => {
     ['a node name in another case', 'DB:3022', '2'],
     ['a node name without a port', 'db', '2'],
     ['a node name with port 0', 'db:0', '2'],
+    ['a node name with the port that ssh takes when none is given', 'web:22', '1'],
     ['a node name with an empty port', 'db:', '2'],
     ['a node name with the cluster', 'db.home:3022', '2'],
     ['a node name with the cluster and a dot', 'db.HOME.:3022', '2'],

@@ -22,8 +22,8 @@ export type Route =
       readonly reason: string
     }
 
-/** The port that `ssh` commands written for the default configuration carry. */
-const defaultPort = 3022
+/** Ports that mean "no port was chosen": none, the one of `ssh` itself, and the one of configurations written for our default. */
+const unchosenPorts: readonly number[] = [0, 22, 3022]
 const maxListed = 10
 const uuidShape = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
@@ -67,7 +67,7 @@ function byLabel(index: NodeIndex, host: string): readonly Presence[] {
 
 function choose(nodes: readonly Presence[], host: string, port: number): Route {
   const exact = nodes.filter((node) => portsOf(node).includes(port))
-  const fitting = exact.length > 0 ? exact : port === 0 || port === defaultPort ? nodes : []
+  const fitting = exact.length > 0 ? exact : unchosenPorts.includes(port) ? nodes : []
   const [first, second] = fitting
   if (first === undefined) {
     const ports = [...new Set(nodes.flatMap(portsOf))].join(', ')
