@@ -16,7 +16,8 @@ import {
   readTcpip,
 } from './connection/forward-requests.ts'
 import { disconnectReason, noBytes } from './connection/messages.ts'
-import { ConnectionMux, type IncomingOpen } from './connection/mux.ts'
+import { ConnectionMux } from './connection/mux.ts'
+import type { IncomingOpen } from './connection/mux-types.ts'
 import { serveSession } from './connection/server-session.ts'
 import { type Channel, ChannelOpenError } from './connection/types.ts'
 import { spliceStreams } from './forward/splice.ts'

@@ -3,54 +3,17 @@
  * them, EOF and CLOSE exactly once and in order. Knows its connection only as a `ChannelHost`.
  */
 
-import { Duplex, Readable, Writable } from 'node:stream'
-import { ConnectionProblem } from '../../errors/errors.ts'
+import { Duplex, type Readable, type Writable } from 'node:stream'
+import type { ChannelHost, ChannelParameters } from './channel-host.ts'
 import { type ByteSink, Feed } from './feed.ts'
 import { maxUint32, stderrCode } from './messages.ts'
 import { OutboundWrite, type WriteDone } from './outbound.ts'
 import { AnswerQueue, ReplyQueue } from './replies.ts'
+import { closedError, ignoreError, StderrReader, StderrWriter, writeHighWaterMark } from './stderr.ts'
 import type { Channel } from './types.ts'
-
-/** What a channel needs from the connection it lives on. */
-export interface ChannelHost {
-  /** True while the transport's outgoing queue is full. */
-  readonly blocked: boolean
-  /** Window that is granted to the peer at the start, bytes. */
-  readonly windowSize: number
-  readonly maxOutstandingReplies: number
-  /** Sends DATA (code 0) or EXTENDED_DATA. The parts are copied before it returns. */
-  sendData(remoteId: number, code: number, parts: readonly Buffer[], size: number): void
-  sendAdjust(remoteId: number, bytes: number): void
-  sendEof(remoteId: number): void
-  sendClose(channel: SshChannel): void
-  sendRequest(remoteId: number, name: string, wantReply: boolean, extra: Buffer): void
-  /** CHANNEL_SUCCESS or CHANNEL_FAILURE. */
-  sendAnswer(remoteId: number, success: boolean): void
-  /** Calls `resumeSending` once the transport takes data again. */
-  waitWritable(channel: SshChannel): void
-  /** Both sides sent CLOSE: the number may be used again. */
-  release(channel: SshChannel): void
-  /** Ends the connection because the peer broke the protocol. */
-  protocolError(message: string): void
-}
-
-export interface ChannelParameters {
-  readonly type: string
-  readonly localId: number
-  readonly remoteId: number
-  readonly sendWindow: number
-  readonly maxSend: number
-  /** What extended data is: a stream to write (server), to read (client), or nothing. */
-  readonly stderr: 'write' | 'read' | 'none'
-  /** Do not close by itself when both directions have ended: an exit status may follow. */
-  readonly holdOpen: boolean
-}
 
 /** Answers a request that arrived on the channel; `reply` is called exactly once, and is a no-op when none was wanted. */
 export type ChannelRequestHandler = (name: string, extra: Buffer, reply: (success: boolean) => void) => void
-
-/** Larger than any chunk that pipes and sockets deliver, so that one chunk does not already count as congestion. */
-const writeHighWaterMark = 256 * 1024
 
 export class SshChannel extends Duplex implements Channel {
   readonly channelType: string
@@ -416,60 +379,3 @@ export class SshChannel extends Duplex implements Channel {
     this.#abort?.abort(closedError())
   }
 }
-
-/** Writable half of extended data. `pump` moves its pending write through the channel's window. */
-class StderrWriter extends Writable {
-  readonly out = new OutboundWrite()
-  /** `end` was called and everything before it is sent. */
-  ending = false
-  readonly #pump: () => void
-
-  constructor(pump: () => void) {
-    super({ highWaterMark: writeHighWaterMark })
-    this.#pump = pump
-    this.on('error', ignoreError)
-  }
-
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: WriteDone): void {
-    this.out.load([chunk], done)
-    this.#pump()
-  }
-
-  override _final(done: WriteDone): void {
-    this.ending = true
-    done()
-    this.#pump()
-  }
-
-  override _destroy(error: Error | null, done: WriteDone): void {
-    this.ending = true
-    if (this.out.busy) this.out.finish(closedError())
-    done(error)
-  }
-}
-
-class StderrReader extends Readable {
-  readonly feed: Feed
-  readonly #consumed: () => void
-
-  constructor(consumed: () => void) {
-    super()
-    this.feed = new Feed(this)
-    this.#consumed = consumed
-    this.on('error', ignoreError)
-  }
-
-  override read(size?: number): unknown {
-    const data: unknown = super.read(size)
-    if (data !== null) this.#consumed()
-    return data
-  }
-
-  override _read(): void {
-    this.feed.demand()
-  }
-}
-
-const ignoreError = (): void => {}
-
-const closedError = (): Error => new ConnectionProblem('the channel is closed')

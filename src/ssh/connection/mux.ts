@@ -8,10 +8,10 @@ import { ConnectionProblem, LimitExceeded } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
 import type { Limits, Transport } from '../transport/types.ts'
 import { WireError, WireReader } from '../wire/reader.ts'
-import { type ChannelHost, SshChannel } from './channel.ts'
+import { SshChannel } from './channel.ts'
+import type { ChannelHost } from './channel-host.ts'
 import {
   disconnectReason,
-  encodeChannelRequest,
   encodeConfirmation,
   encodeGlobalRequest,
   encodeOpen,
@@ -20,36 +20,16 @@ import {
   noBytes,
   openFailureOf,
 } from './messages.ts'
+import {
+  type ChannelKind,
+  type GlobalRequestHandler,
+  type IncomingOpen,
+  type MuxOptions,
+  plainChannel,
+} from './mux-types.ts'
 import { AnswerQueue, ReplyQueue } from './replies.ts'
+import { MessageSender } from './sender.ts'
 import { ChannelOpenError, type OpenFailure } from './types.ts'
-
-export interface ChannelKind {
-  readonly stderr: 'write' | 'read' | 'none'
-  readonly holdOpen: boolean
-}
-
-export const plainChannel: ChannelKind = { stderr: 'none', holdOpen: false }
-
-/** A channel the peer wants to open. Answer it once, now or later. */
-export interface IncomingOpen {
-  readonly type: string
-  /** The fields after the common ones. Owned by the receiver. */
-  readonly extra: WireReader
-  /** Undefined when the connection is gone meanwhile. */
-  accept(kind?: ChannelKind): SshChannel | undefined
-  refuse(failure: OpenFailure, message: string): void
-}
-
-/** `reply` answers: false is FAILURE, a buffer is SUCCESS with that content. A no-op when no answer is wanted. */
-export type GlobalRequestHandler = (name: string, extra: WireReader, reply: (answer: Buffer | false) => void) => void
-
-export interface MuxOptions {
-  readonly transport: Transport
-  readonly limits: Limits
-  onOpen(open: IncomingOpen): void
-  readonly onGlobalRequest: GlobalRequestHandler
-  readonly logger?: Logger
-}
 
 interface Opening {
   readonly type: string
@@ -63,7 +43,7 @@ const smallestPacket = 1024
 /** Larger packets gain nothing and delay other channels. */
 const largestPacket = 64 * 1024
 
-export class ConnectionMux implements ChannelHost {
+export class ConnectionMux extends MessageSender implements ChannelHost {
   readonly #transport: Transport
   readonly #limits: Limits
   readonly #onOpen: (open: IncomingOpen) => void
@@ -73,17 +53,12 @@ export class ConnectionMux implements ChannelHost {
   readonly #channels = new Map<number, SshChannel | Opening | 'incoming'>()
   readonly #globalReplies: ReplyQueue<Buffer>
   readonly #globalAnswers: AnswerQueue
-  readonly #waiting = new Set<SshChannel>()
-  readonly #dataHeader = Buffer.alloc(9)
-  readonly #extendedHeader = Buffer.alloc(13)
-  readonly #small = Buffer.alloc(9)
   #nextId = 0
   #sessions = 0
-  #repliesWhileBlocked = 0
   #ended: Error | undefined
-  blocked = false
 
   constructor(options: MuxOptions) {
+    super(options.transport, options.limits.maxOutstandingReplies)
     this.#transport = options.transport
     this.#limits = options.limits
     this.#onOpen = options.onOpen
@@ -91,8 +66,6 @@ export class ConnectionMux implements ChannelHost {
     this.#logger = options.logger
     this.#globalReplies = new ReplyQueue(options.limits.maxOutstandingReplies)
     this.#globalAnswers = new AnswerQueue(options.limits.maxOutstandingReplies)
-    this.#dataHeader[0] = msg.channelData
-    this.#extendedHeader[0] = msg.channelExtendedData
   }
 
   /** Begins to serve messages. Call once, after authentication. */
@@ -103,10 +76,6 @@ export class ConnectionMux implements ChannelHost {
 
   get windowSize(): number {
     return this.#limits.windowSize
-  }
-
-  get maxOutstandingReplies(): number {
-    return this.#limits.maxOutstandingReplies
   }
 
   /** Channels that count against the limit. */
@@ -127,7 +96,7 @@ export class ConnectionMux implements ChannelHost {
     return new Promise((resolve, reject) => {
       this.#channels.set(senderId, { type, kind, resolve, reject })
       const { windowSize: window, maxPacketSize: maxPacket } = this.#limits
-      this.#send(encodeOpen({ type, senderId, window, maxPacket, extra }))
+      this.send(encodeOpen({ type, senderId, window, maxPacket, extra }))
     })
   }
 
@@ -136,59 +105,18 @@ export class ConnectionMux implements ChannelHost {
     if (this.#ended !== undefined) return Promise.resolve(false)
     const answer = this.#globalReplies.expect()
     if (answer === 'full') return this.#globalReplies.refusal()
-    this.#send(encodeGlobalRequest(name, true, extra))
+    this.send(encodeGlobalRequest(name, true, extra))
     return answer
   }
 
   notify(name: string, extra: Buffer = noBytes): void {
-    if (this.#ended === undefined) this.#send(encodeGlobalRequest(name, false, extra))
+    if (this.#ended === undefined) this.send(encodeGlobalRequest(name, false, extra))
   }
 
   // ---- for channels ----
 
-  sendData(remoteId: number, code: number, parts: readonly Buffer[], size: number): void {
-    if (code === 0) {
-      this.#dataHeader.writeUInt32BE(remoteId, 1)
-      this.#dataHeader.writeUInt32BE(size, 5)
-      this.#sent(this.#transport.send(this.#dataHeader, ...parts))
-      return
-    }
-    this.#extendedHeader.writeUInt32BE(remoteId, 1)
-    this.#extendedHeader.writeUInt32BE(code, 5)
-    this.#extendedHeader.writeUInt32BE(size, 9)
-    this.#sent(this.#transport.send(this.#extendedHeader, ...parts))
-  }
-
-  sendAdjust(remoteId: number, bytes: number): void {
-    this.#small[0] = msg.channelWindowAdjust
-    this.#small.writeUInt32BE(remoteId, 1)
-    this.#small.writeUInt32BE(bytes, 5)
-    this.#send(this.#small)
-  }
-
-  sendEof(remoteId: number): void {
-    this.#sendShort(msg.channelEof, remoteId)
-  }
-
-  sendClose(channel: SshChannel): void {
-    this.#sendShort(msg.channelClose, channel.remoteId)
-  }
-
-  sendRequest(remoteId: number, name: string, wantReply: boolean, extra: Buffer): void {
-    this.#send(encodeChannelRequest(remoteId, name, wantReply, extra))
-  }
-
-  sendAnswer(remoteId: number, success: boolean): void {
-    this.#sendShort(success ? msg.channelSuccess : msg.channelFailure, remoteId)
-    this.#countReply()
-  }
-
-  waitWritable(channel: SshChannel): void {
-    this.#waiting.add(channel)
-  }
-
   release(channel: SshChannel): void {
-    this.#waiting.delete(channel)
+    this.forget(channel)
     if (this.#channels.delete(channel.localId) && channel.channelType === 'session') this.#sessions--
   }
 
@@ -197,40 +125,6 @@ export class ConnectionMux implements ChannelHost {
     this.#ended = new ConnectionProblem(`the other side broke the SSH protocol: ${message}`)
     this.#logger?.warn('SSH protocol error', { problem: message })
     this.#transport.disconnect(disconnectReason.protocolError, message)
-  }
-
-  // ---- sending ----
-
-  #send(message: Buffer): void {
-    if (!this.#transport.isClosed) this.#sent(this.#transport.send(message))
-  }
-
-  #sendShort(type: number, remoteId: number): void {
-    this.#small[0] = type
-    this.#small.writeUInt32BE(remoteId, 1)
-    this.#send(this.#small.subarray(0, 5))
-  }
-
-  #sent(hasRoom: boolean): void {
-    if (hasRoom || this.blocked) return
-    this.blocked = true
-    void this.#transport.drained().then(() => this.#unblocked())
-  }
-
-  #unblocked(): void {
-    this.blocked = false
-    this.#repliesWhileBlocked = 0
-    for (const channel of this.#waiting) {
-      if (this.blocked) return // those that did not get their turn stay first in line
-      this.#waiting.delete(channel)
-      channel.resumeSending()
-    }
-  }
-
-  /** A peer that asks and never reads the answers would fill our outgoing queue. */
-  #countReply(): void {
-    if (!this.blocked || ++this.#repliesWhileBlocked <= this.#limits.maxOutstandingReplies) return
-    this.protocolError('too many requests without reading the answers')
   }
 
   // ---- receiving ----
@@ -350,9 +244,9 @@ export class ConnectionMux implements ChannelHost {
     this.#onGlobalRequest(name, new WireReader(Buffer.from(reader.rest())), (content) => {
       answer(() => {
         if (!wantReply || this.#ended !== undefined) return
-        if (content === false) this.#send(Buffer.of(msg.requestFailure))
-        else this.#send(Buffer.concat([Buffer.of(msg.requestSuccess), content]))
-        this.#countReply()
+        if (content === false) this.send(Buffer.of(msg.requestFailure))
+        else this.send(Buffer.concat([Buffer.of(msg.requestSuccess), content]))
+        this.countReply()
       })
     })
   }
@@ -366,8 +260,8 @@ export class ConnectionMux implements ChannelHost {
     const extra = new WireReader(Buffer.from(reader.rest()))
     const refuse = (failure: OpenFailure, message: string): void => {
       if (this.#ended !== undefined) return
-      this.#send(encodeOpenFailure(remoteId, failure, message))
-      this.#countReply()
+      this.send(encodeOpenFailure(remoteId, failure, message))
+      this.countReply()
     }
     const refusal = this.#refusal(type, maxSend)
     if (refusal !== undefined) {
@@ -387,7 +281,7 @@ export class ConnectionMux implements ChannelHost {
         const parameters = { type, localId, remoteId, sendWindow, maxSend: Math.min(maxSend, largestPacket), ...kind }
         const channel = new SshChannel(this, parameters)
         this.#channels.set(localId, channel)
-        this.#send(encodeConfirmation(remoteId, localId, this.#limits.windowSize, this.#limits.maxPacketSize))
+        this.send(encodeConfirmation(remoteId, localId, this.#limits.windowSize, this.#limits.maxPacketSize))
         return channel
       },
       refuse: (failure, message) => {
@@ -462,7 +356,7 @@ export class ConnectionMux implements ChannelHost {
     this.#globalReplies.closeAll()
     const entries = [...this.#channels.values()]
     this.#channels.clear()
-    this.#waiting.clear()
+    this.forgetAll()
     for (const entry of entries) {
       if (entry instanceof SshChannel) entry.connectionLost(reason)
       else if (entry !== 'incoming') entry.reject(reason)

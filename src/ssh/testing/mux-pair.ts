@@ -1,7 +1,8 @@
 /** Two connection multiplexers over an in-memory transport, and patience without clocks. For tests. */
 
 import type { SshChannel } from '../connection/channel.ts'
-import { type ChannelKind, ConnectionMux, type IncomingOpen, plainChannel } from '../connection/mux.ts'
+import { ConnectionMux } from '../connection/mux.ts'
+import { type ChannelKind, type IncomingOpen, plainChannel } from '../connection/mux-types.ts'
 import { resolveLimits } from '../transport/limits.ts'
 import type { Limits } from '../transport/types.ts'
 import { type PipeTransport, type PipeTransportOptions, transportPair } from './pipe-transport.ts'
