@@ -122,6 +122,45 @@ describe('an interactive shell through real ssh', () => {
     expect(await client.exited).toEqual({ kind: 'exit', status: 0 })
   })
 
+  test('F5 a program that is killed ends its own session only', async () => {
+    const other = await open()
+    other.type('echo up-$((40+2))\n')
+    await other.waitFor('up-42')
+    await node.ssh(alice, me, ['kill -KILL $$'])
+    await poll(() =>
+      node.events.find((event) => event.event === 'exec' && event.command === 'kill -KILL $$'),
+    ).toMatchObject({
+      exitError: 'killed by signal KILL',
+    })
+    other.type('echo still-$((40+2)); exit\n')
+    await other.waitFor('still-42')
+    expect(await other.exited).toEqual({ kind: 'exit', status: 0 })
+  })
+
+  test('O5 what ignores SIGHUP stays, by its own choice, and the rest goes', async () => {
+    const client = await open()
+    client.type('nohup sleep 1003.5 >/dev/null 2>&1 &\n')
+    client.type('sleep 1004.5 &\necho up-$((40+2))\n')
+    await client.waitFor('up-42')
+    const list = () => execFileSync('ps', ['-eo', 'pid,args']).toString().split('\n')
+    const find = (text: string) => list().find((line) => line.endsWith(text))
+    await poll(() => find('sleep 1003.5')).toBeDefined()
+    client.process.signal('KILL')
+    await client.exited
+    await poll(() => find('sleep 1004.5')).toBeUndefined()
+    const survivor = find('sleep 1003.5')
+    expect(survivor).toBeDefined()
+    process.kill(Number.parseInt(survivor ?? '', 10), 'SIGKILL')
+  })
+
+  test('ends with a line that says why when it was idle too long', async () => {
+    node.configure({ clientIdleTimeout: 1 })
+    const result = await node.ssh(alice, me, ['echo up; sleep 1000'])
+    node.configure({})
+    expect(result.stdout.toString()).toBe('up\n')
+    expect(result.stderr).toContain('idle')
+  })
+
   test('ends with a word when the certificate ends, where the cluster wants that', async () => {
     node.configure({ disconnectExpiredCert: true })
     const now = node.context.env.now().getTime()

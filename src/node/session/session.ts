@@ -80,7 +80,13 @@ class SessionWork {
   #openAgent(user: NodeUser): AgentSocket | undefined {
     if (!this.#session.agentForwarding || !user.permissions.agentForwarding) return undefined
     const owner = { account: user.account.target, privileges: this.#node.privileges }
-    return openAgentSocket(owner, this.#connection, this.#node.logger)
+    try {
+      return openAgentSocket(owner, this.#connection, this.#node.logger)
+    } catch (error) {
+      // A full /tmp must not keep somebody out who comes to clean it.
+      this.#node.logger.warn('a session goes on without the agent', { reason: messageOf(error), sid: this.id })
+      return undefined
+    }
   }
 
   async #start(user: NodeUser, program: Program, agentSocket: string | undefined): Promise<UserProcess> {

@@ -119,7 +119,7 @@ export class TestNode {
     this.snapshot.apply({ op: 'put', kind: 'authority', value: { type, clusterName, keys } })
   }
 
-  configure(more: { readonly disconnectExpiredCert?: boolean }): void {
+  configure(more: { readonly disconnectExpiredCert?: boolean; readonly clientIdleTimeout?: number }): void {
     this.snapshot.apply({
       op: 'put',
       kind: 'config',
