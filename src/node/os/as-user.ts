@@ -40,7 +40,7 @@ export function asUser<T>(account: Account, privileges: Privileges, action: () =
   const ownIds = process.getgroups?.() ?? []
   const own = packGroups(ownIds)
   try {
-    demand(c, c.functions.syscall(calls.setgroups, BigInt(groups.length / 4), c.address(groups), 0n))
+    demand(c, c.syscallWithMemory(calls.setgroups, BigInt(groups.length / 4), groups, 0n))
     demand(c, c.functions.syscall(calls.setresgid, keep, BigInt(account.gid), keep))
     demand(c, c.functions.syscall(calls.setresuid, keep, BigInt(account.uid), keep))
     return action()
@@ -48,7 +48,7 @@ export function asUser<T>(account: Account, privileges: Privileges, action: () =
     const restored =
       c.functions.syscall(calls.setresuid, keep, 0n, keep) === 0n &&
       c.functions.syscall(calls.setresgid, keep, 0n, keep) === 0n &&
-      c.functions.syscall(calls.setgroups, BigInt(ownIds.length), c.address(own), 0n) === 0n
+      c.syscallWithMemory(calls.setgroups, BigInt(ownIds.length), own, 0n) === 0n
     if (!restored) process.abort()
   }
 }

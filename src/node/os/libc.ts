@@ -33,8 +33,14 @@ const definitions = {
   posix_spawnattr_setsigmask: { arguments: ['buffer', 'buffer'], return: 'int32' },
 } as const satisfies Ffi.FunctionDefinitions
 
+/** The same entry with memory as its third argument: given as a buffer, it is held in place during the call. */
+const withMemory = {
+  syscall: { arguments: ['int64', 'int64', 'buffer', 'int64'], return: 'int64' },
+} as const satisfies Ffi.FunctionDefinitions
+
 export interface Libc {
   readonly functions: ReturnType<typeof Ffi.dlopen<typeof definitions>>['functions']
+  readonly syscallWithMemory: ReturnType<typeof Ffi.dlopen<typeof withMemory>>['functions']['syscall']
   /** Address of a buffer's memory; the caller keeps the buffer alive while the address is in use. */
   address(buffer: Buffer): bigint
   /** Of the call just made; nothing may come between. */
@@ -61,6 +67,7 @@ function load(): Libc {
     const { functions } = ffi.dlopen(null, definitions)
     return {
       functions,
+      syscallWithMemory: ffi.dlopen(null, withMemory).functions.syscall,
       address: (buffer) => ffi.getRawPointer(buffer),
       errno: () => ffi.getInt32(functions.__errno_location()),
     }
@@ -82,10 +89,10 @@ function importQuietly(): typeof Ffi | undefined {
   }
 }
 
-/** A NULL-terminated `char *[]`. Keep the result referenced until the call that uses it has returned. */
+/** A NULL-terminated `char *[]`. Call `release` after the call that uses it: until then the strings cannot be collected. */
 export class StringArray {
   readonly pointers: Buffer
-  readonly strings: readonly Buffer[]
+  strings: readonly Buffer[]
 
   /** Throws SystemError for a string with a NUL byte: it would be cut there. */
   constructor(c: Libc, values: readonly (string | Buffer)[]) {
@@ -101,5 +108,9 @@ export class StringArray {
     this.strings.forEach((cstring, index) => {
       this.pointers.writeBigUInt64LE(c.address(cstring), 8 * index)
     })
+  }
+
+  release(): void {
+    this.strings = []
   }
 }

@@ -77,6 +77,8 @@ export function spawn(request: SpawnRequest): SpawnedChild {
     return { pid, exited }
   } finally {
     f.posix_spawn_file_actions_destroy(actions)
+    argv.release()
+    env.release()
   }
 }
 
