@@ -33,5 +33,8 @@ export class ChannelAgent extends http.Agent {
   override keepSocketAlive(): true {
     return true
   }
-  override reuseSocket(): void {}
+  override reuseSocket(socket: Duplex, request: http.ClientRequest): void {
+    // The default takes away the listener that guarded the idle stream; all it needs of a socket is `ref`.
+    super.reuseSocket(Object.assign(socket, { ref: () => socket }), request)
+  }
 }
