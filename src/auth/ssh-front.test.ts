@@ -80,6 +80,13 @@ test('plain keys, foreign certificates, borrowed names and passwords are refused
   for (const [name, attempt] of Object.entries(attempts)) {
     await expect(dial(cluster, attempt), name).rejects.toThrow()
   }
+  await expect
+    .poll(async () =>
+      (await cluster.admin.call(searchEvents, { query: { type: 'auth' } })).items.map((event) => event.error),
+    )
+    .toEqual(
+      expect.arrayContaining([expect.stringMatching(/not a trusted host authority/), 'a wrong or expired join token']),
+    )
 })
 
 test('a machine gets channels to the API and nothing else', async () => {

@@ -10,9 +10,12 @@ import { verifyMachine } from '../api/host-certificate.ts'
 import type { MachineIdentity } from '../api/identity.ts'
 import { preambleVerifier } from '../api/preamble.ts'
 import { serveStream } from '../api/serve.ts'
+import { formatAddress } from '../common/address.ts'
 import type { Env } from '../common/env.ts'
+import { RateLimiter } from '../common/limiter.ts'
 import type { Logger } from '../common/log.ts'
 import { AccessDenied } from '../errors/errors.ts'
+import { messageOf } from '../errors/system.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
 import { ChannelOpenError } from '../ssh/connection/types.ts'
 import { createSshServer } from '../ssh/server.ts'
@@ -48,6 +51,7 @@ export interface FrontOptions {
 export function createSshFront(options: FrontOptions): SshServer {
   const { services, app, callers, env, logger } = options
   const { hub } = services
+  const refusals = new RateLimiter(auditedRefusals, env)
   return createSshServer<Identify>(
     {
       ident: sshIdent,
@@ -59,6 +63,7 @@ export function createSshFront(options: FrontOptions): SshServer {
       authenticate: (request, connection) => authenticate(options, request, connection),
       authFailed: (request, reason, connection) => {
         logger.warn('login refused', { user: request?.user, address: connection.peer.address, reason })
+        if (request !== undefined && refusals.take('')) void auditRefusal(options, request, reason, connection)
       },
       directTcpip: async ({ host, port }, connection) => {
         if (host !== authApiHost || port !== 0) {
@@ -76,6 +81,29 @@ export function createSshFront(options: FrontOptions): SshServer {
     },
     env,
   )
+}
+
+/** Strangers must not be able to fill the audit log: a hundred refusals at once, then five a second, are in it. */
+const auditedRefusals = { burst: 100, perSecond: 5 }
+
+async function auditRefusal(
+  { services, logger }: FrontOptions,
+  request: AuthRequest,
+  reason: string,
+  { peer }: PendingConnection,
+): Promise<void> {
+  try {
+    const { address, port } = peer
+    await services.audit.emit({
+      event: 'auth',
+      user: request.user,
+      success: false,
+      error: reason,
+      'addr.remote': formatAddress({ host: address, port }),
+    })
+  } catch (error) {
+    logger.error('a refused login could not be audited', { reason: messageOf(error) })
+  }
 }
 
 async function authenticate(
