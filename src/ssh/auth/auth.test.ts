@@ -364,6 +364,24 @@ describe('hostile clients', () => {
     expect(log.failed).toEqual([{ method: 'publickey', reason: 'not alice' }])
   })
 
+  const damaged = (request: Buffer): Buffer => Buffer.from(request).fill(0xff, request.length - 8)
+  test.each([
+    { name: 'a key that cannot be read', request: damaged(query(p256)), reason: 'unknown or malformed key' },
+    {
+      name: 'a method that is not there',
+      request: new WireWriter().byte(50).string('alice').string('ssh-connection').string('hostbased').take(),
+      reason: 'unknown method',
+    },
+  ])('so is one that leaves after $name', async ({ request, reason }) => {
+    const { raw, log, served } = await rawClient()
+    await raw.requestService()
+    raw.send(request)
+    await raw.receiveType(Message.USERAUTH_FAILURE)
+    raw.disconnect()
+    await expect(served).rejects.toThrow()
+    expect(log.failed).toEqual([{ method: 'none', reason }])
+  })
+
   test('requests that were on their way when one succeeded are ignored', async () => {
     const { raw, served, sign, log } = await rawClient()
     await raw.requestService()

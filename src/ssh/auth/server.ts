@@ -57,6 +57,8 @@ class ServerAuth<Identity> {
   #reported = false
   /** A refused query: reported when the client gives up without having tried to prove anything. */
   #lastRefusal: { readonly request: AuthRequest; readonly reason: string } | undefined
+  /** An attempt that the policy never saw, since there was nothing to judge: reported in the same way. */
+  #unusable: string | undefined
 
   constructor(options: ServerAuthOptions<Identity>) {
     this.#options = options
@@ -68,7 +70,7 @@ class ServerAuth<Identity> {
     const { transport } = this.#options
     void transport.closed.then((error) => {
       const reason = error ?? new ConnectionProblem('the client left before it logged in')
-      if (!this.#reported) this.#report(this.#lastRefusal?.request, this.#lastRefusal?.reason ?? reason.message)
+      if (!this.#reported) this.#reportAtEnd(reason.message)
       this.#result.reject(reason)
     })
     transport.start((payload) => this.#onMessage(payload))
@@ -81,6 +83,14 @@ class ServerAuth<Identity> {
   #report(request: AuthRequest | undefined, reason: string): void {
     this.#reported = true
     this.#options.authFailed?.(request, reason)
+  }
+
+  /** Whoever only connected, or only asked for the methods, has attempted nothing: there is no request then. */
+  #reportAtEnd(closed: string): void {
+    const refusal = this.#lastRefusal
+    const reasons = [this.#unusable, refusal?.reason].filter((reason) => reason !== undefined)
+    if (reasons.length === 0) this.#report(undefined, closed)
+    else this.#report(refusal?.request ?? { method: 'none', user: this.#first?.user ?? '' }, reasons.join('; then '))
   }
 
   #onMessage(payload: Buffer): void {
@@ -170,11 +180,11 @@ class ServerAuth<Identity> {
   }
 
   async #judge(request: ParsedRequest): Promise<Outcome<Identity>> {
-    const refused = (reason: string): Outcome<Identity> => ({ kind: 'refused', reason, proof: false })
+    const refused = (reason: string): Outcome<Identity> => this.#unjudged(reason)
     const { methods } = this.#options
     switch (request.method) {
       case 'none':
-        return refused('no method')
+        return { kind: 'refused', reason: 'no method', proof: false }
       case 'unknown':
         return refused('unknown method')
       case 'password':
@@ -196,9 +206,9 @@ class ServerAuth<Identity> {
   async #judgeKey(user: string, request: PublicKeyRequest): Promise<Outcome<Identity>> {
     const { transport } = this.#options
     const key = offeredKey(request)
-    if (key === undefined) return { kind: 'refused', reason: 'unknown or malformed key', proof: false }
+    if (key === undefined) return this.#unjudged('unknown or malformed key')
     if (request.hostKey !== undefined && !request.hostKey.equals(transport.hostKeyBlob)) {
-      return { kind: 'refused', reason: 'the proof is meant for another server', proof: false }
+      return this.#unjudged('the proof is meant for another server')
     }
     const { publicKey, certificate, signatureAlgorithm } = key
     const { signature } = request
@@ -223,6 +233,11 @@ class ServerAuth<Identity> {
       return this.#refusal(asked, { allow: false, reason: 'the security key was not touched or not unlocked' }, true)
     }
     return { kind: 'success', result: { user, identity: decision.identity, certificate } }
+  }
+
+  #unjudged(reason: string): Outcome<Identity> {
+    this.#unusable ??= reason
+    return { kind: 'refused', reason, proof: false }
   }
 
   #refusal(
