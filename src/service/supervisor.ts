@@ -3,6 +3,7 @@
  * checked before anything runs, joins the cluster, starts, watches, reloads and stops.
  */
 
+import { hostUuid } from '../api/host-uuid.ts'
 import type { ServerRole } from '../api/model.ts'
 import { type Address, formatAddress } from '../common/address.ts'
 import type { Env } from '../common/env.ts'
@@ -10,7 +11,6 @@ import { ensurePrivateDir, writeFileAtomic } from '../common/files.ts'
 import type { Logger } from '../common/log.ts'
 import type { LoadedConfig, StartFlags } from '../config/types.ts'
 import { convertSystemError, messageOf } from '../errors/system.ts'
-import { hostUuid } from './host-uuid.ts'
 import { type JoinContext, joinLocally, joinRemotely, rolesToJoin } from './join.ts'
 import { type DataLock, lockDataDirectory } from './lock.ts'
 import { checkAddresses, type WantedAddress } from './ports.ts'

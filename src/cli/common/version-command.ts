@@ -1,8 +1,8 @@
 /** `version`, the same in every program. */
 
+import { version, versionLine } from '../../common/version.ts'
 import { print } from './output.ts'
 import type { CommandRun } from './spec.ts'
-import { version, versionLine } from './version.ts'
 
 export const printVersion: CommandRun = async ({ options }) => {
   const value = { version, node: process.versions.node }

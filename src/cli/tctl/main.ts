@@ -1,8 +1,8 @@
 /** Entry point of `tctl`. */
 
 import { enableCompileCache } from 'node:module'
+import { versionLine } from '../../common/version.ts'
 import { compileCacheDirectory } from '../common/compile-cache.ts'
-import { versionLine } from '../common/version.ts'
 
 const argv = process.argv.slice(2)
 if (argv[0] === 'version' && argv.length === 1) {

@@ -1,8 +1,8 @@
 /** Entry point of `teleport`, and of the role processes that it starts. */
 
 import { enableCompileCache } from 'node:module'
+import { versionLine } from '../../common/version.ts'
 import { compileCacheDirectory } from '../common/compile-cache.ts'
-import { versionLine } from '../common/version.ts'
 
 const argv = process.argv.slice(2)
 const role = process.env.TELEPORT_ROLE_PROCESS

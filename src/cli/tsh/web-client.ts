@@ -4,10 +4,10 @@ import { request } from 'node:https'
 import { getCACertificates } from 'node:tls'
 import type { z } from 'zod'
 import type { Endpoint } from '../../api/endpoint.ts'
+import { version } from '../../common/version.ts'
 import { ConnectionProblem } from '../../errors/errors.ts'
 import { errorFromJson } from '../../errors/json.ts'
 import { convertSystemError, errnoOf } from '../../errors/system.ts'
-import { version } from '../common/version.ts'
 import { joinHostPort } from './address.ts'
 
 export interface WebTarget {

@@ -2,12 +2,12 @@
 
 import { realEnv } from '../../../common/env.ts'
 import { createLogger } from '../../../common/logger.ts'
+import { version } from '../../../common/version.ts'
 import { loadConfig } from '../../../config/load.ts'
 import type { StartFlags } from '../../../config/types.ts'
 import { startSupervisor } from '../../../service/supervisor.ts'
 import { printableLines } from '../../common/printable.ts'
 import type { CommandRun, OptionValues } from '../../common/spec.ts'
-import { version } from '../../common/version.ts'
 
 const flagNames = ['roles', 'token', 'nodename', 'labels', 'advertiseIp', 'listenIp', 'pidFile', 'diagAddr'] as const
 
