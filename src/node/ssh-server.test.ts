@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { signPreamble } from '../api/preamble.ts'
 import { generateEd25519 } from '../ssh/keys/private-key.ts'
 import { run } from '../ssh/testing/run.ts'
 import { type TempDir, tempDir } from '../ssh/testing/temp-dir.ts'
@@ -222,5 +224,85 @@ describe('who may log in', () => {
     expect(again.code).toBe(254)
     expect(again.stderr).toContain('does not exist any more')
     await run('ssh', [flag, config, '-o', `ControlPath=${socket}`, '-O', 'exit', host])
+  })
+})
+
+describe('a client of the proxy', () => {
+  const fronts: Server[] = []
+  afterAll(() => {
+    for (const front of fronts) front.close()
+  })
+
+  /** What a proxy does: one signed line about the client, then the client's own bytes. Gives the port. */
+  async function front(line: () => Promise<string>): Promise<number> {
+    const server = createServer(async (client) => {
+      client.on('error', () => {})
+      const upstream = connect(node.port, '127.0.0.1')
+      upstream.on('error', () => client.destroy())
+      upstream.write(await line())
+      client.pipe(upstream).pipe(client)
+    }).listen(0, '127.0.0.1')
+    fronts.push(server)
+    await new Promise((resolve) => server.once('listening', resolve))
+    return (server.address() as AddressInfo).port
+  }
+  const through = (port: number, criticalOptions = {}) => {
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, me, { criticalOptions })
+    return run('ssh', [flag, config, '-p', String(port), host, 'echo $SSH_CLIENT'])
+  }
+  const client = { address: '10.9.9.9', port: 4711 }
+
+  test('V8 is known by its own address, in the session, the rules and the audit log', async () => {
+    const proxy = node.machine('Proxy', ['proxy'])
+    const port = await front(() => signPreamble(proxy, client, node.identity.uuid))
+    const result = await through(port, { 'source-address': '10.9.9.0/24' })
+    expect(result.stdout.toString()).toBe(`10.9.9.9 4711 ${node.port}\n`)
+    expect(node.events[0]).toMatchObject({ 'addr.remote': '10.9.9.9:4711' })
+    expect((await through(port, { 'source-address': '127.0.0.1/32' })).code).toBe(255)
+  })
+
+  test.each([
+    { name: 'another machine than a proxy', role: 'Node' as const, target: (): string => node.identity.uuid },
+    {
+      name: 'a proxy that speaks to another node',
+      role: 'Proxy' as const,
+      target: (): string => '00000000-0000-4000-8000-000000000000',
+    },
+  ])('P6 $name is not believed', async ({ role, target }) => {
+    const machine = node.machine(role, ['x'])
+    const port = await front(() => signPreamble(machine, client, target()))
+    expect((await through(port)).code).toBe(255)
+  })
+
+  test('P6 a PROXY line of a load balancer is not believed', async () => {
+    const port = await front(async () => 'PROXY TCP4 10.9.9.9 127.0.0.1 4711 22\r\n')
+    expect((await through(port)).code).toBe(255)
+  })
+})
+
+describe('odd requests', () => {
+  test('S20 a thousand variables and odd names reach no program', async () => {
+    const many = Array.from({ length: 1000 }, (_, i) => `V${i}=1`).join(' ')
+    const result = await ssh(['-o', `SetEnv=LC_A=1 ${many}`, 'env | grep -cE "^(LC_A|V[0-9]+)="'])
+    expect(result.stdout.toString()).toBe('1\n')
+  })
+
+  test('S23 errors after the end of the output arrive', async () => {
+    const result = await ssh(['exec >&-; sleep 0.1; echo late >&2'])
+    expect(result.stderr).toBe('late\n')
+    expect(result.code).toBe(0)
+  })
+
+  test('a command that leaves a program with its output open ends when that program does', async () => {
+    const result = await ssh(['(sleep 0.3; echo last) & exit 4'])
+    expect(result.stdout.toString()).toBe('last\n')
+    expect(result.code).toBe(4)
+  })
+
+  test('a client that closes its output ends the writer', async () => {
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, me)
+    const result = await run('sh', ['-c', `ssh ${flag} ${config} ${host} 'yes' | head -n 1`])
+    expect(result.stdout.toString()).toBe('y\n')
+    await poll(() => node.context.sessions.count).toBe(0)
   })
 })

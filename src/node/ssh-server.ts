@@ -40,7 +40,9 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
 
   return createSshServer<NodeUser>(
     {
-      ident: `Teleport_${options.version}`,
+      // OpenSSH's client tells that its own output is gone (`ssh node yes | head`), and that it will open no more sessions, only
+      // to servers whose version begins with OpenSSH: with another one the command would write for ever.
+      ident: `OpenSSH_compatible_Teleport_${options.version}`,
       hostIdentities() {
         const { key, certificate } = options.identity()
         return [{ signer: key, certificate }]
