@@ -3,9 +3,10 @@
 import { constants } from 'node:os'
 import { pipeline } from 'node:stream/promises'
 import type { SshClient } from '../../../ssh/client-types.ts'
-import type { ClientSession, ExitResult, PtyRequest, TerminalSize } from '../../../ssh/connection/types.ts'
+import type { ClientSession, ExitResult, TerminalSize } from '../../../ssh/connection/types.ts'
 import type { Trace } from '../connect.ts'
 import { EscapeFilter, escapeHelp } from './escape.ts'
+import type { RawTerminal } from './raw-terminal.ts'
 
 export interface SessionOptions {
   readonly command: string | undefined
@@ -31,18 +32,6 @@ function terminalSize(): TerminalSize {
   return { columns: columns || 80, rows: rows || 24, widthPixels: 0, heightPixels: 0 }
 }
 
-/** Modes that matter when the real ones cannot be read: UTF-8 erase, DEL as erase, and a speed that no program takes for 0. */
-const terminalModes: ReadonlyMap<number, number> = new Map([
-  [3, 127],
-  [42, 1],
-  [128, 38_400],
-  [129, 38_400],
-])
-
-function ptyRequest(): PtyRequest {
-  return { ...terminalSize(), term: process.env.TERM ?? 'xterm', modes: terminalModes }
-}
-
 /** Environment that OpenSSH's default configuration sends too. */
 function sendEnvironment(session: ClientSession, extra: SessionOptions['setEnv']): void {
   for (const [name, value] of Object.entries(process.env)) {
@@ -56,30 +45,33 @@ export async function runSession(client: SshClient, options: SessionOptions): Pr
   const session = await client.openSession()
   if (options.forwardAgent) await session.requestAgentForwarding()
   sendEnvironment(session, options.setEnv)
-  if (options.pty) await session.requestPty(ptyRequest())
+  const terminal = options.pty && process.stdin.isTTY ? (await import('./raw-terminal.ts')).rawTerminal() : undefined
+  if (options.pty) {
+    const term = process.env.TERM ?? 'xterm'
+    await session.requestPty({ ...terminalSize(), term, modes: terminal?.modes ?? new Map() })
+  }
   if (options.command === undefined) await session.shell()
   else await session.exec(options.command)
   options.trace?.(options.command === undefined ? 'shell started' : 'command started')
 
-  const raw = options.pty && process.stdin.isTTY
   const undo: (() => void)[] = []
   let broken = false
   try {
-    if (raw) {
-      process.stdin.setRawMode(true)
-      undo.push(() => process.stdin.setRawMode(false))
+    if (terminal !== undefined) {
+      terminal.enter()
+      undo.push(() => terminal.leave())
     }
     if (options.pty) {
       const resized = () => session.windowChange(terminalSize())
       process.on('SIGWINCH', resized)
       undo.push(() => process.off('SIGWINCH', resized))
     }
-    undo.push(...relaySignals(session, raw))
+    undo.push(...relaySignals(session, terminal !== undefined))
     const disconnect = () => {
       broken = true
       void client.close()
     }
-    feedInput(session, raw ? options : { ...options, escape: undefined }, disconnect)
+    feedInput(session, terminal, options, disconnect)
     const output = Promise.all([
       pipeline(session.channel, process.stdout, { end: false }),
       pipeline(session.stderr, process.stderr, { end: false }),
@@ -97,13 +89,14 @@ export async function runSession(client: SshClient, options: SessionOptions): Pr
 /** Input goes to the channel with backpressure; its end is sent as end of file. */
 function feedInput(
   session: ClientSession,
+  terminal: RawTerminal | undefined,
   options: Pick<SessionOptions, 'escape' | 'forwardLines'>,
   disconnect: () => void,
 ): void {
   const { channel } = session
   const character = options.escape
   const filter =
-    character === undefined
+    character === undefined || terminal === undefined
       ? undefined
       : new EscapeFilter(character, (action) => {
           switch (action) {
@@ -118,7 +111,7 @@ function feedInput(
               process.stderr.write(`\r\n${options.forwardLines().join('\r\n')}\r\n`)
               return
             case 'suspend':
-              suspend()
+              suspend(terminal)
           }
         })
   const onData = (chunk: Buffer) => {
@@ -136,9 +129,9 @@ function feedInput(
   channel.on('error', () => undefined)
 }
 
-function suspend(): void {
-  process.stdin.setRawMode(false)
-  process.once('SIGCONT', () => process.stdin.setRawMode(true))
+function suspend(terminal: RawTerminal): void {
+  terminal.leave()
+  process.once('SIGCONT', () => terminal.enter())
   process.kill(process.pid, 'SIGTSTP')
 }
 
