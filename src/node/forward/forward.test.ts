@@ -194,7 +194,7 @@ describe('forwards of an allowed user', () => {
 
   test('the agent is reached through a private socket that is gone afterwards', async () => {
     const agent = path()
-    const server = spawn('ssh-agent', ['-D', '-a', agent], { stdio: 'ignore' })
+    clients.push(spawn('ssh-agent', ['-D', '-a', agent], { stdio: 'ignore' }))
     await poll(() => existsSync(agent)).toBe(true)
     const key = directory.file(`key${counter++}`)
     await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'in-agent', '-f', key])
@@ -205,7 +205,6 @@ describe('forwards of an allowed user', () => {
     expect([file, folder]).toEqual([`600:${me}`, `700:${me}`])
     expect(listing).toContain('in-agent')
     await poll(() => existsSync(socket)).toBe(false)
-    server.kill()
   })
 })
 

@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { run } from '../../ssh/testing/run.ts'
 import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
 import { poll } from '../testing/poll.ts'
@@ -212,11 +212,11 @@ describe.runIf(isRoot && hasUseradd)('with several accounts', () => {
   test('S19 the agent socket is private to the user', async () => {
     const agent = directory.file('agent')
     const holder = spawn('ssh-agent', ['-D', '-a', agent], { stdio: 'ignore' })
+    onTestFinished(() => void holder.kill())
     await poll(() => statSync(agent, { throwIfNoEntry: false }) !== undefined).toBe(true)
     const command = `stat -c '%a %U' $SSH_AUTH_SOCK $(dirname $SSH_AUTH_SOCK); ssh-add -l`
     const result = await node.ssh(alice, login, ['-A', command], { env: { SSH_AUTH_SOCK: agent } })
     expect(result.stdout.toString()).toBe(`600 ${login}\n700 ${login}\nThe agent has no identities.\n`)
-    holder.kill()
   })
 
   test("S22 sftp reads with the user's rights", async () => {

@@ -3,19 +3,10 @@
  * below /var/mail and in log lines, so everything that one of them could read differently is refused before any look-up.
  */
 
-import { BadParameter } from '../../errors/errors.ts'
-
 /** Letters, digits and `_ . @ + -`, starting with a letter, digit or `_`, at most 128 characters, optionally a final `$` (Samba machines). */
 const pattern = /^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,126}\$?$/
 
 /** True for a string that can be an OS login. Numbers are refused: `getent` and `setpriv` would take them for a uid. */
 export function isLoginName(name: string): boolean {
   return pattern.test(name) && !/^[0-9]+$/.test(name)
-}
-
-/** The name itself; throws BadParameter when it cannot be an OS login. */
-export function parseLoginName(name: string): string {
-  if (isLoginName(name)) return name
-  const shown = JSON.stringify(name.slice(0, 64))
-  throw new BadParameter('login', `${shown} is not a valid login name`)
 }
