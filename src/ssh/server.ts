@@ -17,6 +17,7 @@ import type { PeerAddress, PendingConnection, SshServer, SshServerOptions } from
 import { acceptTransport } from './transport/connect.ts'
 import { resolveLimits } from './transport/limits.ts'
 import type { Limits, Transport } from './transport/types.ts'
+import { WaitingRoom } from './waiting.ts'
 
 /** Throws BadParameter for limits that make no sense. Nothing listens until `listen` or `handle` is called. */
 export function createSshServer<Identity>(options: SshServerOptions<Identity>, env: Env = realEnv): SshServer {
@@ -36,13 +37,14 @@ class Listener<Identity> implements SshServer {
   readonly #live = new Set<Live>()
   readonly #servers = new Set<Server>()
   readonly #idle: (() => void)[] = []
-  #preAuth = 0
+  readonly #waiting: WaitingRoom
   #closing = false
 
   constructor(options: SshServerOptions<Identity>, env: Env) {
     this.#options = options
     this.#env = env
     this.#limits = resolveLimits(options.limits)
+    this.#waiting = new WaitingRoom(this.#limits.maxPreAuthConnections, env)
     this.#logger = options.logger ?? silentLogger
   }
 
@@ -84,14 +86,19 @@ class Listener<Identity> implements SshServer {
       stream.destroy()
       return
     }
-    if (this.#mustDrop()) {
+    const live: Live = { stream, transport: undefined }
+    const leave = this.#waiting.enter({
+      address: peer.address,
+      isTalking: () => live.transport !== undefined,
+      drop: () => stream.destroy(),
+    })
+    if (leave === undefined) {
       stream.destroy()
       this.#authFailed('too many connections that have not logged in', pending)
       return
     }
-    const live: Live = { stream, transport: undefined }
     this.#live.add(live)
-    void this.#serve(live, pending)
+    void this.#serve(live, pending, leave)
       .catch((error: unknown) => {
         this.#logger.error('SSH connection failed', { error: messageOf(error), connection: pending.id })
         stream.destroy()
@@ -117,17 +124,7 @@ class Listener<Identity> implements SshServer {
     await Promise.all(stopped)
   }
 
-  /** Random early drop as OpenSSH's MaxStartups: from a third of the limit on with growing probability, at the limit always. */
-  #mustDrop(): boolean {
-    const limit = this.#limits.maxPreAuthConnections
-    const begin = Math.floor(limit / 3)
-    if (this.#preAuth >= limit) return true
-    if (this.#preAuth < begin) return false
-    return this.#env.randomBytes(4).readUInt32BE() / 2 ** 32 < (this.#preAuth - begin) / (limit - begin)
-  }
-
-  async #serve(live: Live, pending: Mutable<PendingConnection>): Promise<void> {
-    this.#preAuth++
+  async #serve(live: Live, pending: Mutable<PendingConnection>, leave: () => void): Promise<void> {
     let connection: AuthenticatedConnection<Identity>
     try {
       connection = await this.#login(live, pending)
@@ -141,7 +138,7 @@ class Listener<Identity> implements SshServer {
       if (live.transport === undefined) this.#authFailed(messageOf(error), pending)
       return
     } finally {
-      this.#preAuth--
+      leave()
     }
     const { transport } = live
     if (transport === undefined) return
