@@ -20,7 +20,6 @@ if (programs.length > 0) {
     minifyWhitespace: true,
     keepNames: true,
     legalComments: 'none',
-    external: ['node-pty'],
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module';const require=__createRequire(import.meta.url);",
     },
