@@ -17,7 +17,7 @@ import { formatPublicKeyLine } from '../../src/ssh/keys/line.ts'
 import { privateKeyFromKeyObject } from '../../src/ssh/keys/private-key.ts'
 import { formatPrivateKey, parsePrivateKey } from '../../src/ssh/keys/private-key-file.ts'
 import type { PrivateKey } from '../../src/ssh/keys/types.ts'
-import { type Cluster, type ClusterOptions, login, startCluster } from '../cluster.ts'
+import { Cluster, type ClusterOptions, freePorts, login, startCluster, temporaryDirectory } from '../cluster.ts'
 import { type Result, type RunOptions, run, until } from '../run.ts'
 
 export type AuditRecord = Readonly<Record<string, unknown>>
@@ -194,14 +194,35 @@ export class Bench {
   }
 }
 
-export async function startBench(options: ClusterOptions = {}): Promise<Bench> {
-  const cluster = await startCluster(options)
+/** `env`: what the services find in their environment. */
+export interface BenchOptions extends ClusterOptions {
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export async function startBench({ env, ...options }: BenchOptions = {}): Promise<Bench> {
+  const cluster = env === undefined ? await startCluster(options) : await startWith(env, options)
   try {
     const files = join(cluster.dir, 'bench')
     mkdirSync(files, { mode: 0o700 })
     const admin = await loadIdentity(join(cluster.dir, 'data/auth/admin.json'))
     const api = connectAuth({ addresses: [`127.0.0.1:${cluster.ports.auth}`], identity: () => admin })
     return new Bench(cluster, api, files)
+  } catch (error) {
+    await cluster.remove()
+    throw error
+  }
+}
+
+async function startWith(env: Readonly<Record<string, string>>, options: ClusterOptions): Promise<Cluster> {
+  class WithEnvironment extends Cluster {
+    override env(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
+      return super.env({ ...env, ...extra })
+    }
+  }
+  const cluster = new WithEnvironment(temporaryDirectory(), await freePorts(), options)
+  try {
+    await cluster.start()
+    return cluster
   } catch (error) {
     await cluster.remove()
     throw error
