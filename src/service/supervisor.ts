@@ -93,6 +93,13 @@ export async function startSupervisor(options: SupervisorOptions, signal: AbortS
   }
 }
 
+/**
+ * Every packet that a role carries leaves its buffers outside of the JavaScript heap, and by default each 64 MB of them start a
+ * collection of the whole heap: a quarter of all processor time under load. With these flags they count like other garbage, and a
+ * collection comes when there is something to gain. Measured: half the processor time for a transfer, the same peak of memory.
+ */
+const heapFlags = ['--external-memory-accounted-in-global-limit', '--initial-old-space-size=200']
+
 function roleProcess(role: ServerRole, options: SupervisorOptions): RoleProcess {
   const { env, logger, version, file, flags, script } = options
   const start: RoleStart = { role, flags, version, ...(file === undefined ? {} : { file }) }
@@ -103,7 +110,7 @@ function roleProcess(role: ServerRole, options: SupervisorOptions): RoleProcess 
     exclusive: role === 'auth',
     command: () => ({
       file: process.execPath,
-      args: [...process.execArgv, script, 'start', `--roles=${role}`],
+      args: [...process.execArgv, ...heapFlags, script, 'start', `--roles=${role}`],
       env: { ...withoutToken(process.env), [roleVariable]: JSON.stringify(start) },
     }),
   })
