@@ -5,11 +5,19 @@ import { versionLine } from '../../common/version.ts'
 import { compileCacheDirectory } from '../common/compile-cache.ts'
 
 const argv = process.argv.slice(2)
-if (argv[0] === 'version' && argv.length === 1) {
-  process.stdout.write(`${versionLine()}\n`)
-} else {
+
+async function main(): Promise<void> {
   const directory = compileCacheDirectory(process.env)
   if (directory !== undefined) enableCompileCache(directory)
+  if (argv[0] === 'ssh') {
+    const { quickSsh } = await import('./ssh/quick.ts')
+    const code = await quickSsh(argv.slice(1))
+    // Everything was written synchronously (files, terminals and pipes are, on Linux), so nothing is cut off.
+    if (code !== undefined) process.exit(code)
+  }
   const { runTsh } = await import('./run.ts')
   await runTsh(argv)
 }
+
+if (argv[0] === 'version' && argv.length === 1) process.stdout.write(`${versionLine()}\n`)
+else await main()
