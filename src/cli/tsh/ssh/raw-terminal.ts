@@ -3,8 +3,6 @@
  * ONLCR), which garbles full-screen programs, so the mode is set by stty, as a shell script would.
  */
 
-import { spawnSync } from 'node:child_process'
-
 export interface RawTerminal {
   /** Modes for the remote terminal (RFC 4254 section 8), so that its erase character and the like are the local ones. */
   readonly modes: ReadonlyMap<number, number>
@@ -97,6 +95,8 @@ export function modesOf(saved: string): ReadonlyMap<number, number> {
 }
 
 function stty(...args: readonly string[]): string | undefined {
+  // Not imported: most sessions have no terminal, and loading the module costs them a millisecond.
+  const { spawnSync } = process.getBuiltinModule('node:child_process')
   const { status, stdout } = spawnSync('stty', args, { stdio: ['inherit', 'pipe', 'ignore'], encoding: 'utf8' })
   return status === 0 ? stdout : undefined
 }
