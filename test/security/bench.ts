@@ -162,7 +162,7 @@ export class Bench {
         const found = items.filter(
           (event) =>
             (of.user === undefined || event.user === of.user) &&
-            (of.from === undefined || String(event['addr.remote']).startsWith(`${of.from}:`)),
+            (of.from === undefined || `${String(event['addr.remote'])}:`.startsWith(`${of.from}:`)),
         )
         return found.length === 0 ? undefined : found
       },
