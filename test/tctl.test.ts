@@ -1,0 +1,191 @@
+/** Administration: users, tokens, resources, the audit log, the numbers for monitoring. */
+
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Cluster, freePorts, login, password, startCluster } from './cluster.ts'
+import { bin, run } from './run.ts'
+
+let cluster: Cluster
+let diag: number
+
+beforeAll(async () => {
+  diag = (await freePorts()).auth
+  cluster = await startCluster({
+    teleport: `  diag_addr: 127.0.0.1:${diag}\n  pid_file: PIDFILE`.replace(
+      'PIDFILE',
+      join('/tmp', `teleport-e2e-${diag}.pid`),
+    ),
+  })
+})
+afterAll(async () => {
+  await cluster.remove()
+})
+
+const ok = async (...args: readonly string[]) => {
+  const result = await cluster.tctl(...args)
+  expect(result.code, result.stderr).toBe(0)
+  return result.stdout
+}
+const create = (text: string, ...flags: readonly string[]) =>
+  run(bin('tctl'), ['-c', cluster.config, 'create', ...flags, '-'], { env: cluster.env(), input: text })
+
+describe('tctl', () => {
+  test('status in two columns', async () => {
+    expect(await ok('status')).toMatch(
+      /^Cluster {2}feat\nVersion {2}\d+\.\d+\.\d+\nHost CA {2}never updated\nUser CA {2}never updated\nJwt CA {3}never updated\nCA pin {3}sha256:[0-9a-f]{64}\n$/,
+    )
+    expect(JSON.parse(await ok('status', '--format=json')).clusterName).toBe('feat')
+  })
+
+  test('users: add, ls, update, reset, rm', async () => {
+    await ok('users', 'add', 'dave', '--logins=dave,root', '--roles=access,auditor', '--ttl=30m')
+    expect(await ok('users', 'ls')).toBe('User  Roles\n----  --------------\ndave  access,auditor\n')
+    expect((await cluster.tctl('users', 'add', 'dave')).stderr).toMatch(/dave.*exists/)
+    await ok('users', 'update', 'dave', '--set-roles=access', '--set-logins=dave')
+    const user = JSON.parse(await ok('get', 'user/dave', '--format=json'))[0]
+    expect(user.spec.roles).toEqual(['access'])
+    expect(user.spec.traits.logins).toEqual(['dave'])
+    expect(await ok('users', 'reset', 'dave')).toMatch(/has been reset.*link is valid for 8h:\nhttps:/)
+    expect(await ok('tokens', 'ls')).toMatch(/Password/)
+    expect(await ok('users', 'rm', 'dave')).toBe('User "dave" has been deleted\n')
+    expect((await cluster.tctl('users', 'rm', 'dave')).code).toBe(1)
+    expect((await cluster.tctl('users', 'add', 'eve', '--roles=nosuch')).stderr).toContain('nosuch')
+  })
+
+  test('the old set_pass warns, and short passwords are refused', async () => {
+    await ok('users', 'add', 'frank')
+    const old = await cluster.tctl('user', 'set_pass', '-user=frank', `-pass=${password}`)
+    expect(old.code, old.stderr).toBe(0)
+    expect(old.stderr).toContain('visible to every user of this machine')
+    const short = await run(bin('tctl'), ['-c', cluster.config, 'users', 'set-password', 'frank'], {
+      env: cluster.env(),
+      input: 'short\n',
+    })
+    expect(short.code).toBe(2)
+    expect(short.stderr).toContain('12')
+  })
+
+  test('tokens: shown in full once, abbreviated afterwards, revoked', async () => {
+    const token = (await ok('tokens', 'add', '--type=node,proxy', '--ttl=5m', '--quiet')).trim()
+    const listed = await ok('tokens', 'ls')
+    expect(listed).not.toContain(token)
+    expect(listed).toMatch(/Node,Proxy|Proxy,Node/)
+    expect(listed).toMatch(/\d\d \w{3} \d\d \d\d:\d\d UTC \(\dm\d+s\)/)
+    await ok('tokens', 'rm', token)
+    expect((await cluster.tctl('tokens', 'rm', token)).code).toBe(1)
+  })
+
+  test('create, get and rm of roles and users; -f replaces', async () => {
+    const role = (labels: string) =>
+      `kind: role\nversion: v4\nmetadata:\n  name: dev\nspec:\n  allow:\n    logins: ['{{internal.logins}}']\n    node_labels:\n      env: ${labels}\n`
+    const made = await create(
+      `${role('dev')}---\nkind: user\nversion: v2\nmetadata: {name: gina}\nspec: {roles: [dev], traits: {logins: [${login}]}}\n`,
+    )
+    expect(made.stdout, made.stderr).toBe(`role 'dev' has been created\nuser "gina" has been created\n`)
+    expect((await create(role('prod'))).stderr).toContain('exists')
+    expect((await create(role('prod'), '-f')).code).toBe(0)
+    const yaml = await ok('get', 'role/dev,user/gina')
+    expect(yaml).toMatch(/kind: role\n[\s\S]*env:\n\s+- prod\n[\s\S]*---\nkind: user\n/)
+    expect(await ok('get', 'roles', '--format=text')).toMatch(
+      /^Role +Allowed to login as +Node Labels +Access to resources\n/,
+    )
+    expect((await cluster.tctl('rm', 'role/dev')).code).not.toBe(0)
+    await ok('rm', 'user/gina')
+    await ok('rm', 'role/dev')
+    expect((await cluster.tctl('get', 'role/dev')).stderr).toMatch(/not found|no role/i)
+    expect(await ok('get', 'cert_authority', '--format=text')).toMatch(
+      /^Cluster Name +CA Type +Fingerprint +Role Map\n/,
+    )
+    expect(await ok('get', 'nodes')).toContain('hostname: node-1')
+    expect(await ok('get', 'cap')).toContain('second_factor: off')
+  })
+
+  test('a role with other labels does not reach the node', async () => {
+    await create(
+      `kind: role\nversion: v4\nmetadata: {name: prod}\nspec: {allow: {logins: [${login}], node_labels: {env: prod}}}\n`,
+    )
+    await cluster.addUser('hugo', { roles: 'prod' })
+    const home = await cluster.login('hugo')
+    expect((await cluster.tsh(home, ['ls'])).stdout.split('\n')).toHaveLength(3)
+    const refused = await cluster.tsh(home, ['ssh', `${login}@node-1`, 'true'])
+    expect(refused.code).toBe(255)
+    await ok('users', 'update', 'hugo', '--set-roles=access')
+    const again = await cluster.login('hugo', ['--ttl=60'])
+    expect((await cluster.tsh(again, ['ssh', `${login}@node-1`, 'echo in'])).stdout).toBe('in\n')
+  })
+
+  test('a removed user is out at once', async () => {
+    await cluster.addUser('ivan')
+    const home = await cluster.login('ivan')
+    expect((await cluster.tsh(home, ['ssh', `${login}@node-1`, 'true'])).code).toBe(0)
+    await ok('users', 'rm', 'ivan')
+    const after = await cluster.tsh(home, ['ssh', `${login}@node-1`, 'true'])
+    expect(after.code).toBe(255)
+  })
+
+  test('the audit log knows who did what', async () => {
+    await cluster.addUser('judy')
+    const home = await cluster.login('judy')
+    await cluster.tsh(home, ['ssh', `${login}@node-1`, 'echo audited'])
+    await cluster.tsh(
+      cluster.home('wrong'),
+      ['login', '--insecure', `--proxy=${cluster.proxyAddress}`, '--user=judy'],
+      { input: 'wrong password, sorry\n' },
+    )
+    const events: { event: string; code: string; user?: string; command?: string }[] = JSON.parse(
+      await ok('audit', 'ls', '--format=json', '--limit=1000'),
+    )
+    const has = (event: string, code: string) => events.some((each) => each.event === event && each.code === code)
+    expect(has('user.login', 'T1000I')).toBe(true)
+    expect(has('user.login', 'T1000W')).toBe(true)
+    expect(has('user.create', 'T1002I')).toBe(true)
+    expect(has('cert.create', 'TC000I')).toBe(true)
+    expect(await ok('audit', 'ls', '--type=user.login', '--user=judy')).toMatch(/^Time +Event +Code +User +Details\n/)
+    expect(JSON.stringify(events)).not.toContain(password)
+  })
+
+  test('tctl works from elsewhere with an identity file of an editor', async () => {
+    await cluster.addUser('kim', { roles: 'access,editor' })
+    const file = join(cluster.dir, 'kim.pem')
+    await ok('auth', 'sign', '--user=kim', '--format=file', `--out=${file}`)
+    const result = await run(
+      bin('tctl'),
+      ['-i', file, `--auth-server=127.0.0.1:${cluster.ports.auth}`, 'users', 'ls'],
+      { env: cluster.env() },
+    )
+    expect(result.stdout, result.stderr).toContain('kim')
+    await cluster.addUser('lee')
+    const plain = join(cluster.dir, 'lee.pem')
+    await ok('auth', 'sign', '--user=lee', '--format=file', `--out=${plain}`)
+    const denied = await run(
+      bin('tctl'),
+      ['-i', plain, `--auth-server=127.0.0.1:${cluster.ports.auth}`, 'users', 'add', 'mallory'],
+      { env: cluster.env() },
+    )
+    expect(denied.code).toBe(1)
+    expect(denied.stderr).toMatch(/denied/)
+  })
+
+  test('without the admin identity it says where to run', async () => {
+    writeFileSync(join(cluster.dir, 'elsewhere.yaml'), `teleport: {data_dir: ${cluster.dir}/elsewhere}\n`)
+    const result = await run(bin('tctl'), ['-c', join(cluster.dir, 'elsewhere.yaml'), 'status'], { env: cluster.env() })
+    expect(result.code).toBe(1)
+    expect(result.stderr).toContain('run tctl on the auth machine')
+  })
+})
+
+describe('monitoring', () => {
+  const get = (path: string) => fetch(`http://127.0.0.1:${diag}${path}`)
+  test('health, readiness and metrics', async () => {
+    expect((await get('/healthz')).status).toBe(200)
+    expect((await get('/readyz')).status).toBe(200)
+    const metrics = await (await get('/metrics')).text()
+    for (const role of ['auth', 'proxy', 'node']) {
+      expect(metrics).toContain(`teleport_role_up{role="${role}"} 1`)
+      expect(metrics).toMatch(new RegExp(`teleport_role_resident_memory_bytes\\{role="${role}"\\} \\d+`))
+    }
+    expect((await get('/other')).status).toBe(404)
+    expect((await fetch(`http://127.0.0.1:${diag}/healthz`, { method: 'POST' })).status).toBe(405)
+  })
+})
