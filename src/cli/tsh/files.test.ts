@@ -230,8 +230,9 @@ describe('what other programs read', () => {
   test('the OpenSSH configuration quotes paths', () => {
     const text = configText(block)
     expect(text).toContain('UserKnownHostsFile "/home/a b/known_hosts"')
-    expect(text).toContain("-o IdentityFile='/home/a b/100%%/key'")
-    expect(text).toContain(`-o CertificateFile='/home/it'\\''s/cert'`)
+    // Read by two programs: the outer ssh expands `%`, then the shell takes the quotes, then the inner ssh expands again.
+    expect(text).toContain(`-o 'IdentityFile="/home/a b/100%%%%/key"'`)
+    expect(text).toContain(`-o 'CertificateFile="/home/it'\\''s/cert"'`)
   })
   test.each([
     { sshHost: 'a;id' },
@@ -240,6 +241,7 @@ describe('what other programs read', () => {
     { cluster: '$(id)' },
     { user: 'a b' },
     { key: '/a"b' },
+    { key: `/\${HOME}/b` },
     { key: '/a\nProxyCommand id' },
     { alias: 'x y' },
   ])('%j does not get in', (odd) => expect(() => configText({ ...block, ...odd })).toThrow(BadParameter))

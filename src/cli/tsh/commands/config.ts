@@ -27,17 +27,19 @@ export interface ConfigBlock {
   readonly alias?: string
 }
 
-/** ssh_config has no way to quote these inside double quotes. */
+/** A path inside double quotes of ssh_config, which has no way to write these characters there, and expands `%` and `${`. */
 function configPath(path: string): string {
-  if (/["\\\n\r]/.test(path))
+  if (/["\\\n\r]|\$\{/.test(path))
     throw new BadParameter('path', `${JSON.stringify(path)} cannot be written in an OpenSSH configuration`)
   return path.replaceAll('%', '%%')
 }
 
-/** For the shell that runs ProxyCommand; `%` is ssh's own. */
-function commandWord(path: string): string {
-  const escaped = configPath(path)
-  return /^[A-Za-z0-9_./:@,+%-]+$/.test(escaped) ? escaped : `'${escaped.replaceAll("'", `'\\''`)}'`
+/** `-o NAME=PATH` of the inner ssh, for the shell that runs ProxyCommand; the outer ssh expands `%` once more before that. */
+function commandOption(name: string, path: string): string {
+  const inner = configPath(path)
+  const outer = inner.replaceAll('%', '%%')
+  if (/^[A-Za-z0-9_./:@,+%-]+$/.test(outer)) return `-o ${name}=${outer}`
+  return `-o '${name}="${outer.replaceAll("'", `'\\''`)}"'`
 }
 
 /** The text. Throws BadParameter for names and paths that could break out of it. */
@@ -48,11 +50,13 @@ export function configText(block: ConfigBlock): string {
   const inner = [
     'ssh -F none -a -x -T',
     '-o BatchMode=yes -o StrictHostKeyChecking=yes -o UpdateHostKeys=no -o GlobalKnownHostsFile=none -o IdentitiesOnly=yes',
-    `-o UserKnownHostsFile=${commandWord(block.knownHosts)}`,
-    `-o IdentityFile=${commandWord(block.key)} -o CertificateFile=${commandWord(block.certificate)}`,
+    commandOption('UserKnownHostsFile', block.knownHosts),
+    commandOption('IdentityFile', block.key),
+    commandOption('CertificateFile', block.certificate),
     ...(block.alias === undefined ? [] : [`-o HostKeyAlias=${checkHost(block.alias, 'proxy')}`]),
     `-p ${block.sshPort} -l ${user}`,
-    `${host} -s proxy:%h:%p@${cluster}`,
+    // Old versions of ssh take a host name with a shell in it (CVE-2023-51385); the quotes keep the most of it from running.
+    `${host} -s 'proxy:%h:%p@${cluster}'`,
   ]
   return `#
 # Begin generated Teleport configuration for ${block.proxyHost} from \`tsh config\`
