@@ -12,6 +12,8 @@ let scratch = Buffer.allocUnsafeSlow(64 * 1024)
 const MIN_PADDING = 4
 /** Bodies up to this size are copied into a shared block, bytes: cheaper than an entry of its own in the system call. */
 const COPY_LIMIT = 4096
+/** Large bodies collected in one turn that make it a stream of data. */
+const BULK_PARTS = 2
 const SLAB_SIZE = 8 * 1024
 
 export class PacketWriter {
@@ -80,7 +82,13 @@ export class PacketWriter {
     this.bytesWithKey += size
     if (this.#scheduled) return
     this.#scheduled = true
-    process.nextTick(() => this.flush())
+    process.nextTick(() => this.#flushSoon())
+  }
+
+  /** What answers leaves at once. A stream of data waits until the sources that are ready now have been read: fewer, larger system calls. */
+  #flushSoon(): void {
+    if (this.#pending.length > BULK_PARTS) setImmediate(() => this.flush())
+    else this.flush()
   }
 
   #append(bytes: Buffer): void {
