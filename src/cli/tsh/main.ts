@@ -11,9 +11,7 @@ async function main(): Promise<void> {
   if (directory !== undefined) enableCompileCache(directory)
   if (argv[0] === 'ssh') {
     const { quickSsh } = await import('./ssh/quick.ts')
-    const code = await quickSsh(argv.slice(1))
-    // Everything was written synchronously (files, terminals and pipes are, on Linux), so nothing is cut off.
-    if (code !== undefined) process.exit(code)
+    await quickSsh(argv.slice(1))
   }
   const { runTsh } = await import('./run.ts')
   await runTsh(argv)

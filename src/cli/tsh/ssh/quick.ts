@@ -3,15 +3,20 @@
  * auth API. Anything else is left to the full program.
  */
 
-import { tolerateClosedOutput } from '../../common/exit.ts'
+import { leave, tolerateClosedOutput } from '../../common/exit.ts'
 import { globalOptions } from '../globals.ts'
 import { wantedFrom } from '../login-state.ts'
 import { type SshRequest, sshOptionSpecs, sshRequest } from './options.ts'
 import { quickParse } from './quick-parse.ts'
 import { connectionTrouble, prepare, runOnNode } from './run-node.ts'
 
-/** `argv` after `ssh`. The exit code, or undefined when the full program must do it. Never throws. */
-export async function quickSsh(argv: readonly string[]): Promise<number | undefined> {
+/** `argv` after `ssh`. Ends the process with the exit code; returns only when the full program must do it. Never throws. */
+export async function quickSsh(argv: readonly string[]): Promise<void> {
+  const code = await tryQuick(argv)
+  if (code !== undefined) await leave(code)
+}
+
+async function tryQuick(argv: readonly string[]): Promise<number | undefined> {
   const parsed = quickParse([...globalOptions, ...sshOptionSpecs], argv)
   if (parsed === undefined) return undefined
   let request: SshRequest
