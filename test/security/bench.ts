@@ -202,15 +202,20 @@ export interface BenchOptions extends ClusterOptions {
 export async function startBench({ env, ...options }: BenchOptions = {}): Promise<Bench> {
   const cluster = env === undefined ? await startCluster(options) : await startWith(env, options)
   try {
-    const files = join(cluster.dir, 'bench')
-    mkdirSync(files, { mode: 0o700 })
-    const admin = await loadIdentity(join(cluster.dir, 'data/auth/admin.json'))
-    const api = connectAuth({ addresses: [`127.0.0.1:${cluster.ports.auth}`], identity: () => admin })
-    return new Bench(cluster, api, files)
+    return await openBench(cluster)
   } catch (error) {
     await cluster.remove()
     throw error
   }
+}
+
+/** For a cluster that runs already. */
+export async function openBench(cluster: Cluster): Promise<Bench> {
+  const files = join(cluster.dir, 'bench')
+  mkdirSync(files, { mode: 0o700 })
+  const admin = await loadIdentity(join(cluster.dir, 'data/auth/admin.json'))
+  const api = connectAuth({ addresses: [`127.0.0.1:${cluster.ports.auth}`], identity: () => admin })
+  return new Bench(cluster, api, files)
 }
 
 async function startWith(env: Readonly<Record<string, string>>, options: ClusterOptions): Promise<Cluster> {
