@@ -22,10 +22,14 @@ afterAll(async () => {
 const echo = async () => await cluster.tsh(home, ['ssh', `${login}@node-1`, 'echo alive'])
 
 /** Child processes of the supervisor by role. */
-function rolePid(role: string): number {
+function rolePids(role: string): readonly number[] {
   const parent = cluster.process?.child.pid ?? 0
   const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').map(Number)
-  const pid = children.find((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes(`--roles=${role}`))
+  return children.filter((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes(`--roles=${role}`))
+}
+
+function rolePid(role: string): number {
+  const [pid] = rolePids(role)
   if (pid === undefined) throw new Error(`no process of ${role}`)
   return pid
 }
@@ -96,14 +100,13 @@ describe('HUP', () => {
       env: cluster.env({ TELEPORT_HOME: home }),
     })
     await session.expect(/begun/)
-    cluster.process?.child.kill('SIGHUP')
-    await until('a new node process', () => {
-      const parent = cluster.process?.child.pid ?? 0
-      const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ')
-      const nodes = children.filter((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('--roles=node'))
-      return nodes.some((child) => Number(child) !== before) ? true : undefined
-    })
+    const running = cluster.process
+    running?.child.kill('SIGHUP')
+    await running?.expect(/INFO {2}reloaded/)
+    expect(running?.output).not.toContain('did not start')
+    expect(rolePids('node').filter((pid) => pid !== before)).toHaveLength(1)
     await until('a session', async () => ((await echo()).stdout === 'alive\n' ? true : undefined))
+    expect(rolePids('node')).toContain(before)
     session.send('still here\n')
     await session.expect(/got still here/)
     expect(await session.exited).toBe(0)

@@ -136,7 +136,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.algorithms === undefined ? {} : { algorithms: options.algorithms }),
   })
-  const bound = await server.listen(options.listen.port, options.listen.host)
+  const bound = await server.listen(options.listen.port, options.listen.host, { reusePort: options.listen.port !== 0 })
   address = advertisedAddress({ host: options.listen.host, port: bound.port }, options.advertise)
 
   const publicAddresses = options.publicAddresses ?? []

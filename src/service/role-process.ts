@@ -5,6 +5,7 @@ import type { ServerRole } from '../api/model.ts'
 import type { Env } from '../common/env.ts'
 import type { Logger } from '../common/log.ts'
 import { BadParameter, ConnectionProblem, type KindError } from '../errors/errors.ts'
+import { messageOf } from '../errors/system.ts'
 import { isFromRole, type Listening, type RoleStats } from './messages.ts'
 
 export interface RoleCommand {
@@ -84,7 +85,7 @@ export class RoleProcess {
       await next.ready
     } catch (error) {
       logger.error(`${this.role}: the new process did not start${exclusive ? '' : '; the old one goes on'}`, {
-        error: String(error),
+        error: messageOf(error),
       })
       if (!exclusive) return
     }
@@ -178,7 +179,7 @@ export class RoleProcess {
       this.#running = running
       await running.ready.then(
         () => logger.info(`${this.role}: running again`),
-        (error: unknown) => logger.error(`${this.role}: ${String(error)}`),
+        (error: unknown) => logger.error(`${this.role}: ${messageOf(error)}`),
       )
     }
   }
