@@ -153,6 +153,24 @@ describe('joining (J3)', () => {
     await expect(joinWith(bench, tokenCaller(await newToken(bench)), { hostname: 'prod1' })).resolves.toBeDefined()
   })
 
+  test('the name or address under which a proxy is reached is not given to a node, but to other proxies', async () => {
+    const bench = await testServices()
+    const proxy = { ...beat({ hostname: 'p1', address: '10.0.0.5:3023' }).body, publicAddresses: ['proxy.lan:3080'] }
+    await bench.as(machineCaller('Proxy', ['p1', 'proxy.lan'])).call(heartbeat, { body: proxy })
+    await expect.poll(() => bench.services.hub.snapshot.servers.all().length).toBe(1)
+    const elsewhere = async (role: ServerRole) => tokenCaller(await newToken(bench, [role]), { address: '10.0.0.66' })
+    await expect(joinWith(bench, await elsewhere('node'), { hostname: 'Proxy.LAN' })).rejects.toThrow(/there already/)
+    const advertisedNames = ['proxy.lan', 'PROXY.lan.example', '10.0.0.5', '10.0.0.66']
+    const principalsOf = async (role: ServerRole, hostname: string) => {
+      const got = await joinWith(bench, await elsewhere(role), { role, hostname, advertisedNames })
+      return parseCertificateLine(got.certificates[0]?.certificate ?? '').principals
+    }
+    const node = await principalsOf('node', 'n2')
+    expect(node).toContain('10.0.0.66')
+    expect(node.filter((name) => /proxy\.lan|10\.0\.0\.5/i.test(name))).toEqual([])
+    expect(await principalsOf('proxy', 'p2')).toContain('proxy.lan')
+  })
+
   test('the roles of the machine that auth runs on join one by one', async () => {
     const bench = await testServices()
     for (const role of ['proxy', 'node'] as const) {

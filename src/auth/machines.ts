@@ -120,21 +120,17 @@ export class Machines {
    * The names for a certificate. Throws when one is malformed or a pattern, and when the machine's own name is that of a server
    * that is there; an advertised name that belongs to such a server is left out.
    */
-  #checkNames(
-    asks: { readonly uuid: string; readonly roles: readonly ServerRole[]; readonly address: string },
-    hostname: string,
-    advertised: readonly string[],
-  ): readonly string[] {
+  #checkNames(asks: Asks, hostname: string, advertised: readonly string[]): readonly string[] {
     const suffix = `.${this.#options.authorities.clusterName}`
     const own = checkHostname(hostname)
     const names = advertised.filter((name) => {
-      if (isAddress(name)) return checkAddress(name)
+      if (isAddress(name)) return checkAddress(name) && (isLoopback(name) || this.#reachedAs(name, asks) === undefined)
       const bare = bareName(checkAdvertised(name), suffix)
       if (isUuid(bare) && bare !== asks.uuid)
         throw new AccessDenied(`${JSON.stringify(name)} is the name of another machine`)
-      return bare === 'localhost' || this.#ownerOf(bare, asks) === undefined
+      return bare === 'localhost' || (this.#ownerOf(bare, asks) ?? this.#reachedAs(bare, asks)) === undefined
     })
-    const owner = this.#ownerOf(bareName(own, suffix), asks)
+    const owner = this.#ownerOf(bareName(own, suffix), asks) ?? this.#reachedAs(bareName(own, suffix), asks)
     if (owner !== undefined) {
       throw new AccessDenied(
         `a ${owner.role} named ${JSON.stringify(own)} is there already (${owner.uuid}); choose another --nodename, or stop that one and wait two minutes`,
@@ -143,21 +139,40 @@ export class Machines {
     return [...new Set([own, ...names])]
   }
 
-  /** The other server that has this name and was heard of just now. One at the same address is this machine's own past. */
-  #ownerOf(
-    name: string,
-    asks: { readonly uuid: string; readonly roles: readonly ServerRole[]; readonly address: string },
-  ): Presence | undefined {
-    const { hub, presence, env } = this.#options
+  /** The other server that has this name and was heard of just now. */
+  #ownerOf(name: string, asks: Asks): Presence | undefined {
+    const { hub, env } = this.#options
     const now = env.now().getTime()
-    return asks.roles
-      .flatMap((role) => hub.snapshot.servers.byHostname(role, name, now))
-      .find(
-        ({ role, uuid, address }) =>
-          uuid !== asks.uuid && presence.isThere(role, uuid) && splitAddress(address).host !== asks.address,
-      )
+    return asks.roles.flatMap((role) => hub.snapshot.servers.byHostname(role, name, now)).find(this.#isOther(asks))
+  }
+
+  /**
+   * The other server that clients dial under this name or address. Of any role: a node that is certified under the name of the
+   * proxy could pass for it. Proxies share a name among themselves, behind a load balancer.
+   */
+  #reachedAs(name: string, asks: Asks): Presence | undefined {
+    const { hub, env } = this.#options
+    const now = env.now().getTime()
+    const roles = asks.roles.includes('proxy') ? (['node'] as const) : (['proxy', 'node'] as const)
+    return roles.flatMap((role) => hub.snapshot.servers.byAddress(role, name, undefined, now)).find(this.#isOther(asks))
+  }
+
+  /** One at the same address is this machine's own past. */
+  #isOther(asks: Asks): (server: Presence) => boolean {
+    const { presence } = this.#options
+    return ({ role, uuid, address }) =>
+      uuid !== asks.uuid && presence.isThere(role, uuid) && splitAddress(address).host !== asks.address
   }
 }
+
+/** The machine that wants a certificate. */
+interface Asks {
+  readonly uuid: string
+  readonly roles: readonly ServerRole[]
+  readonly address: string
+}
+
+const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1'
 
 const bareName = (name: string, suffix: string): string =>
   (name.endsWith(suffix) ? name.slice(0, -suffix.length) : name).toLowerCase()

@@ -166,6 +166,23 @@ describe('the proxy that is not trusted', () => {
       await sshd.process.stop()
     }
   })
+
+  test('V15 a machine of the cluster that is not a proxy cannot pass for one, even under its name', async () => {
+    const options = ['extension:x-teleport-authority=feat', 'extension:x-teleport-role=Node']
+    const sshd = await startSshd(
+      (key) =>
+        bench.mint({ authority: bench.hostAuthority, flags: ['-h'], principals: 'localhost', options }, key)
+          .certificate,
+    )
+    try {
+      const proxy = `--proxy=localhost:${bench.cluster.ports.web},${sshd.port}`
+      const result = await tsh([proxy, 'ssh', `${login}@node-1`, 'echo in'])
+      expect(result.code).not.toBe(0)
+      expect(result.stderr).toContain('not that of a proxy')
+    } finally {
+      await sshd.process.stop()
+    }
+  })
 })
 
 describe('C7 the life of a key', () => {
@@ -200,7 +217,9 @@ const readProc = (path: string): string => {
 }
 
 /** A server of somebody else: OpenSSH's, with a key that no authority of ours has signed. */
-async function startSshd(): Promise<{ readonly port: number; readonly process: Dialog }> {
+async function startSshd(
+  certificateOf: (key: string) => string | undefined = () => undefined,
+): Promise<{ readonly port: number; readonly process: Dialog }> {
   const probe = createServer()
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
   const bound = probe.address()
@@ -208,7 +227,9 @@ async function startSshd(): Promise<{ readonly port: number; readonly process: D
   await new Promise((resolve) => probe.close(resolve))
   const key = bench.newKey()
   const config = bench.file('sshd_config')
-  writeFileSync(config, `ListenAddress 127.0.0.1:${port}\nHostKey ${key}\nPidFile none\nUsePAM no\n`)
+  const certificate = certificateOf(key)
+  const line = certificate === undefined ? '' : `HostCertificate ${certificate}\n`
+  writeFileSync(config, `ListenAddress 127.0.0.1:${port}\nHostKey ${key}\n${line}PidFile none\nUsePAM no\n`)
   mkdirSync('/run/sshd', { recursive: true })
   const process = new Dialog('/usr/sbin/sshd', ['-D', '-e', '-f', config])
   await until('sshd', async () => (process.output.includes('Server listening') ? true : undefined))

@@ -24,15 +24,18 @@ function verify(certificate: Certificate, check: HostCheck, principal: string | 
 }
 
 /**
- * The proxy under the name the user knows, or any proxy of the cluster: only the host authority makes the role `Proxy`, so a
- * proxy that was reached by an address it does not know of is still the proxy, and no node can pass for one.
+ * Any proxy of the cluster: only the host authority makes the role `Proxy`, so one that was reached by an address it does not know
+ * of is still the proxy, and no node can pass for one, whatever names its certificate holds.
  */
 export function checkProxyHost(presented: PresentedHostKey, check: HostCheck, host: string): void {
   const certificate = certificateOf(presented, `the proxy ${host}`)
+  const verdict = verify(certificate, check, undefined)
+  if (!verdict.ok) throw new AccessDenied(`the proxy ${host} could not prove who it is: ${verdict.reason}`)
   const role = certificate.extensions.get('x-teleport-role')?.toString('utf8')
   const cluster = certificate.extensions.get('x-teleport-authority')?.toString('utf8')
-  const verdict = verify(certificate, check, role === 'Proxy' && cluster === check.cluster ? undefined : host)
-  if (!verdict.ok) throw new AccessDenied(`the proxy ${host} could not prove who it is: ${verdict.reason}`)
+  if (role !== 'Proxy' || cluster !== check.cluster) {
+    throw new AccessDenied(`the proxy ${host} could not prove who it is: its certificate is not that of a proxy`)
+  }
 }
 
 /** The node must be certified under the name that was asked for, alone or with the cluster's name. */
