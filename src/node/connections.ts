@@ -1,7 +1,5 @@
-/** How many connections and users a node serves at once (`connection_limits`), and who failed to log in too often. */
+/** How many connections and users a node serves at once (`connection_limits`). */
 
-import type { Env } from '../common/env.ts'
-import { RateLimiter } from '../common/limiter.ts'
 import { LimitExceeded } from '../errors/errors.ts'
 
 export interface ConnectionLimits {
@@ -41,31 +39,3 @@ export class Connections {
     }
   }
 }
-
-/** Penalties by source address, as OpenSSH's PerSourcePenalties: a few mistakes cost nothing, a stream of them is not even looked at. */
-export class Penalties {
-  readonly #limiter: RateLimiter
-  readonly #refused = new Map<string, number>()
-  readonly #env: Env
-
-  constructor(env: Env) {
-    this.#env = env
-    this.#limiter = new RateLimiter({ burst: 60, perSecond: 0.5 }, env)
-  }
-
-  failed(address: string): void {
-    if (this.#limiter.take(address)) return
-    if (this.#refused.size > 10_000) this.#refused.clear()
-    this.#refused.set(address, this.#env.monotonicMs() + penaltyMs)
-  }
-
-  isRefused(address: string): boolean {
-    const until = this.#refused.get(address)
-    if (until === undefined) return false
-    if (until > this.#env.monotonicMs()) return true
-    this.#refused.delete(address)
-    return false
-  }
-}
-
-const penaltyMs = 30_000

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { fakeEnv } from '../common/fake-env.ts'
 import { silentLogger } from '../common/log.ts'
 import { tempDir } from '../ssh/testing/temp-dir.ts'
-import { Connections, Penalties } from './connections.ts'
+import { Connections } from './connections.ts'
 import { atExpiry } from './expiry.ts'
 import { advertisedAddress } from './heartbeat.ts'
 import { firstLine, openLabels } from './labels.ts'
@@ -69,18 +69,6 @@ describe('limits', () => {
     leave()
     expect(() => connections.enter('c')).toThrow('max_users')
     connections.enter('b')
-  })
-
-  test('a stream of failures from one address is not looked at for a while; others are', async () => {
-    const env = fakeEnv()
-    const penalties = new Penalties(env)
-    for (let i = 0; i < 60; i++) penalties.failed('10.0.0.1')
-    expect(penalties.isRefused('10.0.0.1')).toBe(false)
-    penalties.failed('10.0.0.1')
-    expect(penalties.isRefused('10.0.0.1')).toBe(true)
-    expect(penalties.isRefused('10.0.0.2')).toBe(false)
-    await env.advance(30_000)
-    expect(penalties.isRefused('10.0.0.1')).toBe(false)
   })
 })
 

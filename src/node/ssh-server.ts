@@ -2,13 +2,14 @@
 
 import type { MachineIdentity } from '../api/identity.ts'
 import { preambleVerifier } from '../api/preamble.ts'
+import { Penalties } from '../common/penalties.ts'
 import { AccessDenied } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
 import { createSshServer } from '../ssh/server.ts'
 import type { AuthDecision, AuthRequest, PendingConnection, SshServer } from '../ssh/server-types.ts'
 import type { AlgorithmPreferences, Limits } from '../ssh/transport/types.ts'
 import { type AuthorizeContext, authorize, CertificateRefused, LoginRefused } from './authorize.ts'
-import { type ConnectionLimits, Connections, Penalties } from './connections.ts'
+import { type ConnectionLimits, Connections } from './connections.ts'
 import type { NodeConnection, NodeContext } from './context.ts'
 import { atExpiry } from './expiry.ts'
 import { dialTcp, dialUnix } from './forward/direct.ts'
@@ -55,11 +56,12 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
           logger.debug('a connection ended before login', { client: pending.peer.address, reason })
           return
         }
-        penalties.failed(pending.peer.address)
+        const isWorthARecord = penalties.failed(pending.peer.address)
         const certificate = request.method === 'publickey' ? request.certificate : undefined
         // OpenSSH shows the plain key after a refused certificate. What is worth knowing is why the certificate was refused.
         const refusal = certificate === undefined ? refusals.get(pending) : undefined
         const error = refusal?.message ?? reason
+        if (!isWorthARecord) return
         logger.info('login refused', { client: pending.peer.address, login: request.user, reason: error })
         record(context, {
           event: 'auth',

@@ -4,8 +4,8 @@
  * among those of the address that holds the most places.
  */
 
-import { isIPv6 } from 'node:net'
 import type { Env } from '../common/env.ts'
+import { sourceOf } from '../common/source.ts'
 
 export interface Guest {
   /** Client address. */
@@ -79,19 +79,4 @@ export class WaitingRoom {
     const silent = ordered.find(({ guest, since }) => now - since >= patience && !guest.isTalking())
     return silent ?? (source === newcomer ? undefined : ordered[0])
   }
-}
-
-/** An IPv4 address, or the /64 of an IPv6 address, of which one host has 2^64. */
-function sourceOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
-  if (mapped !== undefined || !isIPv6(address)) return mapped ?? address
-  const [head = '', tail] = address.replace(/%.*$/, '').split('::')
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length)
-  const groups = [...left, ...new Array<string>(zeros).fill('0'), ...right]
-  return groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':')
 }

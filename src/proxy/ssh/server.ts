@@ -8,6 +8,7 @@ import type { Subject } from '../../access/decide.ts'
 import { authenticateUser, type UserIdentity } from '../../api/authenticate-user.ts'
 import type { ClusterState } from '../../api/cluster-state.ts'
 import type { Logger } from '../../common/log.ts'
+import { Penalties } from '../../common/penalties.ts'
 import { isConnectionProblem, isNotFound, KindError } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
 import { ChannelOpenError, type ServerSession } from '../../ssh/connection/types.ts'
@@ -71,6 +72,7 @@ const noShell =
 export function createSshSide(options: SshSideOptions): SshServer {
   const { state, env, logger, audit } = options
   const clients = new Clients(options.clientLimits)
+  const penalties = new Penalties(env)
   const leave = new WeakMap<Connection, () => void>()
   // A client shows all it has and leaves: why its certificate was refused says more than that its plain key was refused too.
   const refusedCertificates = new WeakMap<PendingConnection, { readonly user: string; readonly reason: string }>()
@@ -84,6 +86,10 @@ export function createSshSide(options: SshSideOptions): SshServer {
       },
       authMethods: ['publickey'],
       authenticate: async (request, connection) => {
+        if (penalties.isRefused(connection.peer.address)) {
+          const reason = 'too many failed logins from this address; try again in a minute'
+          return { allow: false, reason, disconnect: reason }
+        }
         const decision = authenticate(options, request, connection)
         if (!decision.allow && request.method === 'publickey' && request.certificate !== undefined) {
           refusedCertificates.set(connection, { user: request.certificate.keyId, reason: decision.reason })
@@ -96,6 +102,7 @@ export function createSshSide(options: SshSideOptions): SshServer {
           logger.debug('a connection ended before login', { client: connection.peer.address, reason })
           return
         }
+        if (!penalties.failed(connection.peer.address)) return
         audit.authFailed({
           user: '',
           login: request.user,
