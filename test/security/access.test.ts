@@ -5,7 +5,7 @@
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { userInfo } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -185,6 +185,11 @@ describe('the proxy', () => {
     expect(direct.code).toBe(255)
     expect(direct.stdout).toBe('')
     expect((await bench.events('auth', { user: 'dave' })).at(0)).toMatchObject({ code: 'T3007W', login })
+    await bench.cluster.addUser('erin', { logins: login, roles: 'prod' })
+    const home = await bench.cluster.login('erin')
+    const listed = await bench.cluster.tsh(home, ['ls', '--format=json'])
+    expect(JSON.parse(listed.stdout)).toEqual([])
+    expect((await bench.cluster.tsh(home, ['ssh', `${login}@node-1`, 'echo in'])).stdout).toBe('')
     const asRoot = await node(bench.mint({ logins: [login, 'root'] }), ['target', 'id'], { login: 'root' })
     if (login !== 'root') expect(asRoot).toMatchObject({ code: 255, stdout: '' })
   })
@@ -310,8 +315,48 @@ describe('a session', () => {
     expect(result.stdout).toContain('3b6a07d0d404fab4e23b6d34bc6696a6a312dd92821332385e5af7c01c421351')
   })
 
+  test('S24 garbage at every port costs its own connection and no memory', async () => {
+    const roles = () => bench.processes().map((entry) => entry.split(':')[1] ?? '')
+    const resident = () =>
+      roles().map((pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]))
+    const before = resident()
+    const { auth, proxy, web, node: nodePort } = bench.cluster.ports
+    for (const port of [auth, proxy, web, nodePort]) {
+      for (let round = 0; round < 10; round++) {
+        await Promise.all(Array.from({ length: 20 }, (_, index) => garbage(port, round * 20 + index)))
+      }
+    }
+    expect(bench.processes()).toEqual(processes)
+    for (const [index, size] of resident().entries()) expect(size - (before[index] ?? 0)).toBeLessThan(100_000)
+    expect((await node(alice, ['target', 'echo in'])).stdout).toBe('in\n')
+  })
+
   test('S24 after all of this, the services are still the processes that were started', async () => {
     expect(bench.processes()).toEqual(processes)
     expect((await node(alice, ['target', 'echo in'])).stdout).toBe('in\n')
   })
 })
+
+/** Some beginning that is right, then random bytes, then the end; resolves when the connection is gone. */
+function garbage(port: number, variant: number): Promise<void> {
+  const beginnings = [
+    '',
+    'SSH-2.0-x\r\n',
+    'SSH-2.0-x\r\n\0\0\x02\x2c\x0a\x14',
+    'TELEPORT-PROXY-V1 ',
+    '\x16\x03\x01\x02\0\x01',
+    'GET / HTTP/1.1\r\n',
+  ]
+  const socket = connect({ port, host: '127.0.0.1', localAddress: '127.0.38.1' })
+  socket.on('error', () => undefined)
+  socket.resume()
+  socket.write(Buffer.from(beginnings[variant % beginnings.length] ?? '', 'latin1'))
+  socket.end(randomBytes((variant * 37) % 3000))
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => socket.destroy(), 2_000)
+    socket.once('close', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
