@@ -119,6 +119,22 @@ describe('a command through real ssh', () => {
     expect(existsSync(marker)).toBe(false)
   })
 
+  test('is not started either when the disk told only late that it is full, from the second time on', async () => {
+    const { audit } = node.context
+    const full = async () => {
+      await node.context.env.sleep(100)
+      throw new Error('no space left')
+    }
+    Object.assign(node.context, { audit: full })
+    const marker = directory.file('marker')
+    await ssh(['true'])
+    const result = await ssh([`touch ${marker}`])
+    expect(result.code).toBe(254)
+    expect(existsSync(marker)).toBe(false)
+    Object.assign(node.context, { audit })
+    expect((await ssh(['echo again'])).stdout.toString()).toBe('again\n')
+  })
+
   test('is hung up when the client is gone, and nothing of it stays', async () => {
     const [flag = '', config = '', host = ''] = node.openSsh(alice, me)
     const { spawn } = await import('node:child_process')

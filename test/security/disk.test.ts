@@ -1,7 +1,7 @@
 /** A disk that is full or cannot be written: what is refused, what is said, and that space given back is enough to go on. */
 
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createUser } from '../../src/api/routes.ts'
@@ -58,9 +58,12 @@ describe.runIf(canMount)('the disk of the data directory', () => {
     expect(added.stderr).not.toMatch(/\n\s+at /)
     // A session leaves a record or does not happen.
     const credentials = bench.mint()
-    const session = await bench.ssh('node', credentials, ['target', 'echo in'])
+    const marker = join(cluster.dir, 'marker')
+    await bench.ssh('node', credentials, ['target', 'true'])
+    const session = await bench.ssh('node', credentials, ['target', `echo in; touch ${marker}`])
     expect(session.stdout).toBe('')
     expect(session.stderr).toMatch(/audit|record|space|disk/i)
+    expect(existsSync(marker)).toBe(false)
     expect(bench.processes()).toEqual(processes)
   })
 

@@ -28,6 +28,9 @@ export function serveSession(session: ServerSession, connection: NodeConnection,
   })
 }
 
+/** Nodes that could not keep the last start of a session: somebody may have filled the disk in order to work unrecorded. */
+const doubtful = new WeakSet<NodeContext>()
+
 class SessionWork {
   readonly id: string
   readonly #session: ServerSession
@@ -224,7 +227,7 @@ class SessionWork {
 
   /**
    * Rejects when the node can keep no more events: then nothing is started. The promise inside resolves when the event is on
-   * the disk; the program need not wait for that, its end does.
+   * the disk; the program need not wait for that, its end does, unless the node failed to keep an event just before.
    */
   async #recordStart(program: Program): Promise<{ readonly done: Promise<void> }> {
     const { pty } = this.#session
@@ -237,10 +240,15 @@ class SessionWork {
     })
     const recorded = this.#node.audit([event as AuditEvent])
     let refused: unknown
-    recorded.catch((error: unknown) => {
-      refused = error
-    })
-    await settleSoon()
+    recorded.then(
+      () => doubtful.delete(this.#node),
+      (error: unknown) => {
+        doubtful.add(this.#node)
+        refused = error
+      },
+    )
+    if (doubtful.has(this.#node)) await recorded
+    else await settleSoon()
     if (refused !== undefined) throw refused
     return { done: recorded }
   }
