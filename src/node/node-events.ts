@@ -28,10 +28,14 @@ export function connectionFields(node: NodeContext, connection: NodeConnection) 
   }
 }
 
+/** Resolves when the event is on the disk. Rejects when it cannot be kept: then what it reports must not happen. */
+export function keep<Name extends EventName>(node: NodeContext, input: EventInput<Name>): Promise<void> {
+  return node.audit([newEvent(node.env, input) as AuditEvent])
+}
+
 /** Records what has already happened: a failure is logged, there is nobody left to refuse. */
 export function record<Name extends EventName>(node: NodeContext, input: EventInput<Name>): void {
-  const event: AuditEvent = newEvent(node.env, input) as AuditEvent
-  node.audit([event]).catch((error: unknown) => {
+  keep(node, input).catch((error: unknown) => {
     node.logger.error('an audit event could not be kept', { event: input.event, reason: messageOf(error) })
   })
 }

@@ -8,7 +8,7 @@ import { convertSystemError, messageOf } from '../../errors/system.ts'
 import { ChannelOpenError } from '../../ssh/connection/types.ts'
 import type { DirectTcpip } from '../../ssh/server-types.ts'
 import type { NodeConnection, NodeContext } from '../context.ts'
-import { connectionFields, record } from '../node-events.ts'
+import { connectionFields, keep, record } from '../node-events.ts'
 import { connectTcp, connectUnix, type UserSockets } from '../os/user-socket.ts'
 
 /** Milliseconds for the name and all its addresses. */
@@ -41,13 +41,15 @@ async function dial(
   connect: (owner: UserSockets) => Promise<Socket>,
 ): Promise<Socket> {
   const fields = { ...connectionFields(node, connection), addr: target }
+  let socket: Socket | undefined
   try {
     const owner = await forwardingOwner(connection, node)
-    const socket = await connect(owner)
+    socket = await connect(owner)
     socket.on('error', () => {})
-    record(node, { event: 'port', ...fields, success: true })
+    await keep(node, { event: 'port', ...fields, success: true })
     return socket
   } catch (error) {
+    socket?.destroy()
     record(node, { event: 'port', ...fields, success: false, error: messageOf(error) })
     if (error instanceof ForwardingDenied) throw new ChannelOpenError('prohibited', error.message)
     throw new ChannelOpenError('connect-failed', messageOf(error))

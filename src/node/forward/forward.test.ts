@@ -208,6 +208,19 @@ describe('forwards of an allowed user', () => {
   })
 })
 
+test.each(['-W', '-R'])('%s is refused when it cannot be recorded', async (kind) => {
+  role(true)
+  node.auditProblem = new Error('full')
+  const port = await freePort()
+  const flags = kind === '-W' ? ['-W', `127.0.0.1:${echoPort}`] : ['-N', '-R', `${port}:127.0.0.1:${echoPort}`]
+  const [flag = '', config = '', host = ''] = node.openSsh(alice, me)
+  const result = await run('ssh', [flag, config, '-o', 'ExitOnForwardFailure=yes', ...flags, host], { input: 'ping' })
+  node.auditProblem = undefined
+  expect(result.code).toBe(255)
+  expect(result.stdout.toString()).toBe('')
+  expect(listeningAddresses(port)).toEqual([])
+})
+
 describe('S17 without permission', () => {
   test.each(['-L', '-R', '-D'])('%s is refused', async (kind) => {
     role(false)

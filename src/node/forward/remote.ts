@@ -10,7 +10,7 @@ import { messageOf } from '../../errors/system.ts'
 import type { Channel } from '../../ssh/connection/types.ts'
 import { spliceStreams } from '../../ssh/forward/splice.ts'
 import type { NodeConnection, NodeContext } from '../context.ts'
-import { connectionFields, record } from '../node-events.ts'
+import { connectionFields, keep, record } from '../node-events.ts'
 import { listenTcp, listenUnix, unlinkAsUser } from '../os/user-socket.ts'
 import { forwardingOwner } from './direct.ts'
 
@@ -32,7 +32,8 @@ export class RemoteForwards {
 
   /** The bound port. Throws a kind of `src/errors`. */
   async listenTcp(address: string, port: number, connection: NodeConnection): Promise<number> {
-    return this.#recorded(connection, `${address}:${port}`, async () => {
+    let bound = port
+    await this.#recorded(connection, `${address}:${port}`, async () => {
       const owner = await forwardingOwner(connection, this.#node)
       if (port !== 0 && port < lowestFreePort && owner.account.uid !== 0) {
         throw new AccessDenied(`port ${port} is reserved for root`)
@@ -42,7 +43,7 @@ export class RemoteForwards {
         throw new AlreadyExists(`port ${port} is forwarded already`)
       }
       const first = listenTcp(owner, '127.0.0.1', port)
-      const bound = await boundPort(first)
+      bound = await boundPort(first)
       const servers = [first]
       try {
         servers.push(listenTcp(owner, '::1', bound))
@@ -61,8 +62,9 @@ export class RemoteForwards {
         )
       }
       this.#keep(connection, known, tcpKey(address, bound), { close: () => closeAll(servers) })
-      return bound
+      return tcpKey(address, bound)
     })
+    return bound
   }
 
   async cancelTcp(address: string, port: number, connection: NodeConnection): Promise<void> {
@@ -82,6 +84,7 @@ export class RemoteForwards {
           unlinkAsUser(owner, path)
         },
       })
+      return path
     })
   }
 
@@ -130,13 +133,15 @@ export class RemoteForwards {
     })
   }
 
-  async #recorded<T>(connection: NodeConnection, target: string, run: () => Promise<T>): Promise<T> {
+  /** `run` gives the key of the listener it made. */
+  async #recorded(connection: NodeConnection, target: string, run: () => Promise<string>): Promise<void> {
     const fields = { ...connectionFields(this.#node, connection), addr: target }
+    let made: string | undefined
     try {
-      const result = await run()
-      record(this.#node, { event: 'port', ...fields, success: true })
-      return result
+      made = await run()
+      await keep(this.#node, { event: 'port', ...fields, success: true })
     } catch (error) {
+      if (made !== undefined && this.#listeners.get(connection)?.has(made) === true) this.#cancel(connection, made)
       record(this.#node, { event: 'port', ...fields, success: false, error: messageOf(error) })
       throw error
     }
