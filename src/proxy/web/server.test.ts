@@ -5,6 +5,7 @@ import { request } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClusterConfig } from '../../api/model.ts'
@@ -371,6 +372,25 @@ describe('broken and hostile HTTP', () => {
     expect((await ask('/webapi/ping')).status).toBe(200)
     await Promise.all(closed)
     await expect.poll(() => web.connectionCount).toBe(0)
+  })
+
+  test('one address has so many established connections and no more', async () => {
+    const keyPairs = await loadKeyPairs({ files: [], directory, names, env: realEnv, logger: silentLogger })
+    const info = { serverVersion: '0.1.0', sshAddress: '', tunnelAddress: '', selfSigned: true }
+    await using stack = new AsyncDisposableStack()
+    const patient = await createWebServer({ backend, info, keyPairs, env: realEnv, logger: silentLogger })
+    stack.defer(() => patient.close())
+    const { port: patientPort } = await patient.listen(0, '127.0.0.1')
+    const sockets = Array.from({ length: 300 }, () => {
+      const socket = connectTls({ port: patientPort, host: '127.0.0.1', ca, servername: 'localhost' })
+      return socket.on('error', () => {})
+    })
+    await Promise.all(
+      sockets.map((socket) => new Promise((resolve) => socket.once('secureConnect', resolve).once('close', resolve))),
+    )
+    await expect.poll(() => patient.connectionCount).toBe(256)
+    for (const socket of sockets) socket.destroy()
+    await expect.poll(() => patient.connectionCount).toBe(0)
   })
 })
 

@@ -9,6 +9,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { z } from 'zod'
 import type { Env } from '../../common/env.ts'
 import type { Logger } from '../../common/log.ts'
+import { sourceOf } from '../../common/source.ts'
 import { BadParameter, httpStatus, KindError, LimitExceeded, NotFound } from '../../errors/errors.ts'
 import { errorToJson } from '../../errors/json.ts'
 import { convertSystemError, messageOf } from '../../errors/system.ts'
@@ -269,6 +270,8 @@ function rawAnswer(status: number, text: string, type: string, body: string): st
 
 /** Connections whose handshake is not done. A new one beyond them pushes out the oldest: a flood of silent ones ends itself. */
 const maxHandshakes = 512
+/** Established connections of one address: a whole office behind one, but not all that there may be. The longest open one goes. */
+const maxPerSource = 256
 
 /**
  * Looks at the first byte of each connection before TLS does, so that somebody who typed http:// reads why nothing happens.
@@ -279,12 +282,31 @@ function trackSockets(server: Server, timeoutMs: number): ReadonlySet<Socket> {
   const handshaking = new Map<string, Socket>()
   const startTls = server.listeners('connection')
   server.removeAllListeners('connection')
-  server.on('secureConnection', (socket) => handshaking.delete(peerOf(socket)))
+  const bySource = new Map<string, Set<Socket>>()
+  server.on('secureConnection', (socket) => {
+    handshaking.delete(peerOf(socket))
+    const source = sourceOf(socket.remoteAddress ?? '')
+    const theirs = bySource.get(source) ?? new Set()
+    bySource.set(source, theirs.add(socket))
+    const leave = (one: Socket) => {
+      theirs.delete(one)
+      if (theirs.size === 0 && bySource.get(source) === theirs) bySource.delete(source)
+    }
+    socket.once('close', () => leave(socket))
+    const [oldest] = theirs
+    if (theirs.size <= maxPerSource || oldest === undefined) return
+    leave(oldest)
+    oldest.destroy()
+  })
   server.on('connection', (socket: Socket) => {
     const peer = peerOf(socket)
     const giveUp = () => socket.destroy()
     sockets.add(socket)
-    if (handshaking.size >= maxHandshakes) handshaking.values().next().value?.destroy()
+    const [oldest] = handshaking
+    if (handshaking.size >= maxHandshakes && oldest !== undefined) {
+      handshaking.delete(oldest[0])
+      oldest[1].destroy()
+    }
     handshaking.set(peer, socket)
     socket.once('close', () => {
       sockets.delete(socket)
