@@ -131,6 +131,9 @@ async function throughput({ cluster, reference, quick }: Context, line: (ssh: st
     const { ms } = await must(['sh', '-c', line(ssh.join(' '))])
     return (megabytes * 1024 * 1024) / 1e6 / (ms / 1000)
   }
+  // Once each without a clock: code is compiled while it first runs, which is a matter of the row about starting.
+  await one(cluster.ssh)
+  await one(reference.ssh)
   const samples = await alternate(
     quick ? 1 : 4,
     () => one(cluster.ssh),
