@@ -50,7 +50,10 @@ describe('kill -9', () => {
   test.each(['node', 'proxy', 'auth'])('of the %s process: it comes back and sessions work', async (role) => {
     await killed(role)
     await until('a session', async () => ((await echo()).stdout === 'alive\n' ? true : undefined))
-    expect((await cluster.tctl('users', 'ls')).stdout).toContain('alice')
+    // Sessions need no auth process, tctl does: the new one may still be starting.
+    await until('the users', async () =>
+      (await cluster.tctl('users', 'ls')).stdout.includes('alice') ? true : undefined,
+    )
   })
 
   test('of everything: what was acknowledged is there after the next start', async () => {

@@ -3,7 +3,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { dirname } from 'node:path'
 import { z } from 'zod'
-import { ensurePrivateDir, readPrivateFile, writeFileAtomic } from '../common/files.ts'
+import { ensurePrivateDir, type Owner, readPrivateFile, writeFileAtomic } from '../common/files.ts'
 import { BadParameter } from '../errors/errors.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
 import { keyObjectOf, privateKeyFromKeyObject } from '../ssh/keys/private-key.ts'
@@ -42,10 +42,11 @@ const identityFile = z.strictObject({
 
 /**
  * Reads `identity.json`. Throws NotFound when there is none, AccessDenied when others may read it or it is a link (the message
- * names the file and the remedy), BadParameter when its content is not what `saveIdentity` writes.
+ * names the file and the remedy), BadParameter when its content is not what `saveIdentity` writes. Besides our own, the file may be
+ * that of `owner`.
  */
-export async function loadIdentity(path: string): Promise<MachineIdentity> {
-  const content = await readPrivateFile(path, maxBytes)
+export async function loadIdentity(path: string, owner?: Owner): Promise<MachineIdentity> {
+  const content = await readPrivateFile(path, maxBytes, owner)
   try {
     const file = identityFile.parse(JSON.parse(content.toString('utf8')))
     const key = privateKeyFromKeyObject(readPem(file.privateKey))
@@ -68,9 +69,9 @@ export async function loadIdentity(path: string): Promise<MachineIdentity> {
   }
 }
 
-/** Writes `identity.json` (0600, replaced atomically); makes the directory (0700) when it is missing. */
-export async function saveIdentity(path: string, identity: MachineIdentity): Promise<void> {
-  await ensurePrivateDir(dirname(path))
+/** Writes `identity.json` (0600, replaced atomically); makes the directory (0700) when it is missing. For `owner` when given. */
+export async function saveIdentity(path: string, identity: MachineIdentity, owner?: Owner): Promise<void> {
+  await ensurePrivateDir(dirname(path), owner)
   const { role, uuid, clusterName, key, certificate, hostAuthorities, userAuthorities } = identity
   const file: z.input<typeof identityFile> = {
     version: 1,
@@ -82,7 +83,7 @@ export async function saveIdentity(path: string, identity: MachineIdentity): Pro
     hostAuthorities: hostAuthorities.map(formatKeyLine),
     userAuthorities: userAuthorities.map(formatKeyLine),
   }
-  await writeFileAtomic(path, `${JSON.stringify(file, undefined, 2)}\n`)
+  await writeFileAtomic(path, `${JSON.stringify(file, undefined, 2)}\n`, owner === undefined ? {} : { owner })
 }
 
 function readPem(pem: string): KeyObject {

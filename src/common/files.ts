@@ -17,6 +17,13 @@ export interface WriteOptions {
   readonly mode?: number
   /** With `false`, an existing file is left alone and AlreadyExists is thrown. */
   readonly overwrite?: boolean
+  /** Whose the file shall be; our own unless given, which only root can do. */
+  readonly owner?: Owner
+}
+
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
 }
 
 /**
@@ -35,6 +42,7 @@ export async function writeFileAtomic(
     try {
       await file.writeFile(data)
       await file.chmod(options.mode ?? 0o600)
+      if (options.owner !== undefined) await file.chown(options.owner.uid, options.owner.gid)
       await file.sync()
     } finally {
       await file.close()
@@ -96,20 +104,20 @@ export async function readFileBounded(
 }
 
 /**
- * A file with a secret: private mode, our own (or root's), not a symbolic link. Throws AccessDenied with the command
+ * A file with a secret: private mode, our own or the given owner's, not a symbolic link. Throws AccessDenied with the command
  * that repairs it.
  */
-export async function readPrivateFile(path: string, maxBytes: number): Promise<Buffer> {
+export async function readPrivateFile(path: string, maxBytes: number, owner?: Owner): Promise<Buffer> {
   const stat = await fs.lstat(path).catch((error: unknown) => {
     throw convertSystemError(error, `read ${path}`)
   })
   if (stat.isSymbolicLink()) throw new AccessDenied(`${path} is a symbolic link; put the file itself there`)
-  checkOwnerAndMode(path, stat, 'chmod 600')
+  checkOwnerAndMode(path, stat, 'chmod 600', owner)
   return readFileBounded(path, maxBytes, { followLinks: false })
 }
 
 /** Makes the directory (0700, parents too) when it is missing, then checks it like `checkPrivateDir`. */
-export async function ensurePrivateDir(path: string): Promise<void> {
+export async function ensurePrivateDir(path: string, owner?: Owner): Promise<void> {
   try {
     await fs.mkdir(path, { recursive: true, mode: 0o700 })
   } catch (error) {
@@ -120,29 +128,29 @@ export async function ensurePrivateDir(path: string): Promise<void> {
     }
     throw kind
   }
-  await checkPrivateDir(path)
+  await checkPrivateDir(path, owner)
 }
 
 /**
- * A directory with secrets must be a real directory, ours, closed to group and others, and writable. Throws NotFound
+ * A directory with secrets must be a real directory, ours (or the given owner's), closed to group and others, and writable. Throws NotFound
  * or AccessDenied with the command that repairs it.
  */
-export async function checkPrivateDir(path: string): Promise<void> {
+export async function checkPrivateDir(path: string, owner?: Owner): Promise<void> {
   const stat = await fs.lstat(path).catch((error: unknown) => {
     throw convertSystemError(error, `use the directory ${path}`)
   })
   if (stat.isSymbolicLink()) throw new AccessDenied(`${path} is a symbolic link; name the directory that it points to`)
   if (!stat.isDirectory()) throw new BadParameter(path, `${path} is not a directory`)
-  checkOwnerAndMode(path, stat, 'chmod 700')
+  checkOwnerAndMode(path, stat, 'chmod 700', owner)
   await fs.access(path, constants.R_OK | constants.W_OK | constants.X_OK).catch((error: unknown) => {
     throw new AccessDenied(`cannot write to ${path}: run as its owner or choose another data_dir`, { cause: error })
   })
 }
 
-function checkOwnerAndMode(path: string, stat: Stats | BigIntStats, repair: string): void {
+function checkOwnerAndMode(path: string, stat: Stats | BigIntStats, repair: string, owner: Owner | undefined): void {
   const user = process.geteuid?.() ?? 0
   const mode = Number(stat.mode) & 0o777
-  if (Number(stat.uid) !== user) {
+  if (Number(stat.uid) !== user && Number(stat.uid) !== owner?.uid) {
     throw new AccessDenied(
       `${path} belongs to user id ${stat.uid}, not to ${user}; run as its owner or: chown ${user} ${path}`,
     )

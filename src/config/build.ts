@@ -46,6 +46,7 @@ export function buildConfig(input: BuildInput): LoadedConfig {
     ...(input.fileName === undefined ? {} : { file: input.fileName }),
     nodename,
     dataDir,
+    ...optional('user', teleport.user),
     ...optional('pidFile', flags.pidFile ?? teleport.pid_file),
     ...optional('authToken', token === undefined || token === '' ? undefined : resolveSecret(token, input.readToken)),
     caPins: flag('ca-pin', many(flags.caPin), (pins) => pins.map(parseCaPin)) ?? teleport.ca_pin ?? [],

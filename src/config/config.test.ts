@@ -200,6 +200,8 @@ describe('teleport.yaml', () => {
     ['teleport: {ca_pin: abc}', 'the CA pin "abc" is not sha256:'],
     ['teleport: {log: {severity: loud}}', 'must be one of DEBUG, INFO, WARN, ERROR, not "loud"'],
     ['teleport: {log: {output: syslog}}', 'syslog is not available'],
+    ['teleport: {user: 1000}', 'teleport.user: "1000" cannot be the name of an account'],
+    ['teleport: {user: "--reuid=0"}', 'cannot be the name of an account'],
     [
       'teleport: {storage: {type: etcd}}',
       't.yaml:1: teleport.storage.type: this storage is not available in this version; use sqlite',

@@ -19,6 +19,8 @@ teleport:
   nodename: ${JSON.stringify(nodename)}
   # State and keys; made with mode 0700 when missing.
   data_dir: ${JSON.stringify(options.dataDir ?? '/var/lib/teleport')}
+  # The account that auth and proxy drop to when started as root:
+  # user: teleport
   # To join an existing cluster from another machine, set these and disable auth_service:
   # auth_servers: ["auth.example.com:3025"]
   # auth_token: "the token, or the path of a file that holds it"

@@ -9,7 +9,7 @@ import { type DurationOptions, parseDuration } from '../common/durations.ts'
 import { checkName } from '../common/names.ts'
 import { oneOf, parsedBy, show, strictObject, yamlBool, yamlString, yamlStrings } from '../common/yaml.ts'
 import { BadParameter } from '../errors/errors.ts'
-import { parseCaPin, parseSecondFactor, parseSeverity, parseToken } from './values.ts'
+import { parseAccountName, parseCaPin, parseSecondFactor, parseSeverity, parseToken } from './values.ts'
 
 export const LATER = 'not available in this version'
 const OTHER = "belongs to a protocol other than SSH, which this product does not serve; remove it or set 'enabled: no'"
@@ -182,7 +182,7 @@ const teleport = strictObject(
       }),
     ),
     // + of this product: the account that auth and proxy drop to.
-    user: refuse(yamlString, () => false),
+    user: unset(parsedBy(parseAccountName)),
   },
   other('license'),
 )

@@ -11,6 +11,8 @@ export interface Config {
   readonly file?: string
   readonly nodename: string
   readonly dataDir: string
+  /** The account of auth and proxy, when the supervisor is root. Its existence has not been looked at. */
+  readonly user?: string
   readonly pidFile?: string
   /** The join token itself; a file's path has been replaced by its content. */
   readonly authToken?: string

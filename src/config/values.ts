@@ -25,6 +25,13 @@ function parseRole(word: string): ServiceRole {
   throw new BadParameter('roles', `unknown role ${quote(word)}; the roles are ${ROLES.join(', ')}${hint}`)
 }
 
+/** The name of an account of the operating system. A number would be read as a user id by other programs. Throws BadParameter. */
+export function parseAccountName(name: string): string {
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,126}\$?$/.test(name) || /^[0-9]+$/.test(name))
+    throw new BadParameter('user', `${quote(name)} cannot be the name of an account`)
+  return name
+}
+
 export interface RawToken {
   readonly roles: readonly ServiceRole[]
   /** The secret, or the absolute path of a file that holds it. */

@@ -8,6 +8,7 @@ import type { ServerRole } from '../api/model.ts'
 import { createToken } from '../api/routes.ts'
 import { formatAddress, isWildcardHost, reachable } from '../common/address.ts'
 import type { Env } from '../common/env.ts'
+import type { Owner } from '../common/files.ts'
 import type { Logger } from '../common/log.ts'
 import type { Config } from '../config/types.ts'
 import { isConnectionProblem, isNotFound, MissingParameter } from '../errors/errors.ts'
@@ -15,6 +16,8 @@ import { isConnectionProblem, isNotFound, MissingParameter } from '../errors/err
 export interface JoinContext {
   readonly config: Config
   readonly uuid: string
+  /** Whose the data of auth and proxy is. */
+  readonly owner: Owner | undefined
   readonly env: Env
   readonly logger: Logger
   readonly signal: AbortSignal
@@ -27,13 +30,16 @@ const longestDelay = 60_000
 const identityPath = (config: Config, role: ServerRole): string => join(config.dataDir, role, 'identity.json')
 
 /** Which of the roles have no identity yet. Throws when a file is there but not usable. */
-export async function rolesToJoin(config: Config, roles: readonly ServerRole[]): Promise<readonly ServerRole[]> {
+export async function rolesToJoin(
+  { config, owner }: Pick<JoinContext, 'config' | 'owner'>,
+  roles: readonly ServerRole[],
+): Promise<readonly ServerRole[]> {
   const missing = await Promise.all(
     roles
       .filter((role) => role !== 'auth')
       .map(async (role) => {
         try {
-          await loadIdentity(identityPath(config, role))
+          await loadIdentity(identityPath(config, role), role === 'node' ? undefined : owner)
           return []
         } catch (error) {
           if (isNotFound(error)) return [role]
@@ -59,8 +65,8 @@ export function advertisedNames(config: Config, roles: readonly ServerRole[]): r
 
 /** With the auth service of this machine, already running: no token leaves the process. */
 export async function joinLocally(context: JoinContext, roles: readonly ServerRole[]): Promise<void> {
-  const { config, env, logger } = context
-  const admin = await loadIdentity(join(config.dataDir, 'auth', 'admin.json'))
+  const { config, env, logger, owner } = context
+  const admin = await loadIdentity(join(config.dataDir, 'auth', 'admin.json'), owner)
   const addresses = [formatAddress(reachable(config.auth.listenAddr))]
   const api = connectAuth({ addresses, identity: () => admin, env, logger })
   try {
@@ -126,7 +132,7 @@ async function join1(context: JoinContext, roles: readonly ServerRole[], how: Jo
       const identity = identities[index]
       if (identity === undefined)
         throw new MissingParameter('identity', `the auth service gave no certificate for ${role}`)
-      await saveIdentity(identityPath(config, role), identity)
+      await saveIdentity(identityPath(config, role), identity, role === 'node' ? undefined : context.owner)
     }),
   )
   warnOfSkew(identities, env, logger)

@@ -1,5 +1,7 @@
 /** What supervisor and role processes say to each other over the IPC channel. */
 
+import type { Config } from '../config/types.ts'
+
 export interface Listening {
   /** `SSH`, `HTTPS`, `API` */
   readonly what: string
@@ -20,10 +22,9 @@ export type FromRole =
   | { readonly type: 'failed'; readonly message: string; readonly exitCode: number; readonly fatal: boolean }
   | { readonly type: 'stats'; readonly id: number; readonly stats: RoleStats }
 
-export interface ToRole {
-  readonly type: 'stats'
-  readonly id: number
-}
+export type ToRole =
+  /** The first message: what to run with. The role cannot read the file itself when its user is not root. */
+  { readonly type: 'config'; readonly config: Config } | { readonly type: 'stats'; readonly id: number }
 
 const types = new Set(['ready', 'failed', 'stats'])
 

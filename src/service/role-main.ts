@@ -5,8 +5,7 @@ import type { ServerRole } from '../api/model.ts'
 import { realEnv } from '../common/env.ts'
 import type { Logger } from '../common/log.ts'
 import { createLogger } from '../common/logger.ts'
-import { loadConfig } from '../config/load.ts'
-import type { StartFlags } from '../config/types.ts'
+import type { Config } from '../config/types.ts'
 import { KindError } from '../errors/errors.ts'
 import { errnoOf, messageOf } from '../errors/system.ts'
 import type { FromRole, RoleStats, ToRole } from './messages.ts'
@@ -17,8 +16,6 @@ export const roleVariable = 'TELEPORT_ROLE_PROCESS'
 
 export interface RoleStart {
   readonly role: ServerRole
-  readonly file?: string
-  readonly flags: StartFlags
   readonly version: string
 }
 
@@ -34,11 +31,7 @@ export async function runRoleProcess(start: RoleStart): Promise<void> {
   process.on('SIGHUP', () => undefined)
   let logger: Logger | undefined
   try {
-    const { config } = await loadConfig({
-      ...(start.file === undefined ? {} : { file: start.file }),
-      flags: start.flags,
-      environment: {},
-    })
+    const config = await receiveConfig()
     logger = createLogger(config.log).child({ role: start.role })
     const running = await startRole(start.role, { config, version: start.version, env: realEnv, logger })
     endWith(running, logger)
@@ -47,6 +40,21 @@ export async function runRoleProcess(start: RoleStart): Promise<void> {
   } catch (error) {
     await fail(error, logger)
   }
+}
+
+/** From the supervisor, which may read files that this process may not. */
+function receiveConfig(): Promise<Config> {
+  return new Promise((resolve) => {
+    const orphaned = () => process.exit(1)
+    const receive = (message: ToRole) => {
+      if (message.type !== 'config') return
+      process.off('message', receive)
+      process.off('disconnect', orphaned)
+      resolve(message.config)
+    }
+    process.on('message', receive)
+    process.on('disconnect', orphaned)
+  })
 }
 
 function tell(message: FromRole): Promise<void> {

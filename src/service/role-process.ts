@@ -1,25 +1,33 @@
 /** One role as a child process: started, watched, restarted with backoff, replaced without a gap, stopped. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync } from 'node:fs'
 import type { ServerRole } from '../api/model.ts'
 import type { Env } from '../common/env.ts'
 import type { Logger } from '../common/log.ts'
+import type { Config } from '../config/types.ts'
 import { BadParameter, ConnectionProblem, type KindError } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
-import { isFromRole, type Listening, type RoleStats } from './messages.ts'
+import { isFromRole, type Listening, type RoleStats, type ToRole } from './messages.ts'
 
 export interface RoleCommand {
   readonly file: string
   readonly args: readonly string[]
   readonly env: NodeJS.ProcessEnv
-  readonly uid?: number
-  readonly gid?: number
+}
+
+export interface RoleLaunch {
+  readonly command: RoleCommand
+  /** Sent as the first message. */
+  readonly config: Config
+  /** A descriptor that becomes its standard error, closed here afterwards. */
+  readonly stderr?: number
 }
 
 export interface RoleProcessOptions {
   readonly role: ServerRole
   /** Read for each start, so that a reload uses the new configuration. */
-  command(): RoleCommand
+  launch(): RoleLaunch
   readonly env: Env
   readonly logger: Logger
   /** Auth owns its database alone: on reload its successor starts when it has gone. */
@@ -120,21 +128,24 @@ export class RoleProcess {
         resolve(stats)
       }
       child.on('message', onMessage)
-      child.send({ type: 'stats', id }, (error) => {
+      const question: ToRole = { type: 'stats', id }
+      child.send(question, (error) => {
         if (error !== null) done(undefined)
       })
     })
   }
 
   #spawn(): Running {
-    const { command, env, role } = this.#options
-    const { file, args, env: environment, uid, gid } = command()
-    const child = spawn(file, args, {
-      env: environment,
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      ...(uid === undefined ? {} : { uid }),
-      ...(gid === undefined ? {} : { gid }),
+    const { launch, env, role } = this.#options
+    const { command, config, stderr } = launch()
+    const child = spawn(command.file, command.args, {
+      env: command.env,
+      stdio: ['ignore', 'inherit', stderr ?? 'inherit', 'ipc'],
     })
+    if (stderr !== undefined) closeSync(stderr)
+    const first: ToRole = { type: 'config', config }
+    // A process that has gone already is told by its exit.
+    child.send(first, () => undefined)
     const exited = new Promise<void>((resolve) => {
       child.once('exit', () => resolve())
       child.once('error', () => resolve())

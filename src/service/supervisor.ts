@@ -3,25 +3,27 @@
  * checked before anything runs, joins the cluster, starts, watches, reloads and stops.
  */
 
+import { openSync } from 'node:fs'
+import { join } from 'node:path'
 import { hostUuid } from '../api/host-uuid.ts'
 import type { ServerRole } from '../api/model.ts'
 import { type Address, formatAddress } from '../common/address.ts'
 import type { Env } from '../common/env.ts'
-import { ensurePrivateDir, writeFileAtomic } from '../common/files.ts'
+import { writeFileAtomic } from '../common/files.ts'
 import type { Logger } from '../common/log.ts'
-import type { LoadedConfig, StartFlags } from '../config/types.ts'
+import type { Config, LoadedConfig } from '../config/types.ts'
+import { BadParameter } from '../errors/errors.ts'
 import { convertSystemError, messageOf } from '../errors/system.ts'
+import { makeDataDir, shareDataDir } from './data-dir.ts'
 import { type JoinContext, joinLocally, joinRemotely, rolesToJoin } from './join.ts'
 import { type DataLock, lockDataDirectory } from './lock.ts'
 import { checkAddresses, type WantedAddress } from './ports.ts'
 import { type RoleStart, roleVariable } from './role-main.ts'
-import { RoleProcess } from './role-process.ts'
+import { type RoleCommand, type RoleLaunch, RoleProcess } from './role-process.ts'
+import { checkReadable, checkServiceAccount, commandsAs, serviceAccount } from './service-user.ts'
 
 export interface SupervisorOptions {
   readonly loaded: LoadedConfig
-  /** The file and flags again, for the role processes; without the join token. */
-  readonly file?: string
-  readonly flags: StartFlags
   readonly version: string
   /** The program that role processes run: `teleport` itself. */
   readonly script: string
@@ -46,20 +48,19 @@ function enabledRoles({ config }: LoadedConfig): readonly ServerRole[] {
   return order.filter((role) => enabled[role])
 }
 
-function wantedAddresses({ config }: LoadedConfig, roles: readonly ServerRole[]): readonly WantedAddress[] {
+/** The roles that need no root. */
+const isServiceRole = (role: ServerRole | 'diag'): boolean => role === 'auth' || role === 'proxy'
+
+function wantedAddresses({ config }: LoadedConfig, roles: readonly ServerRole[]) {
   const { auth, proxy, ssh, diagAddr } = config
-  const wanted = (key: string, address: Address) => ({ key, ...address })
-  return [
-    ...(roles.includes('auth') ? [wanted('auth_service.listen_addr', auth.listenAddr)] : []),
-    ...(roles.includes('proxy')
-      ? [
-          wanted('proxy_service.listen_addr', proxy.listenAddr),
-          wanted('proxy_service.web_listen_addr', proxy.webListenAddr),
-        ]
-      : []),
-    ...(roles.includes('node') ? [wanted('ssh_service.listen_addr', ssh.listenAddr)] : []),
-    ...(diagAddr === undefined ? [] : [wanted('teleport.diag_addr', diagAddr)]),
+  const all: readonly (WantedAddress & { readonly role: ServerRole | 'diag' })[] = [
+    { role: 'auth', key: 'auth_service.listen_addr', ...auth.listenAddr },
+    { role: 'proxy', key: 'proxy_service.listen_addr', ...proxy.listenAddr },
+    { role: 'proxy', key: 'proxy_service.web_listen_addr', ...proxy.webListenAddr },
+    { role: 'node', key: 'ssh_service.listen_addr', ...ssh.listenAddr },
+    ...(diagAddr === undefined ? [] : [{ role: 'diag', key: 'teleport.diag_addr', ...diagAddr } as const]),
   ]
+  return all.filter(({ role }) => role === 'diag' || roles.includes(role))
 }
 
 /** Resolves when every role listens. Throws, with nothing left running, when one cannot start. */
@@ -67,13 +68,28 @@ export async function startSupervisor(options: SupervisorOptions, signal: AbortS
   const { loaded, env, logger, say } = options
   const { config } = loaded
   const roles = enabledRoles(loaded)
-  await ensurePrivateDir(config.dataDir)
+  const owner = roles.includes('auth') || roles.includes('proxy') ? await serviceAccount(config, env) : undefined
+  const addresses = wantedAddresses(loaded, roles)
+  if (owner !== undefined)
+    checkServiceAccount(
+      owner,
+      addresses.filter(({ role }) => isServiceRole(role)),
+    )
+  const asOwner = owner === undefined ? undefined : await commandsAs(owner, [process.execPath, options.script])
+  await makeDataDir(config.dataDir)
   const lock = await lockDataDirectory(config.dataDir)
-  const processes = roles.map((role) => roleProcess(role, options))
+  const current = { config }
+  const processes = roles.map((role) => roleProcess(role, options, current, isServiceRole(role) ? asOwner : undefined))
   try {
-    await checkAddresses(wantedAddresses(loaded, roles))
-    const context: JoinContext = { config, uuid: await hostUuid(config.dataDir, env), env, logger, signal }
-    const missing = await rolesToJoin(config, roles)
+    await checkAddresses(addresses)
+    await shareDataDir(config.dataDir, owner, roles)
+    if (owner !== undefined) {
+      const [own = 'proxy'] = roles.filter(isServiceRole)
+      await checkReadable(owner, join(config.dataDir, own), 'let it pass through the directories above (chmod o+x)')
+    }
+    const uuid = await hostUuid(config.dataDir, env)
+    const context: JoinContext = { config, uuid, owner, env, logger, signal }
+    const missing = await rolesToJoin(context, roles)
     if (config.pidFile !== undefined) await writeFileAtomic(config.pidFile, `${process.pid}\n`, { mode: 0o644 })
     await startAll(processes, context, missing)
     signal.throwIfAborted()
@@ -85,7 +101,7 @@ export async function startSupervisor(options: SupervisorOptions, signal: AbortS
         await diagnostics?.close()
         await stopAll(processes, how, lock, config.pidFile)
       },
-      reload: () => reload(processes, options),
+      reload: () => reload(processes, options, current),
     }
   } catch (error) {
     await stopAll(processes, 'SIGTERM', lock, config.pidFile)
@@ -100,20 +116,41 @@ export async function startSupervisor(options: SupervisorOptions, signal: AbortS
  */
 const heapFlags = ['--external-memory-accounted-in-global-limit', '--initial-old-space-size=200']
 
-function roleProcess(role: ServerRole, options: SupervisorOptions): RoleProcess {
-  const { env, logger, version, file, flags, script } = options
-  const start: RoleStart = { role, flags, version, ...(file === undefined ? {} : { file }) }
+function roleProcess(
+  role: ServerRole,
+  { env, logger, version, script }: SupervisorOptions,
+  current: { readonly config: Config },
+  asOwner: ((command: RoleCommand) => RoleCommand) | undefined,
+): RoleProcess {
+  const start: RoleStart = { role, version }
+  const command = (): RoleCommand => ({
+    file: process.execPath,
+    args: [...process.execArgv, ...heapFlags, script, 'start', `--roles=${role}`],
+    env: { ...withoutToken(process.env), [roleVariable]: JSON.stringify(start) },
+  })
   return new RoleProcess({
     role,
     env,
     logger,
     exclusive: role === 'auth',
-    command: () => ({
-      file: process.execPath,
-      args: [...process.execArgv, ...heapFlags, script, 'start', `--roles=${role}`],
-      env: { ...withoutToken(process.env), [roleVariable]: JSON.stringify(start) },
-    }),
+    launch: () => {
+      const { authToken: _, ...config } = current.config
+      if (asOwner === undefined) return { command: command(), config }
+      return { command: asOwner(command()), ...withOpenLog(config) }
+    },
   })
+}
+
+/** A log file is root's: the role writes to a descriptor that we open. */
+function withOpenLog(config: Config): Pick<RoleLaunch, 'config' | 'stderr'> {
+  const { output } = config.log
+  if (output === 'stderr' || output === 'stdout') return { config }
+  try {
+    const stderr = openSync(output, 'a', 0o600)
+    return { config: { ...config, log: { ...config.log, output: 'stderr' } }, stderr }
+  } catch (error) {
+    throw convertSystemError(error, `open the log ${output}`)
+  }
 }
 
 /** The join token is the supervisor's alone. */
@@ -161,10 +198,22 @@ async function stopAll(
 }
 
 /** One role after the other; a role whose new process does not start keeps its old one. */
-async function reload(processes: readonly RoleProcess[], options: SupervisorOptions): Promise<void> {
+async function reload(
+  processes: readonly RoleProcess[],
+  options: SupervisorOptions,
+  current: { config: Config },
+): Promise<void> {
   const { logger } = options
   try {
-    await options.reloadConfig()
+    const { config } = await options.reloadConfig()
+    for (const key of ['user', 'dataDir'] as const) {
+      if (config[key] !== options.loaded.config[key])
+        throw new BadParameter(
+          key,
+          `teleport.${key === 'user' ? 'user' : 'data_dir'} has changed, which needs a restart`,
+        )
+    }
+    current.config = config
   } catch (error) {
     logger.error(
       `the configuration was not reloaded: ${messageOf(convertSystemError(error, 'read the configuration'))}`,

@@ -56,8 +56,6 @@ async function main(): Promise<number> {
     const supervisor = await startSupervisor(
       {
         loaded,
-        file: files.config,
-        flags: {},
         version,
         script: `${root}/dist/teleport.js`,
         env: realEnv,

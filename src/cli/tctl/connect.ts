@@ -34,9 +34,9 @@ export async function withAdminApi<T>(options: OptionValues, work: (api: AuthCon
 }
 
 async function connectAsAdmin(options: OptionValues, server: string | undefined): Promise<AuthConnection> {
-  const { dataDir, address } = await authDefaults(options.string('config'))
+  const { dataDir, owner, address } = await authDefaults(options.string('config'))
   const path = join(dataDir, 'auth', 'admin.json')
-  const identity = await loadIdentity(path).catch((error: unknown) => {
+  const identity = await loadIdentity(path, owner).catch((error: unknown) => {
     const remedy = 'run tctl on the auth machine as the user of the auth service, or name an identity file with -i'
     if (isNotFound(error))
       throw new NotFound(`there is no auth service with its data in ${dataDir} on this machine; ${remedy}`, {

@@ -37,7 +37,6 @@ export const start: CommandRun = async ({ options }) => {
     })
   const loaded = await load()
   const logger = createLogger(loaded.config.log)
-  const { token: _, ...flags } = given
   const ending = new AbortController()
   const stopped = Promise.withResolvers<'SIGTERM' | 'SIGQUIT'>()
   const ask = (how: 'SIGTERM' | 'SIGQUIT') => () => {
@@ -53,8 +52,6 @@ export const start: CommandRun = async ({ options }) => {
     const supervisor = await startSupervisor(
       {
         loaded,
-        ...(file === undefined ? {} : { file }),
-        flags,
         version,
         script: process.argv[1] ?? '',
         env: realEnv,
