@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { fakeEnv } from '../common/fake-env.ts'
 import { silentLogger } from '../common/log.ts'
 import { BadParameter, ConnectionProblem } from '../errors/errors.ts'
-import type { AuditEvent } from './events.ts'
+import { type AuditEvent, newEvent } from './events.ts'
 import { openSpool, type SpoolOptions } from './spool.ts'
 import { loginEvent } from './suite.ts'
 
@@ -113,6 +113,16 @@ describe('the audit spool', () => {
     await expect(fill()).rejects.toMatchObject({ kind: 'LimitExceeded' })
     expect(stored).toBeGreaterThan(3)
     expect(spool.pending).toBe(stored)
+  })
+
+  test('refused logins fill half of it at most, so that strangers cannot keep users out', async () => {
+    const spool = await open(away, { maxBytes: 4000 })
+    const refusal = () => newEvent(env, { event: 'auth', cluster_name: 'c', user: 'x', success: false, error: 'no' })
+    const fill = async () => {
+      for (;;) await spool.append([refusal()])
+    }
+    await expect(fill()).rejects.toMatchObject({ kind: 'LimitExceeded' })
+    for (let count = 0; count < 3; count++) await spool.append([user('a')])
   })
 
   test('a delivered beginning is compacted away while the rest waits', async () => {
