@@ -175,10 +175,12 @@ async function idleSessions(cluster: Cluster, count: number): Promise<number> {
       return shown
     }),
   )
+  // What is measured is idle sessions, and nothing tells when the last garbage of their logins is gone.
   await delay(3_000)
   const after = await ourMemory(cluster.pid())
   for (const child of sessions) child.removeAllListeners('exit')
   await Promise.all(sessions.map((child) => stop(child)))
+  // The next figure shall not pay for these sessions' end.
   await delay(1_000)
   return (after - before) / count
 }

@@ -31,6 +31,11 @@ const requestTimeout = 60_000
 const checkingInterval = 2_000
 const maxHeaderBytes = 16_384
 
+/** As much of a reply as an error needs. Fastify types the reply of its own errors by the schemas of whatever route, which has none here. */
+interface ErrorReply {
+  code(status: number): { send(body: ReturnType<typeof errorToJson>): unknown }
+}
+
 const optionsOfApps = new WeakMap<FastifyInstance, ApiAppOptions>()
 
 export function apiOptionsOf(app: FastifyInstance): ApiAppOptions {
@@ -60,8 +65,8 @@ export async function createApiApp(options: ApiAppOptions): Promise<FastifyInsta
     clientErrorHandler: (error, socket) => refuseMalformed(error, socket),
     frameworkErrors: (error, _request, reply) => {
       const kind = toKind(error)
-      // biome-ignore lint/suspicious/noExplicitAny: Fastify types the reply of this hook for its default server only
-      void (reply as any).code(statusOf(kind)).send(errorToJson(kind))
+      const answer = reply as ErrorReply
+      void answer.code(statusOf(kind)).send(errorToJson(kind))
     },
   })
   optionsOfApps.set(app, options)

@@ -5,15 +5,16 @@ import { join } from 'node:path'
 import type { Labels } from '../access/types.ts'
 import { type ClusterCache, openClusterCache } from '../api/cache.ts'
 import { connectAuth } from '../api/connect.ts'
+import { runHeartbeat } from '../api/heartbeat.ts'
 import type { MachineIdentity } from '../api/identity.ts'
 import { emitEvents } from '../api/routes.ts'
 import { openSpool } from '../audit/spool.ts'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
 import type { AlgorithmPreferences, Limits } from '../ssh/transport/types.ts'
+import { advertisedAddress } from './advertised-address.ts'
 import { authorize } from './authorize.ts'
 import type { NodeContext } from './context.ts'
-import { advertisedAddress, runHeartbeat } from './heartbeat.ts'
 import { type CommandLabel, openLabels } from './labels.ts'
 import { openAccounts } from './os/accounts.ts'
 import { currentPrivileges } from './os/privileges.ts'
@@ -142,11 +143,13 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
   const publicAddresses = options.publicAddresses ?? []
   void runHeartbeat({
     client,
-    hostname,
-    address: () => address,
-    publicAddresses,
-    labels: () => labels.current(),
-    version,
+    presence: () => ({
+      hostname,
+      address,
+      publicAddresses: [...publicAddresses],
+      labels: { ...labels.current() },
+      version,
+    }),
     env,
     logger,
     signal: stop.signal,

@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { openClusterCache } from '../api/cache.ts'
 import { connectAuth, joinCluster } from '../api/connect.ts'
+import { runHeartbeat } from '../api/heartbeat.ts'
 import { loadIdentity, type MachineIdentity, saveIdentity } from '../api/identity.ts'
 import { acceptInvite, emitEvents, getInvite, login } from '../api/routes.ts'
 import { openSpool } from '../audit/spool.ts'
@@ -15,7 +16,6 @@ import type { Config } from '../config/types.ts'
 import { BadParameter, isNotFound, MissingParameter } from '../errors/errors.ts'
 import type { AlgorithmPreferences } from '../ssh/transport/types.ts'
 import { proxyAudit } from './audit.ts'
-import { keepPresence } from './heartbeat.ts'
 import { createSshSide } from './ssh/server.ts'
 import { loadKeyPairs } from './web/keypairs.ts'
 import type { WebBackend } from './web/routes.ts'
@@ -126,7 +126,7 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
   const webAddress = await web.listen(webListenAddr.port, webListenAddr.host)
   stack.defer(() => web.close())
 
-  void keepPresence({
+  void runHeartbeat({
     client: auth,
     presence: () => ({
       hostname: config.nodename,

@@ -44,7 +44,7 @@ afterAll(async () => {
   directory[Symbol.dispose]()
 })
 
-const role = (forwarding: boolean): void =>
+const role = (forwarding: boolean): unknown =>
   node.addRole(
     'dev',
     { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } },

@@ -1,0 +1,69 @@
+/** Tells the auth service every minute that this machine is there, under which addresses and with which labels. */
+
+import { Backoff } from '../common/backoff.ts'
+import type { Env } from '../common/env.ts'
+import type { Logger } from '../common/log.ts'
+import { messageOf } from '../errors/system.ts'
+import type { ApiClient, CallInput } from './client.ts'
+import { heartbeat } from './routes.ts'
+
+type PresenceReport = CallInput<typeof heartbeat>['body']
+
+export interface HeartbeatOptions {
+  readonly client: Pick<ApiClient, 'call'>
+  presence(): PresenceReport
+  readonly env: Env
+  readonly logger: Logger
+  readonly signal: AbortSignal
+}
+
+/** All in milliseconds. */
+const interval = 60_000
+/** How often to look whether there is something new to tell, such as a label. */
+const lookInterval = 1_000
+/** Beyond this difference certificates begin to look expired, or not yet valid. */
+const worryingSkew = 30_000
+
+/** Runs until the signal. A thousand machines that start together spread over the minute; what changed is told within seconds. */
+export async function runHeartbeat(options: HeartbeatOptions): Promise<void> {
+  const { env, logger, signal } = options
+  const backoff = new Backoff({ initialMs: 1_000, maxMs: 30_000 }, env)
+  let failing = false
+  while (!signal.aborted) {
+    try {
+      const told = options.presence()
+      await tell(options, told)
+      if (failing) logger.info('the auth service hears this machine again')
+      failing = false
+      backoff.reset()
+      await waitForNext(options, JSON.stringify(told))
+    } catch (error) {
+      if (signal.aborted) return
+      if (!failing) logger.warn('the auth service does not hear of this machine', { reason: messageOf(error) })
+      failing = true
+      await backoff.wait(signal).catch(() => {})
+    }
+  }
+}
+
+async function tell({ client, env, logger, signal }: HeartbeatOptions, body: PresenceReport): Promise<void> {
+  const answer = await client.call(heartbeat, { body }, signal)
+  const skew = Date.parse(answer.time) - env.now().getTime()
+  if (Math.abs(skew) <= worryingSkew) return
+  logger.warn(
+    'the clocks of this machine and of the auth server differ, certificates may be refused; set both by NTP',
+    {
+      seconds: Math.round(skew / 1000),
+    },
+  )
+}
+
+async function waitForNext({ presence, env, signal }: HeartbeatOptions, told: string): Promise<void> {
+  // Between 0.9 and 1.1 of the interval, so that machines drift apart.
+  const wait = interval * (0.9 + (0.2 * env.randomBytes(2).readUInt16BE()) / 65_536)
+  const until = env.monotonicMs() + wait
+  for (let left = wait; left > 0; left = until - env.monotonicMs()) {
+    await env.sleep(Math.min(left, lookInterval), signal)
+    if (JSON.stringify(presence()) !== told) return
+  }
+}
