@@ -76,6 +76,8 @@ export const clusterConfig = z.strictObject({
   keepAliveInterval: z.number().int().positive(),
   sessionRecording: z.string(),
   messageOfTheDay: z.string(),
+  /** `host:port` of the web side of a proxy. Absent before the first one was heard of. */
+  proxyAddress: z.string().optional(),
 })
 export type ClusterConfig = z.infer<typeof clusterConfig>
 

@@ -5,7 +5,7 @@
 
 import { type Change, ClusterSnapshot } from '../api/cluster-snapshot.ts'
 import type { ClusterState } from '../api/cluster-state.ts'
-import type { ClusterConfig, WatchEvent } from '../api/model.ts'
+import type { ClusterConfig, Presence, WatchEvent } from '../api/model.ts'
 import type { Backend, WatchEvent as StoreEvent } from '../backend/contract.ts'
 import { isResyncNeeded } from '../backend/contract.ts'
 import type { Env } from '../common/env.ts'
@@ -22,7 +22,6 @@ const resyncAfter = 1_000
 
 export class Hub implements ClusterState {
   readonly clusterName: string
-  readonly config: ClusterConfig
   readonly #backend: Backend
   readonly #tables: Tables
   readonly #env: Env
@@ -30,6 +29,7 @@ export class Hub implements ClusterState {
   readonly #closing = new AbortController()
   readonly #followers = new Set<Follower>()
   readonly #listeners = new Set<(change: Change) => void>()
+  #config: ClusterConfig
   #snapshot = new ClusterSnapshot()
   #running: Promise<unknown> = Promise.resolve()
 
@@ -44,10 +44,13 @@ export class Hub implements ClusterState {
     this.#tables = options.tables
     this.#env = options.env
     this.#logger = options.logger
-    this.config = options.config
+    this.#config = options.config
     this.clusterName = options.config.clusterName
   }
 
+  get config(): ClusterConfig {
+    return this.#config
+  }
   get userAuthorities() {
     return this.#snapshot.userAuthorities
   }
@@ -106,13 +109,14 @@ export class Hub implements ClusterState {
     // Watch first: what changes while we read comes twice rather than never.
     const watcher = await this.#backend.watch([], this.#closing.signal)
     const snapshot = new ClusterSnapshot()
-    snapshot.apply({ op: 'put', kind: 'config', value: this.config })
     for (const table of ['authorities', 'roles', 'users', 'presence'] as const) {
       for await (const found of this.#tables[table].all()) {
         const change = this.#toChange(table, found)
         if (change !== undefined) snapshot.apply(change)
       }
     }
+    this.#config = withProxyAddress(this.#config, snapshot)
+    snapshot.apply({ op: 'put', kind: 'config', value: this.#config })
     this.#snapshot = snapshot
     return watcher
   }
@@ -147,13 +151,26 @@ export class Hub implements ClusterState {
     try {
       const change = event.type === 'put' ? this.#changeOf(table, event.item) : deletionOf(table, id)
       if (change === undefined) return
-      this.#snapshot.apply(change)
-      const text = line(change)
-      for (const follower of this.#followers) follower.push(change.kind, text)
-      for (const listener of this.#listeners) listener(change)
+      this.#announce(change)
+      if (change.kind === 'presence') this.#followProxy()
     } catch (error) {
       this.#logger.error('a change of the store cannot be read', { table, reason: messageOf(error) })
     }
+  }
+
+  #announce(change: Change): void {
+    this.#snapshot.apply(change)
+    const text = line(change)
+    for (const follower of this.#followers) follower.push(change.kind, text)
+    for (const listener of this.#listeners) listener(change)
+  }
+
+  /** Nodes hear nothing of servers, but tell their users where the web side is. */
+  #followProxy(): void {
+    const value = withProxyAddress(this.#config, this.#snapshot)
+    if (value === this.#config) return
+    this.#config = value
+    this.#announce({ op: 'put', kind: 'config', value })
   }
 
   #changeOf(table: string | undefined, item: Parameters<Tables['users']['read']>[0]): Change | undefined {
@@ -193,6 +210,19 @@ export class Hub implements ClusterState {
       for (const follower of this.#followers) follower.push('alive', text)
     }
   }
+}
+
+/** The address stays while a proxy has it, so that several proxies do not take turns, and when the last one has gone. */
+function withProxyAddress(config: ClusterConfig, { servers }: ClusterSnapshot): ClusterConfig {
+  let latest: Presence | undefined
+  for (const proxy of servers.list('proxy', 0)) {
+    const [address] = proxy.publicAddresses
+    if (address === undefined || address === '') continue
+    if (address === config.proxyAddress) return config
+    if (latest === undefined || proxy.expires > latest.expires) latest = proxy
+  }
+  const [address] = latest?.publicAddresses ?? []
+  return address === undefined ? config : { ...config, proxyAddress: address }
 }
 
 type FollowedTable = 'authorities' | 'roles' | 'users' | 'presence'

@@ -91,6 +91,34 @@ test('a follower gets a snapshot and then changes', async () => {
   expect(seen.slice(-2)).toEqual(['ready', 'put user'])
 })
 
+test('a node learns where the web side is, and keeps it while a proxy has it', async () => {
+  const cluster = await testCluster()
+  const node = cluster.connect(await cluster.join('node', 'node1'))
+  const beat = async (name: string, address: string) => {
+    const proxy = cluster.connect(await cluster.join('proxy', name))
+    const body = {
+      hostname: name,
+      address: '127.0.0.1:3023',
+      publicAddresses: [address, 'other:1'],
+      labels: {},
+      version: '1',
+    }
+    await proxy.call(heartbeat, { body })
+  }
+  const seen: (string | undefined)[] = []
+  for await (const event of node.stream(watch)) {
+    if (event.op === 'ready') {
+      await beat('proxy1', 'proxy.example.com:443')
+      await beat('proxy2', 'second.example.com:443')
+      await cluster.admin.call(createUser, { body: { name: 'bob', roles: ['access'], traits: {} } })
+    }
+    if (event.op === 'put' && event.kind === 'config') seen.push(event.value.proxyAddress)
+    if (event.op === 'put' && event.kind === 'user') break
+    expect(event).not.toMatchObject({ kind: 'presence' })
+  }
+  expect(seen).toEqual([undefined, 'proxy.example.com:443'])
+})
+
 test('a wrong pin stops before the token is sent; a wrong token is refused; a token works once and only for its roles', async () => {
   const cluster = await testCluster()
   const { token } = await cluster.admin.call(createToken, { body: { roles: ['node'] } })

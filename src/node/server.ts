@@ -3,7 +3,7 @@
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Labels } from '../access/types.ts'
-import { type ClusterCache, openClusterCache } from '../api/cache.ts'
+import { openClusterCache } from '../api/cache.ts'
 import { connectAuth } from '../api/connect.ts'
 import { runHeartbeat } from '../api/heartbeat.ts'
 import type { MachineIdentity } from '../api/identity.ts'
@@ -119,7 +119,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     hostname,
     address: () => address,
     labels: () => labels.current(),
-    webProxy: () => webProxyOf(state),
+    webProxy: () => state.config.proxyAddress,
     permitUserEnvironment: options.permitUserEnvironment ?? false,
     audit: (events) => spool.append(events),
     recheck: async (connection) =>
@@ -184,11 +184,4 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     close,
     [Symbol.asyncDispose]: () => close(),
   }
-}
-
-/** As the original has it: the first public address of a proxy, with the usual port of the web side where none is said. */
-function webProxyOf(state: ClusterCache): string | undefined {
-  const address = state.servers('proxy').flatMap((proxy) => proxy.publicAddresses)[0]
-  if (address === undefined || address === '') return undefined
-  return /:\d+$/.test(address) ? address : `${address}:3080`
 }

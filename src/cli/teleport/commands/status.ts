@@ -12,7 +12,7 @@ export const status: CommandRun = async ({ options }) => {
   const proxy = env.SSH_SESSION_WEBPROXY_ADDR ?? ''
   const cluster = env.SSH_TELEPORT_CLUSTER_NAME ?? ''
   const session = env.SSH_SESSION_ID ?? ''
-  const url = proxy === '' ? '' : `https://${proxy}/web/cluster/${cluster}/console/session/${session}`
+  const url = proxy === '' ? '' : `https://${proxy}/web/sessions/${session}`
   const value = { user, cluster, hostUuid: env.SSH_TELEPORT_HOST_UUID ?? '', sessionId: session, sessionUrl: url }
   await print(options.string('format'), value, () =>
     formatPairs([
