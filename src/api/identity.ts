@@ -64,7 +64,8 @@ export async function loadIdentity(path: string, owner?: Owner): Promise<Machine
     }
   } catch (error) {
     // The content is secret, so the message does not quote the parser, which would quote the content.
-    const remedy = 'restore it from a backup, or move it away and join again with a token'
+    const remedy =
+      'restore it from a backup, or move it away: auth makes a new one at its start, a proxy or node joins again with a token'
     throw new BadParameter(path, `${path} is not a machine identity or is damaged; ${remedy}`, { cause: error })
   }
 }

@@ -126,7 +126,8 @@ export async function ensurePrivateDir(path: string, owner?: Owner): Promise<voi
       const remedy = `create it for this user (mkdir -p ${path} && chmod 700 ${path}) or choose another data_dir`
       throw new AccessDenied(`${kind.message}; ${remedy}`, { cause: error })
     }
-    throw kind
+    // Something is there that is not a directory: the check below says so.
+    if (errnoOf(error) !== 'EEXIST') throw kind
   }
   await checkPrivateDir(path, owner)
 }

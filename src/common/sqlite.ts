@@ -69,7 +69,14 @@ function createFile(path: string, schema: SqliteSchema): void {
 function checkFile(path: string, schema: SqliteSchema): void {
   try {
     const stat = lstatSync(path)
+    if (stat.isSymbolicLink()) throw new AccessDenied(`${path} is a symbolic link; put the file itself there`)
     if (!stat.isFile()) throw new AccessDenied(`${path} is not a regular file; the ${schema.what} must be one`)
+    const user = process.geteuid?.() ?? 0
+    if (stat.uid !== user) {
+      throw new AccessDenied(
+        `${path} belongs to user id ${stat.uid}, not to ${user}; run as its owner or: chown ${user} ${path}`,
+      )
+    }
     if ((stat.mode & 0o077) !== 0) {
       throw new AccessDenied(`${path} is open to other users; close it with: chmod 600 ${path}`)
     }

@@ -46,7 +46,10 @@ export function readYaml(text: string, file: string, maxBytes = 1024 * 1024): re
       document.errors.map((error) => ({
         line: lines.linePos(error.pos[0]).line,
         key: '',
-        message: firstLine(error.message),
+        message:
+          error.code === 'DUPLICATE_KEY'
+            ? `the key ${quote(/^[^\s:]*/.exec(text.slice(error.pos[0]))?.[0] ?? '')} is there twice`
+            : firstLine(error.message),
       })),
     )
     if (problems.length > 0) throw problemsError(file, problems)

@@ -252,7 +252,7 @@ describe('teleport.yaml', () => {
     ['kubernetes_service: {enabled: yes}', 't.yaml:1: kubernetes_service: belongs to a protocol other than SSH'],
     ['db_service: {}', 'db_service: belongs to a protocol other than SSH'],
     ['version: v2', "only 'v1' is possible"],
-    ['a: 1\na: 2', 't.yaml:2: Map keys must be unique'],
+    ['a: 1\na: 2', 't.yaml:2: the key "a" is there twice'],
     ['a: [', 't.yaml:'],
     ['a: "x', 't.yaml:'],
     ['teleport: {}\n---\nteleport: {}', 'a second document'],

@@ -8,7 +8,7 @@ import type { ServerRole } from '../api/model.ts'
 import { createToken } from '../api/routes.ts'
 import { formatAddress, isWildcardHost, reachable } from '../common/address.ts'
 import type { Env } from '../common/env.ts'
-import type { Owner } from '../common/files.ts'
+import { checkPrivateDir, type Owner } from '../common/files.ts'
 import type { Logger } from '../common/log.ts'
 import type { Config } from '../config/types.ts'
 import { isConnectionProblem, isNotFound, MissingParameter } from '../errors/errors.ts'
@@ -39,7 +39,9 @@ export async function rolesToJoin(
       .filter((role) => role !== 'auth')
       .map(async (role) => {
         try {
-          await loadIdentity(identityPath(config, role), role === 'node' ? undefined : owner)
+          const keeper = role === 'node' ? undefined : owner
+          await loadIdentity(identityPath(config, role), keeper)
+          await checkPrivateDir(join(config.dataDir, role), keeper)
           return []
         } catch (error) {
           if (isNotFound(error)) return [role]

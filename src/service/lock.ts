@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { AlreadyAcquired } from '../errors/errors.ts'
 import { convertSystemError, errnoOf } from '../errors/system.ts'
 
+/** Held, it also keeps the process alive: a supervisor that only waits (for its next attempt, for a restart) has nothing else that would. */
 export interface DataLock {
   release(): Promise<void>
 }
@@ -50,7 +51,6 @@ async function acquire(path: string, dataDir: string, directory: FileHandle): Pr
 
 function listen(path: string): Promise<Server> {
   const server = createServer((socket) => socket.destroy())
-  server.unref()
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(path, () => resolve(server))

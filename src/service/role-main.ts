@@ -29,11 +29,16 @@ export async function runRoleProcess(start: RoleStart): Promise<void> {
   // Ctrl-C reaches the whole process group; the supervisor decides what it means.
   process.on('SIGINT', () => undefined)
   process.on('SIGHUP', () => undefined)
+  // Waits do not keep a process alive, so a role that has nothing yet but a wait for an auth server would just end.
+  process.channel?.ref()
+  const orphaned = () => process.exit(1)
+  process.once('disconnect', orphaned)
   let logger: Logger | undefined
   try {
     const config = await receiveConfig()
     logger = createLogger(config.log).child({ role: start.role })
     const running = await startRole(start.role, { config, version: start.version, env: realEnv, logger })
+    process.off('disconnect', orphaned)
     endWith(running, logger)
     tell({ type: 'ready', listening: running.listening, notes: running.notes })
     answerStats()

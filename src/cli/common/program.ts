@@ -1,7 +1,9 @@
 /** Runs a program from its table: parsing by commander, strict about everything it was not told of. */
 
 import { Command, CommanderError, Option } from 'commander'
+import { nearest } from '../../common/text.ts'
 import { exitCode, reportError, tolerateClosedOutput } from './exit.ts'
+import { printable } from './printable.ts'
 import { type ArgumentSpec, type CommandSpec, type OptionSpec, OptionValues, type ProgramSpec } from './spec.ts'
 
 /** Parses `argv` (without node and script), runs the command, returns the exit code. Never throws. */
@@ -36,11 +38,29 @@ function prepare(command: Command): void {
   command
     .exitOverride()
     .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, `${rootName(command)}: `)),
+      outputError: (text, write) => write(`${rootName(command)}: ${complaint(command, text)}\n`),
     })
     .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
     .showSuggestionAfterError(true)
     .helpOption('-h, --help', 'Show help')
+}
+
+/** Commander's complaint on one line; of an unknown option only the name, since the value may be a secret. */
+function complaint(command: Command, text: string): string {
+  const unknown = /^error: unknown option '(--[^=']+)/.exec(text)?.[1]
+  if (unknown === undefined)
+    return printable(
+      text
+        .replace(/^error: /, '')
+        .replace(/\n\((Did you mean [^)]*)\)/, '. $1')
+        .trim(),
+    )
+  if (command.options.some(({ long }) => long === unknown)) return `option '${unknown}' takes no value`
+  const guess = nearest(
+    unknown,
+    command.options.flatMap(({ long, hidden }) => (long === undefined || hidden ? [] : [long])),
+  )
+  return `unknown option '${printable(unknown)}'${guess === undefined ? '' : `. Did you mean ${guess}?`}`
 }
 
 function rootName(command: Command): string {

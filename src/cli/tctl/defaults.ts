@@ -5,6 +5,7 @@ import { realEnv } from '../../common/env.ts'
 import type { Owner } from '../../common/files.ts'
 import { loadConfig } from '../../config/load.ts'
 import { serviceAccount } from '../../service/service-user.ts'
+import { givenFile } from '../common/given-file.ts'
 
 export interface AuthDefaults {
   readonly dataDir: string
@@ -16,7 +17,8 @@ export interface AuthDefaults {
 
 /** Throws what the loader throws for an unusable file. */
 export async function authDefaults(file: string | undefined): Promise<AuthDefaults> {
-  const { config } = await loadConfig({ ...(file === undefined ? {} : { file }), environment: process.env })
+  const loading = loadConfig({ ...(file === undefined ? {} : { file }), environment: process.env })
+  const { config } = await givenFile('--config', loading)
   const owner = await serviceAccount(config, realEnv)
   return { dataDir: config.dataDir, owner, address: formatAddress(reachable(config.auth.listenAddr)) }
 }

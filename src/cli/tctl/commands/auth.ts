@@ -11,6 +11,7 @@ import { parsePublicKeyLine } from '../../../ssh/keys/line.ts'
 import { generateEd25519 } from '../../../ssh/keys/private-key.ts'
 import { formatPrivateKey } from '../../../ssh/keys/private-key-file.ts'
 import { fingerprintSha256 } from '../../../ssh/keys/public-key.ts'
+import { givenFile } from '../../common/given-file.ts'
 import { printable } from '../../common/printable.ts'
 import type { CommandRun, OptionValues } from '../../common/spec.ts'
 import { publicKeyLine, publicKeyOfLine } from '../../tsh/keys.ts'
@@ -64,7 +65,8 @@ async function signRequest(options: OptionValues): Promise<SignRequest> {
   if (out === undefined || out === '')
     throw new MissingParameter('--out', '--out=PATH is required: where the certificate is written')
   const path = options.string('key')
-  const key = path === undefined ? undefined : (await readFileBounded(path, 65_536)).toString('utf8').trim()
+  const key =
+    path === undefined ? undefined : (await givenFile('--key', readFileBounded(path, 65_536))).toString('utf8').trim()
   if (key !== undefined) checkPublicKey(key, path ?? '')
   const request = {
     out,

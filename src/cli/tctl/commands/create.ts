@@ -8,6 +8,7 @@ import { createToken, putRole, putUser } from '../../../api/routes.ts'
 import { readFileBounded } from '../../../common/files.ts'
 import { parseYamlValue, readYaml, strictObject, type YamlDocument, yamlString } from '../../../common/yaml.ts'
 import { BadParameter } from '../../../errors/errors.ts'
+import { givenFile } from '../../common/given-file.ts'
 import { printable } from '../../common/printable.ts'
 import type { CommandRun } from '../../common/spec.ts'
 import { withAdminApi } from '../connect.ts'
@@ -18,7 +19,8 @@ type Step = (api: ApiClient, overwrite: boolean) => Promise<string>
 
 export const create: CommandRun = async ({ options, args }) => {
   const file = args[0] ?? ''
-  const text = file === '-' ? await readStdin() : (await readFileBounded(file, maxBytes)).toString('utf8')
+  const text =
+    file === '-' ? await readStdin() : (await givenFile(file, readFileBounded(file, maxBytes))).toString('utf8')
   const documents = readYaml(text, file === '-' ? 'standard input' : file)
   if (documents.length === 0) throw new BadParameter(file, `${file}: there is no resource in it`)
   const steps = documents.map(stepOf)

@@ -6,6 +6,7 @@ import { version } from '../../../common/version.ts'
 import { loadConfig } from '../../../config/load.ts'
 import type { StartFlags } from '../../../config/types.ts'
 import { startSupervisor } from '../../../service/supervisor.ts'
+import { givenFile } from '../../common/given-file.ts'
 import { printableLines } from '../../common/printable.ts'
 import type { CommandRun, OptionValues } from '../../common/spec.ts'
 
@@ -35,7 +36,7 @@ export const start: CommandRun = async ({ options }) => {
       ...(file === undefined ? {} : { file }),
       flags: { ...given, ...(token === undefined ? {} : { token }) },
     })
-  const loaded = await load()
+  const loaded = await givenFile('--config', load())
   const logger = createLogger(loaded.config.log)
   const ending = new AbortController()
   const stopped = Promise.withResolvers<'SIGTERM' | 'SIGQUIT'>()
