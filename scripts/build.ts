@@ -31,6 +31,8 @@ const shared = {
   minifyWhitespace: true,
   keepNames: true,
   legalComments: 'none',
+  // Loaded once in the life of a proxy; in the bundle its module format would lose its names.
+  external: ['@peculiar/x509', 'reflect-metadata'],
   logLevel: 'warning',
 } as const satisfies BuildOptions
 

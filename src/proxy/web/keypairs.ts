@@ -96,7 +96,7 @@ async function ownPair(options: KeyPairOptions): Promise<KeyPair> {
     // A first start, or one that was killed between the two files.
     if (!isNotFound(error)) throw error
   }
-  const made = makeSelfSigned(options.names, options.env.now())
+  const made = await makeSelfSigned(options.names, options.env.now())
   // The key first: a certificate without its key would be found by the next start and refused.
   await writeFileAtomic(keyFile, made.key)
   await writeFileAtomic(certFile, made.certificate)

@@ -418,7 +418,7 @@ describe('TLS', () => {
 
   test('another key pair takes over without a restart, chosen by the name asked for', async () => {
     const write = async (name: string) => {
-      const made = makeSelfSigned([name], new Date())
+      const made = await makeSelfSigned([name], new Date())
       const files = { keyFile: join(directory, `${name}.key`), certFile: join(directory, `${name}.crt`) }
       await writeFile(files.keyFile, made.key)
       await writeFile(files.certFile, made.certificate)
@@ -450,7 +450,7 @@ describe('key pairs', () => {
     ['a key of another certificate', 'other.key', 'https.crt', /other\.key is not the key/],
   ])('%s is refused by name', async (_name, key, cert, message) => {
     await writeFile(join(directory, 'text'), 'hello')
-    await writeFile(join(directory, 'other.key'), makeSelfSigned(['x'], new Date()).key)
+    await writeFile(join(directory, 'other.key'), (await makeSelfSigned(['x'], new Date())).key)
     const files = [{ keyFile: join(directory, key), certFile: join(directory, cert) }]
     await expect(loadKeyPairs({ files, directory, names, env: realEnv, logger: silentLogger })).rejects.toThrow(message)
   })
