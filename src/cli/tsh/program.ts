@@ -96,9 +96,12 @@ export const tshProgram: ProgramSpec = {
     },
     {
       name: 'agent',
-      summary: 'Serve the certificate to plain ssh as an ssh-agent, in the foreground',
-      options: [{ flags: '-s, --socket <path>', description: 'socket to listen on' }],
-      examples: ['tsh agent', 'tsh agent --socket=/run/user/1000/tsh.sock'],
+      summary: 'Serve the certificate to plain ssh as an ssh-agent',
+      options: [
+        { flags: '-s, --socket <path>', description: 'socket to listen on' },
+        { flags: '-b, --background', description: 'go to the background, until the certificate expires' },
+      ],
+      examples: ['tsh agent', 'eval $(tsh agent -b)', 'tsh agent --socket=/run/user/1000/tsh.sock'],
       load: async () => (await import('./commands/agent.ts')).agent,
     },
     {

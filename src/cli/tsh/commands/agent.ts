@@ -3,16 +3,18 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { type Env, realEnv } from '../../../common/env.ts'
 import { convertSystemError } from '../../../errors/system.ts'
 import { MemoryAgent } from '../../../ssh/agent/memory.ts'
 import { serveAgent } from '../../../ssh/agent/server.ts'
 import type { AgentBackend } from '../../../ssh/agent/types.ts'
+import { errorLine, exitCodeOf } from '../../common/exit.ts'
 import type { CommandRun } from '../../common/spec.ts'
+import { socketLine, startBackgroundAgent, startedInBackground, tellStarter } from '../background-agent.ts'
 import { validBefore } from '../keys.ts'
 import { agentComment } from '../local-agent.ts'
-import { type ActiveLogin, activeLogin, wantedFrom } from '../login-state.ts'
-import { shellQuote } from './env.ts'
+import { type ActiveLogin, activeLogin, type Wanted, wantedFrom } from '../login-state.ts'
 
 /** An agent with this login that takes no other keys. */
 export function loginAgent(login: ActiveLogin, now: Date): AgentBackend {
@@ -27,24 +29,53 @@ export function loginAgent(login: ActiveLogin, now: Date): AgentBackend {
 }
 
 export const agent: CommandRun = async ({ options }) => {
-  const login = activeLogin(wantedFrom(options), new Date())
+  const child = startedInBackground()
+  if (options.flag('background') && !child) return await startBackgroundAgent()
+  try {
+    return await serve(wantedFrom(options), options.string('socket'), child)
+  } catch (error) {
+    if (!child) throw error
+    tellStarter({ error: errorLine(error), code: exitCodeOf(error) })
+    return exitCodeOf(error)
+  }
+}
+
+/** Until a signal or the end of the certificate. */
+async function serve(wanted: Wanted, socket: string | undefined, child: boolean): Promise<number> {
+  const login = activeLogin(wanted, new Date())
   const backend = loginAgent(login, new Date())
-  const given = options.string('socket')
-  const directory = given === undefined ? mkdtempSync(join(tmpdir(), 'teleport-agent-')) : undefined
-  const path = given ?? join(directory ?? '', 'agent.sock')
-  const server = createServer((socket) => void serveAgent(socket, backend))
+  const directory = socket === undefined ? mkdtempSync(join(tmpdir(), 'teleport-agent-')) : undefined
+  const path = resolve(socket ?? join(directory ?? '', 'agent.sock'))
+  const server = createServer((connection) => void serveAgent(connection, backend))
+  const stop = new AbortController()
   try {
     await listen(server, path)
-    process.stdout.write(`SSH_AUTH_SOCK=${shellQuote(path)}; export SSH_AUTH_SOCK;\n`)
-    process.stderr.write('Serving the certificate; Ctrl-C ends it.\n')
-    await new Promise<void>((resolve) => {
-      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
+    if (child) {
+      tellStarter({ socket: path })
+      // Where it was started may be unmounted one day.
+      process.chdir('/')
+    } else {
+      process.stdout.write(socketLine(path))
+      process.stderr.write('Serving the certificate; Ctrl-C ends it.\n')
+    }
+    const signalled = new Promise<'signal'>((done) => {
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => done('signal'))
     })
+    const end = await Promise.race([signalled, expiry(validBefore(login.certificate), realEnv, stop.signal)])
+    if (end === 'expired' && !child) process.stderr.write('The certificate has expired; log in again with: tsh login\n')
     return 0
   } finally {
+    stop.abort()
     server.close()
     if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** By the wall clock, looked at every minute: a laptop that slept has not counted the time. */
+export async function expiry(end: Date, env: Env, signal: AbortSignal): Promise<'expired'> {
+  const left = () => end.getTime() - env.now().getTime()
+  while (left() > 0 && !signal.aborted) await env.sleep(Math.min(left(), 60_000), signal).catch(() => undefined)
+  return 'expired'
 }
 
 /** The socket is made for its owner alone, whatever the umask is: whoever connects can log in as the user. */
