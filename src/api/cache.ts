@@ -64,6 +64,7 @@ const unknownConfig = (clusterName: string): ClusterConfig => ({
   clientIdleTimeout: 0,
   disconnectExpiredCert: true,
   keepAliveInterval: 300,
+  keepAliveCountMax: 3,
   sessionRecording: 'node',
   messageOfTheDay: '',
 })

@@ -74,6 +74,8 @@ export const clusterConfig = z.strictObject({
   disconnectExpiredCert: z.boolean(),
   /** Seconds. */
   keepAliveInterval: z.number().int().positive(),
+  /** Unanswered messages after which a connection is dead. */
+  keepAliveCountMax: z.number().int().positive(),
   sessionRecording: z.string(),
   messageOfTheDay: z.string(),
   /** `host:port` of the web side of a proxy. Absent before the first one was heard of. */

@@ -35,6 +35,7 @@ export const defaultSettings: AuthSettings = {
     clientIdleTimeout: 0,
     disconnectExpiredCert: false,
     keepAliveInterval: 300,
+    keepAliveCountMax: 3,
     sessionRecording: 'node',
     messageOfTheDay: '',
   },

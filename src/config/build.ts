@@ -68,7 +68,7 @@ export function buildConfig(input: BuildInput): LoadedConfig {
       maxConnections: teleport.connection_limits?.max_connections ?? 15_000,
       maxUsers: teleport.connection_limits?.max_users ?? 250,
     },
-    storage: { type: 'sqlite', path: teleport.storage?.path ?? join(dataDir, 'backend') },
+    storage: { type: 'sqlite', path: teleport.storage?.path ?? join(dataDir, 'auth') },
     algorithms: {
       ...optional('kex', teleport.kex_algos),
       ...optional('ciphers', teleport.ciphers),
@@ -107,9 +107,6 @@ function buildAuth(section: Section<'auth_service'>, context: Context): AuthConf
       warnings.push("second_factor is 'off': a stolen password is enough to log in")
     if (section.license_file !== undefined)
       warnings.push('auth_service.license_file is ignored: there is no licence to install')
-    if (section.client_idle_timeout !== undefined && section.client_idle_timeout > 0) {
-      warnings.push('client_idle_timeout is not enforced yet in this version')
-    }
   }
   const tokens = (section.tokens ?? []).map((token, index) => ({
     roles: token.roles,

@@ -148,7 +148,7 @@ describe('teleport.yaml', () => {
         nodename: 'box',
         dataDir: '/var/lib/teleport',
         authServers: [{ host: '127.0.0.1', port: 3025 }],
-        storage: { type: 'sqlite', path: '/var/lib/teleport/backend' },
+        storage: { type: 'sqlite', path: '/var/lib/teleport/auth' },
         auth: { enabled: true, clusterName: 'box', authentication: { secondFactor: 'otp' }, sessionRecording: 'node' },
         ssh: { enabled: true, listenAddr: { host: '0.0.0.0', port: 3022 }, labels: {} },
         proxy: { enabled: true, webListenAddr: { host: '0.0.0.0', port: 3080 }, httpsKeypairs: [] },
@@ -292,7 +292,6 @@ describe('teleport.yaml', () => {
   test.each([
     ['{}', 'sessions are not recorded yet'],
     ['proxy_service: {proxy_protocol: on}', 'proxy_protocol is not available'],
-    ['auth_service: {client_idle_timeout: 5m}', 'client_idle_timeout is not enforced yet'],
     ['auth_service: {authentication: {password_min_length: 8}}', 'weak passwords'],
     ['auth_service: {license_file: /x}', 'license_file is ignored'],
   ])('%s warns', (text, warning) => expect(parse(text).warnings.join('\n')).toContain(warning))

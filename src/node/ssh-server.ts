@@ -75,7 +75,7 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
         })
       },
       preamble: preambleVerifier({ target: context.uuid, state, env }),
-      keepAlive: { intervalMs: state.config.keepAliveInterval * 1000, maxMissed: 3 },
+      keepAlive: { intervalMs: state.config.keepAliveInterval * 1000, maxMissed: state.config.keepAliveCountMax },
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       ...(options.algorithms === undefined ? {} : { algorithms: options.algorithms }),
       logger,

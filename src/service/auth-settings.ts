@@ -22,6 +22,7 @@ export function authSettings(config: Config): AuthSettings {
     cluster: {
       clientIdleTimeout: Math.round(auth.clientIdleTimeoutMs / 1000),
       disconnectExpiredCert: auth.disconnectExpiredCert,
+      keepAliveCountMax: auth.keepAliveCountMax,
       keepAliveInterval: Math.max(1, Math.round(auth.keepAliveIntervalMs / 1000)),
       sessionRecording: auth.sessionRecording,
       messageOfTheDay: auth.messageOfTheDay,

@@ -48,7 +48,7 @@ async function startAuthRole({ config, env, logger }: StartRoleOptions): Promise
     clusterName: config.auth.clusterName,
     settings: authSettings(config),
     // Only where the file names a place; the usual one is beside the identity.
-    ...(config.storage.path === join(config.dataDir, 'backend') ? {} : { storage: config.storage.path }),
+    ...(config.storage.path === join(config.dataDir, 'auth') ? {} : { storage: config.storage.path }),
     env,
     logger,
   })

@@ -81,6 +81,7 @@ export class TestClusterState {
         clientIdleTimeout: 0,
         disconnectExpiredCert: false,
         keepAliveInterval: 300,
+        keepAliveCountMax: 3,
         sessionRecording: 'node',
         messageOfTheDay: '',
         ...more,

@@ -112,7 +112,7 @@ export function createSshSide(options: SshSideOptions): SshServer {
           ...refusedCertificates.get(connection),
         })
       },
-      keepAlive: { intervalMs: state.config.keepAliveInterval * 1000, maxMissed: 3 },
+      keepAlive: { intervalMs: state.config.keepAliveInterval * 1000, maxMissed: state.config.keepAliveCountMax },
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       ...(options.algorithms === undefined ? {} : { algorithms: options.algorithms }),
       logger,

@@ -24,6 +24,7 @@ const config: ClusterConfig = {
   clientIdleTimeout: 0,
   disconnectExpiredCert: false,
   keepAliveInterval: 300,
+  keepAliveCountMax: 3,
   sessionRecording: 'node',
   messageOfTheDay: 'hello',
 }

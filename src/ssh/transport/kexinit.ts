@@ -141,8 +141,8 @@ export function negotiatedFor(role: 'client' | 'server', agreement: Agreement): 
 }
 
 /**
- * The ciphers to offer to a client whose list we have seen. The client's order decides, and OpenSSH lists ChaCha20 and CTR
- * ahead of GCM although GCM is several times faster on every machine with AES instructions; so only GCM is offered to
+ * The ciphers to offer to a client whose list we have seen. The client's order decides, and OpenSSH lists ChaCha20 (before
+ * version 10 CTR too) ahead of GCM although GCM is several times faster on every machine with AES instructions; so only GCM is offered to
  * those who know it.
  */
 export function steerToGcm(ours: readonly string[], theirs: readonly string[]): readonly string[] {

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest'
+import { parseConfig } from '../config/load.ts'
+import { authSettings } from './auth-settings.ts'
+
+test('what the file says about connections reaches the cluster', () => {
+  const { config } = parseConfig(
+    `auth_service:
+  client_idle_timeout: 5m
+  disconnect_expired_cert: yes
+  keep_alive_interval: 90s
+  keep_alive_count_max: 7
+  session_recording: off
+  message_of_the_day: hello
+`,
+    't.yaml',
+    {},
+    'box',
+  )
+  expect(authSettings(config).cluster).toEqual({
+    clientIdleTimeout: 300,
+    disconnectExpiredCert: true,
+    keepAliveInterval: 90,
+    keepAliveCountMax: 7,
+    sessionRecording: 'off',
+    messageOfTheDay: 'hello',
+  })
+})
