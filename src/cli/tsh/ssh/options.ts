@@ -3,12 +3,13 @@
 import { checkName } from '../../../common/names.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import type { OptionSpec, OptionValues } from '../../common/spec.ts'
-import { checkPort } from '../address.ts'
+import { checkPort, joinHostPort, splitHostPort } from '../address.ts'
 import { type Forward, parseDynamicForward, parseForward } from './forward-spec.ts'
 
 export const sshOptionSpecs: readonly OptionSpec[] = [
   { flags: '-l, --login <name>', description: 'login on the remote host (TELEPORT_LOGIN)' },
   { flags: '-p, --port <port>', description: 'SSH port of the remote host' },
+  { flags: '-J, --jumphost <address>', description: 'go through another proxy of the cluster: HOST[:3023]' },
   { flags: '-t, --tty', description: 'allocate a terminal even for a command' },
   { flags: '-A, --forward-agent', description: 'forward the ssh-agent' },
   { flags: '-N, --no-remote-exec', description: 'run nothing; useful with forwards' },
@@ -36,6 +37,8 @@ export interface SshRequest {
   readonly selector: ReadonlyMap<string, string> | undefined
   readonly login: string | undefined
   readonly port: number | undefined
+  /** `host:port` of the proxy to go through instead of the one of the login. */
+  readonly jumphost: string | undefined
   readonly tty: 'auto' | 'force' | 'never'
   readonly forwardAgent: boolean
   readonly noCommand: boolean
@@ -80,6 +83,7 @@ export function sshRequest(values: OptionValues, args: readonly string[], env: N
   const selector = host.includes('=') ? parseSelector(host) : undefined
   if (selector === undefined) checkTarget(host)
   const port = values.string('port')
+  const jumphost = values.string('jumphost')
   const login = typedLogin ?? values.string('login') ?? extra.login ?? nonEmpty(env.TELEPORT_LOGIN)
   if (login !== undefined) checkLogin(login)
   return {
@@ -87,6 +91,7 @@ export function sshRequest(values: OptionValues, args: readonly string[], env: N
     selector,
     login,
     port: port === undefined ? extra.port : checkPort(port, '--port'),
+    jumphost: jumphost === undefined ? undefined : parseJumphost(jumphost),
     tty: values.flag('tty') ? 'force' : (extra.requestTty ?? 'auto'),
     forwardAgent: values.flag('forwardAgent') || (extra.forwardAgent ?? false),
     noCommand: values.tristate('remoteExec') === false || values.flag('noRemoteExec'),
@@ -118,6 +123,12 @@ function checkTarget(host: string): void {
   if (!/^(?!-)[A-Za-z0-9._:-]{1,253}$/.test(host)) {
     throw new BadParameter('host', `host: ${JSON.stringify(host)} is not a host name`)
   }
+}
+
+/** `HOST`, `HOST:PORT` or `[v6]:PORT`. Who logs in there is the certificate's business, so `user@` is refused. */
+function parseJumphost(text: string): string {
+  const { host, port } = splitHostPort(/:\d+$/.test(text) ? text : `${text}:3023`, '--jumphost')
+  return joinHostPort(host, port)
 }
 
 function checkLogin(login: string): void {

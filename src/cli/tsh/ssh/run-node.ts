@@ -9,6 +9,7 @@ import { printableLines } from '../../common/printable.ts'
 import { shortTime } from '../../common/time.ts'
 import { connectNode, connectProxy, dialTcp, type NodeTarget, type Trace } from '../connect.ts'
 import { type ActiveLogin, activeLogin, sshProxy, type Wanted, wantedProfile } from '../login-state.ts'
+import type { Profile } from '../profile.ts'
 import type { SshRequest } from './options.ts'
 import { osLogin } from './os-login.ts'
 import { runSession } from './session.ts'
@@ -33,7 +34,8 @@ export function prepare(request: SshRequest, wanted: Wanted): Prepared {
   const trace = request.trace ? startTrace() : undefined
   const socket = dialEarly(wanted, request)
   try {
-    const login = activeLogin({ ...wanted, cluster: request.cluster ?? wanted.cluster }, new Date())
+    const stored = activeLogin({ ...wanted, cluster: request.cluster ?? wanted.cluster }, new Date())
+    const login = { ...stored, profile: through(stored.profile, request) }
     trace?.('keys and profile read')
     return { login, socket, trace }
   } catch (error) {
@@ -42,11 +44,15 @@ export function prepare(request: SshRequest, wanted: Wanted): Prepared {
   }
 }
 
+/** The profile with the proxy that `-J` names. Its host certificate is checked under that name. */
+const through = (profile: Profile, { jumphost }: SshRequest): Profile =>
+  jumphost === undefined ? profile : { ...profile, sshProxyAddress: jumphost }
+
 function dialEarly(wanted: Wanted, request: SshRequest): Promise<Socket> | undefined {
   if (wanted.identityFile !== undefined || request.selector !== undefined) return undefined
   const profile = wantedProfile(wanted)
   if (profile === undefined) return undefined
-  const { host, port } = sshProxy(profile)
+  const { host, port } = sshProxy(through(profile, request))
   const socket = dialTcp(host, port, request.connectTimeoutMs)
   socket.catch(() => undefined)
   return socket

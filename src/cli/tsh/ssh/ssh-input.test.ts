@@ -89,6 +89,17 @@ describe('a request', () => {
     expect(request({ option: ['User=y', 'Port=7'] }, 'node')).toMatchObject({ login: 'y', port: 7 })
   })
 
+  test.each([
+    ['proxy-2.example.com', 'proxy-2.example.com:3023'],
+    ['proxy-2:4023', 'proxy-2:4023'],
+    ['[::1]', '[::1]:3023'],
+    ['[::1]:4023', '[::1]:4023'],
+  ])('-J %s goes through %s', (jumphost, address) => expect(request({ jumphost }, 'node').jumphost).toBe(address))
+
+  test.each(['alice@proxy', '-oX', 'proxy:0', 'proxy:x', 'a,b', ''])('-J %j is refused', (jumphost) =>
+    expect(() => request({ jumphost }, 'node')).toThrow(/--jumphost/),
+  )
+
   test('labels instead of a host', () => {
     expect(request({}, 'root@env=prod,tier=db', 'id').selector).toEqual(
       new Map([
