@@ -14,6 +14,9 @@ export const sshIdent = 'Teleport'
 /** Noticed dead after 45 s at the latest; the watch notices after 30. */
 export const authKeepAlive = { intervalMs: 15_000, maxMissed: 3 }
 
+/** Milliseconds, from the TCP connection to the end of the SSH login: an auth server that hangs must not look as if it were about to answer. */
+export const handshakeTimeout = 10_000
+
 export interface AuthConnection extends ApiClient, AsyncDisposable {
   /** An SSH connection to an auth server stands now. */
   readonly connected: boolean

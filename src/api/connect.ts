@@ -3,7 +3,7 @@
 import type { Duplex } from 'node:stream'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
-import { AccessDenied, ConnectionProblem } from '../errors/errors.ts'
+import { AccessDenied, ConnectionProblem, isConnectionProblem } from '../errors/errors.ts'
 import { connectSsh } from '../ssh/client.ts'
 import type { ClientIdentity, SshClient } from '../ssh/client-types.ts'
 import type { PublicKey } from '../ssh/keys/types.ts'
@@ -14,6 +14,7 @@ import {
   authApiHost,
   authKeepAlive,
   authPort,
+  handshakeTimeout,
   sshIdent,
   summarize,
 } from './auth-channel.ts'
@@ -38,6 +39,8 @@ export interface ConnectAuthOptions {
 /** Milliseconds between attempts. */
 const firstRetry = 200
 const lastRetry = 5_000
+/** Milliseconds: less than the 30 s that `tsh` waits for the proxy, so that its user hears which part did not answer. */
+const callTimeout = 20_000
 
 /**
  * Dials when first used and again, with backoff, after the connection was lost. Calls fail fast with ConnectionProblem while no
@@ -66,7 +69,13 @@ class MachineConnection implements AuthConnection {
     this.#env = options.env ?? realEnv
     this.#logger = options.logger ?? silentLogger
     this.#agent = new ChannelAgent({ openStream: () => this.#openStream() })
-    const client = createApiClient({ agent: this.#agent, host: authApiHost, peer: 'the auth server', env: this.#env })
+    const client = createApiClient({
+      agent: this.#agent,
+      host: authApiHost,
+      peer: 'the auth server',
+      timeoutMs: callTimeout,
+      env: this.#env,
+    })
     this.call = client.call
     this.stream = client.stream
   }
@@ -155,12 +164,16 @@ class MachineConnection implements AuthConnection {
         ident: sshIdent,
         identities: [{ signer: identity.key, certificate: identity.certificate }],
         verifyHost: authVerifier(address, identity.hostAuthorities, identity.clusterName, this.#env),
+        limits: { loginGraceMs: handshakeTimeout },
         keepAlive: authKeepAlive,
         logger: this.#logger,
         signal,
       },
       this.#env,
-    )
+    ).catch((error: unknown) => {
+      if (!isConnectionProblem(error)) throw error
+      throw new ConnectionProblem(`cannot connect to ${address}: ${error.message}`, { cause: error })
+    })
   }
 }
 

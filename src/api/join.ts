@@ -3,14 +3,21 @@
 import type { Socket } from 'node:net'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
-import { AccessDenied, BadParameter, ConnectionProblem, isAccessDenied, isAlreadyExists } from '../errors/errors.ts'
+import {
+  AccessDenied,
+  BadParameter,
+  ConnectionProblem,
+  isAccessDenied,
+  isAlreadyExists,
+  isConnectionProblem,
+} from '../errors/errors.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
 import { connectSsh } from '../ssh/client.ts'
 import { generateEd25519 } from '../ssh/keys/private-key.ts'
 import { caPin, equalKeys } from '../ssh/keys/public-key.ts'
 import type { PrivateKey, PublicKey } from '../ssh/keys/types.ts'
 import type { PresentedHostKey } from '../ssh/transport/types.ts'
-import { apiOver, authPort, sshIdent, summarize } from './auth-channel.ts'
+import { apiOver, authPort, handshakeTimeout, sshIdent, summarize } from './auth-channel.ts'
 import { dialTcp } from './dial-tcp.ts'
 import { authorityExtension, verifyMachine } from './host-certificate.ts'
 import type { MachineIdentity, MachineRole } from './identity.ts'
@@ -88,11 +95,15 @@ async function joinAt(
       verifyHost: (presented) => {
         trusted = checkPin(address, stream, presented, options.caPin, env, logger)
       },
+      limits: { loginGraceMs: handshakeTimeout },
       logger,
       ...(signal === undefined ? {} : { signal }),
     },
     env,
   ).catch((error: unknown) => {
+    if (isConnectionProblem(error)) {
+      throw new ConnectionProblem(`cannot connect to ${address}: ${error.message}`, { cause: error })
+    }
     if (trusted === undefined || !isAccessDenied(error)) throw error
     const remedy = 'make a new one on the auth machine with: tctl nodes add'
     throw new AccessDenied(

@@ -1,7 +1,7 @@
 /** Connections: to the proxy's SSH port, through it to a node, through it to the auth API. */
 
 import { connect, type Socket } from 'node:net'
-import { AccessDenied, ConnectionProblem, isAccessDenied } from '../../errors/errors.ts'
+import { AccessDenied, ConnectionProblem, isAccessDenied, isConnectionProblem } from '../../errors/errors.ts'
 import { convertSystemError } from '../../errors/system.ts'
 import { connectSsh } from '../../ssh/client.ts'
 import type { SshClient, SshClientOptions } from '../../ssh/client-types.ts'
@@ -12,13 +12,16 @@ import { type ActiveLogin, sshProxy } from './login-state.ts'
 
 export const ident = 'Teleport_tsh'
 
+/** Milliseconds; `-o ConnectTimeout` sets another. */
+const defaultTimeoutMs = 30_000
+
 /** Named moments of a connection, for `--trace`. */
 export type Trace = (step: string) => void
 
 export interface DialOptions {
   readonly signal?: AbortSignal
   readonly trace?: Trace
-  /** Milliseconds until TCP must stand. */
+  /** Milliseconds until TCP must stand, and again until the SSH login must be done, as `ConnectTimeout` of OpenSSH. */
   readonly timeoutMs?: number
   /** A TCP connection that was begun earlier. */
   readonly socket?: Promise<Socket>
@@ -26,7 +29,7 @@ export interface DialOptions {
 }
 
 /** Opens TCP. Throws ConnectionProblem that names the address. */
-export function dialTcp(host: string, port: number, timeoutMs = 30_000): Promise<Socket> {
+export function dialTcp(host: string, port: number, timeoutMs = defaultTimeoutMs): Promise<Socket> {
   const where = joinHostPort(host, port)
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, noDelay: true })
@@ -56,6 +59,7 @@ const hostCheck = (login: ActiveLogin): HostCheck => ({
 /** An authenticated connection to the proxy. */
 export async function connectProxy(login: ActiveLogin, options: DialOptions = {}): Promise<SshClient> {
   const { host, port } = sshProxy(login.profile)
+  let verified = false
   const socket = await (options.socket ?? dialTcp(host, port, options.timeoutMs))
   options.trace?.(`TCP to the proxy ${joinHostPort(host, port)}`)
   const client = await connectSsh({
@@ -64,11 +68,18 @@ export async function connectProxy(login: ActiveLogin, options: DialOptions = {}
     ident,
     verifyHost: (presented) => {
       checkProxyHost(presented, hostCheck(login), host)
+      verified = true
       options.trace?.('key exchange with the proxy, its host certificate verified')
     },
     identities: [{ signer: login.key, certificate: login.certificate }],
+    limits: { loginGraceMs: options.timeoutMs ?? defaultTimeoutMs },
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     ...(options.keepAlive === undefined ? {} : { keepAlive: options.keepAlive }),
+  }).catch((error: unknown) => {
+    if (verified || !isConnectionProblem(error)) throw error
+    throw new ConnectionProblem(`cannot reach the proxy at ${joinHostPort(host, port)}: ${error.message}`, {
+      cause: error,
+    })
   })
   options.trace?.('logged in to the proxy')
   return client
@@ -107,6 +118,7 @@ export async function connectNode(
       trace?.('key exchange with the node, its host certificate verified')
     },
     identities: [{ signer: login.key, certificate: login.certificate }],
+    limits: { loginGraceMs: options.timeoutMs ?? defaultTimeoutMs },
     ...(signal === undefined ? {} : { signal }),
     ...(keepAlive === undefined ? {} : { keepAlive }),
     ...(onAgent === undefined ? {} : { onAgent }),
@@ -114,6 +126,11 @@ export async function connectNode(
     ...(onForwardedTcpip === undefined ? {} : { onForwardedTcpip }),
     ...(onForwardedStreamlocal === undefined ? {} : { onForwardedStreamlocal }),
   }).catch((error: unknown) => {
+    if (!verified && isConnectionProblem(error)) {
+      throw new ConnectionProblem(`cannot connect to ${target.login}@${target.host}: ${error.message}`, {
+        cause: error,
+      })
+    }
     if (!verified || !isAccessDenied(error)) throw error
     const { user } = login.profile
     throw new AccessDenied(`access denied: ${user} may not log in to ${target.host} as ${target.login}`, {

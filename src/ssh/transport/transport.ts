@@ -107,7 +107,11 @@ export class SshTransport implements Transport {
     this.#rekeyPolicy = new RekeyPolicy(settings.limits, settings.env.monotonicMs())
     this.#versionReader = new VersionReader(settings.role, settings.preamble?.prefix)
     this.#cancelGrace = after(settings.env, settings.limits.loginGraceMs, () =>
-      this.fail(new LimitExceeded('the login took too long')),
+      this.fail(
+        settings.role === 'server'
+          ? new LimitExceeded('the login took too long')
+          : new ConnectionProblem(`no answer within ${settings.limits.loginGraceMs / 1000} s`),
+      ),
     )
     const stream = this.#stream
     stream.on('data', (chunk: Buffer) => this.#onData(chunk))
