@@ -65,6 +65,7 @@ export class RawPeer {
       {
         algorithms: { ...defaultAlgorithms, ...options.algorithms },
         steer: false,
+        guess: true,
         hostIdentities: [{ signer: options.hostKey ?? generateEd25519() }],
       },
     )

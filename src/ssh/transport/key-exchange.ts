@@ -56,6 +56,8 @@ export interface KexSettings {
   readonly steer: boolean
   readonly hostIdentities: readonly HostIdentity[]
   readonly hostKeyAlgorithms?: readonly string[] | undefined
+  /** Client: send the first message of our preferred method along with the first KEXINIT. */
+  readonly guess: boolean
 }
 
 type Stage = 'idle' | 'negotiating' | 'exchanging' | 'newkeys'
@@ -104,7 +106,7 @@ export class KeyExchange {
   /** Sends our KEXINIT; a client's first one with a guessed first packet, which saves a round trip towards servers like ours. */
   begin(): void {
     if (this.#ours !== undefined) return
-    const guess = this.#host.role === 'client' && !this.firstDone
+    const guess = this.#settings.guess && this.#host.role === 'client' && !this.firstDone
     const init = this.#offer(guess)
     const payload = encodeKexInit(init, this.#host.randomBytes(16))
     this.#ours = { init, payload }
@@ -183,13 +185,11 @@ export class KeyExchange {
     this.#stage = 'exchanging'
     this.#ignoreNext = init.firstKexPacketFollows && !agreement.guessRight
     if (!clientSide) return
-    if (this.#guess !== undefined && agreement.guessRight) {
-      this.#client = this.#guess
-    } else {
-      const method = kexMethods[agreement.kex]
-      this.#client = method.client()
-      this.#sendValue(method, this.#client.init)
-    }
+    const method = kexMethods[agreement.kex]
+    // The same method with another host key is a wrong guess as well: the message is sent again, the same key will do.
+    const guess = agreement.kex === this.#settings.algorithms.kex[0] ? this.#guess : undefined
+    this.#client = guess ?? method.client()
+    if (guess === undefined || !agreement.guessRight) this.#sendValue(method, this.#client.init)
     this.#guess = undefined
   }
 

@@ -25,6 +25,11 @@ export interface ConnectOptions extends CommonOptions {
   readonly preamble?: string
   /** Host key algorithms to offer, preferred first, certificates included. Default: certificates before plain keys, Ed25519 first. */
   readonly hostKeyAlgorithms?: readonly string[]
+  /**
+   * Sends a guessed first key exchange message (RFC 4253 section 7): one round trip less when the server prefers what we prefer.
+   * Default true. Servers made with Paramiko do not understand a wrong guess.
+   */
+  readonly guess?: boolean
 }
 
 export interface AcceptOptions extends CommonOptions {

@@ -261,6 +261,18 @@ describe('preamble', () => {
   })
 })
 
+describe('the guessed first message', () => {
+  test.each([
+    { name: 'right', client: {}, server: {} },
+    { name: 'of another method', client: {}, server: { algorithms: { kex: ['curve25519-sha256'] as const } } },
+    { name: 'with another host key', client: {}, server: { hostIdentities: [{ signer: generateEcdsa('nistp256') }] } },
+    { name: 'not made', client: { guess: false }, server: {} },
+  ])('may be $name', async ({ client, server }) => {
+    const ends = await pair({ client, server })
+    await transfer(ends.client, ends.server, [10])
+  })
+})
+
 describe('ciphers a server offers', () => {
   test('GCM alone when the client knows it, whatever the client prefers', async () => {
     const { client } = await pair({
