@@ -34,6 +34,8 @@ export interface SshClientOptions {
   onAgent?(): Promise<Duplex>
   onX11?(origin: ForwardedOrigin): Promise<Duplex>
   readonly algorithms?: Partial<AlgorithmPreferences>
+  /** Guess the server's choice of key exchange, which saves a round trip. Default true; Paramiko's servers want false. */
+  readonly guess?: boolean
   readonly limits?: Partial<Limits>
   readonly keepAlive?: { readonly intervalMs: number; readonly maxMissed: number }
   readonly logger?: Logger

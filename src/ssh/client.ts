@@ -42,6 +42,7 @@ export async function connectSsh(options: SshClientOptions, env: Env = realEnv):
     verifyHost: (presented) => options.verifyHost(presented),
     ...(options.preamble === undefined ? {} : { preamble: options.preamble }),
     ...(options.algorithms === undefined ? {} : { algorithms: options.algorithms }),
+    ...(options.guess === undefined ? {} : { guess: options.guess }),
     ...(signal === undefined ? {} : { signal }),
     limits,
     env,

@@ -6,7 +6,8 @@ import { BadParameter, ConnectionProblem } from '../../errors/errors.ts'
 import { resolveAlgorithms } from './algorithms.ts'
 import { resolveLimits } from './limits.ts'
 import type { AcceptOptions, AcceptTransport, ConnectOptions, ConnectTransport } from './options.ts'
-import { SshTransport, type TransportSettings } from './transport.ts'
+import type { TransportSettings } from './settings.ts'
+import { SshTransport } from './transport.ts'
 import type { Transport } from './types.ts'
 
 /** Speaks the client's part. See `ConnectTransport` for what it throws. */

@@ -4,49 +4,33 @@
  */
 
 import type { Duplex } from 'node:stream'
-import type { Env } from '../../common/env.ts'
-import type { Logger } from '../../common/log.ts'
 import { ConnectionProblem, LimitExceeded } from '../../errors/errors.ts'
 import { convertSystemError } from '../../errors/system.ts'
-import { WireReader } from '../wire/reader.ts'
-import { WireWriter } from '../wire/writer.ts'
-import { encodeExtensionInfo, readExtensionInfo } from './extension-info.ts'
-import { explainFailure, printable } from './failure.ts'
-import { type KexHost, type KexSettings, KeyExchange } from './key-exchange.ts'
+import { answerPing, encodeDisconnect, encodeUnimplemented, readDisconnect } from './control-messages.ts'
+import { EarlyMessages } from './early-messages.ts'
+import { encodeExtensionInfo } from './extension-info.ts'
+import { explainFailure } from './failure.ts'
+import { Greeting } from './greeting.ts'
+import { type KexHost, KeyExchange } from './key-exchange.ts'
 import { judge } from './legality.ts'
 import { MAX_PREAUTH_PACKET } from './limits.ts'
+import { closeGently } from './linger.ts'
 import { DisconnectReason, Message } from './messages.ts'
 import { Outbound } from './outbound.ts'
 import { PacketReader } from './packet-reader.ts'
 import { PacketWriter } from './packet-writer.ts'
 import { PeerDisconnected, ProtocolProblem } from './problem.ts'
-import { RekeyPolicy } from './rekey-policy.ts'
+import { Pump } from './pump.ts'
+import { Rekeying } from './rekeying.ts'
+import type { TransportSettings } from './settings.ts'
 import { after } from './timers.ts'
 import type { Limits, NegotiatedAlgorithms, PresentedHostKey, Transport } from './types.ts'
-import { VersionReader, versionString } from './version.ts'
+import { versionString } from './version.ts'
 
 /** How long a server waits for the client's KEXINIT before it sends its own, milliseconds: see `steerToGcm`. */
 const STEER_WAIT_MS = 20
-/** How long a closed connection may take to tell the peer why, milliseconds. */
-const LINGER_MS = 1000
 /** Answers that the peer provoked and did not read yet (PONG, UNIMPLEMENTED), bytes. */
 const MAX_REPLY_BACKLOG = 64 * 1024
-/** IGNORE, DEBUG and the like before the first keys, without strict kex. */
-const MAX_EARLY_NOISE = 16
-const MAX_EXT_INFO = 3
-
-export interface TransportSettings {
-  readonly role: 'client' | 'server'
-  readonly stream: Duplex
-  readonly ident: string
-  readonly limits: Limits
-  readonly env: Env
-  readonly logger: Logger
-  readonly kex: KexSettings
-  readonly verifyHost: (presented: PresentedHostKey) => void | Promise<void>
-  readonly sendPreamble?: string | undefined
-  readonly preamble?: { readonly prefix: string; verify(text: string): Promise<void> } | undefined
-}
 
 export class SshTransport implements Transport {
   readonly role: 'client' | 'server'
@@ -63,31 +47,21 @@ export class SshTransport implements Transport {
   readonly #outbound: Outbound
   readonly #reader: PacketReader
   readonly #kex: KeyExchange
-  readonly #rekeyPolicy: RekeyPolicy
-  readonly #extensions = new Map<string, Buffer>()
+  readonly #rekeying: Rekeying
+  readonly #earlyMessages = new EarlyMessages()
+  readonly #pump: Pump
   readonly #ready = Promise.withResolvers<void>()
   readonly #closed = Promise.withResolvers<Error | undefined>()
-  #versionReader: VersionReader | undefined
-  #early: Buffer[] = []
+  /** Until the peer's version has come. */
+  #greeting: Greeting | undefined
   #handler: ((payload: Buffer) => void) | undefined
   /** A message for a handler that is not there yet. */
   #waiting: Buffer | undefined
   #authenticated = false
   #isClosed = false
-  #ended = false
-  #paused = false
-  /** Asynchronous steps under way: nothing is read meanwhile. */
-  #holds = 0
-  #pumping = false
   #replyBytes = 0
-  #noise = 0
-  #extInfos = 0
   #packets = 0
-  #weStarted = false
-  #bytesAtRekey = 0
-  #rekeyWaiters: PromiseWithResolvers<void>[] = []
   #cancelGrace: () => void
-  #cancelKexTimer: () => void = () => undefined
   #cancelSteer: () => void = () => undefined
 
   constructor(settings: TransportSettings) {
@@ -96,7 +70,7 @@ export class SshTransport implements Transport {
     this.#stream = settings.stream
     this.#limits = settings.limits
     this.localVersion = versionString(settings.ident)
-    this.peerExtensions = this.#extensions
+    this.peerExtensions = this.#earlyMessages.extensions
     this.closed = this.#closed.promise
     this.ready = this.#ready.promise
     this.ready.catch(() => undefined)
@@ -104,8 +78,20 @@ export class SshTransport implements Transport {
     this.#outbound = new Outbound(this.#writer, settings.limits)
     this.#reader = new PacketReader(Math.min(MAX_PREAUTH_PACKET, settings.limits.maxTransportPacket))
     this.#kex = new KeyExchange(this.#kexHost(), settings.kex)
-    this.#rekeyPolicy = new RekeyPolicy(settings.limits, settings.env.monotonicMs())
-    this.#versionReader = new VersionReader(settings.role, settings.preamble?.prefix)
+    this.#rekeying = new Rekeying({
+      env: settings.env,
+      limits: settings.limits,
+      bytes: () => this.bytesIn + this.bytesOut,
+      running: () => this.#kex.running,
+      begin: () => this.#kex.begin(),
+      fail: (error) => this.fail(error),
+    })
+    this.#pump = new Pump(this.#stream, {
+      step: () => this.#step(),
+      blocked: () => this.#blocked(),
+      fail: (error) => this.fail(error),
+    })
+    this.#greeting = new Greeting(settings.role, settings.preamble?.prefix)
     this.#cancelGrace = after(settings.env, settings.limits.loginGraceMs, () =>
       this.fail(
         settings.role === 'server'
@@ -115,7 +101,7 @@ export class SshTransport implements Transport {
     )
     const stream = this.#stream
     stream.on('data', (chunk: Buffer) => this.#onData(chunk))
-    stream.on('end', () => this.#onEnd())
+    stream.on('end', () => this.#pump.end())
     stream.on('error', (error) => this.fail(convertSystemError(error, 'use the SSH connection')))
     stream.on('close', () => this.fail(new ConnectionProblem('the other side closed the connection')))
     this.#writer.raw(Buffer.from(`${settings.sendPreamble ?? ''}${this.localVersion}\r\n`))
@@ -146,7 +132,7 @@ export class SshTransport implements Transport {
 
   start(handler: (payload: Buffer) => void): void {
     this.#handler = handler
-    this.#pump()
+    this.#pump.run()
   }
 
   send(...parts: readonly Buffer[]): boolean {
@@ -155,7 +141,7 @@ export class SshTransport implements Transport {
       this.fail(new LimitExceeded('too much data is waiting for the end of a key exchange'))
       return false
     }
-    this.#rekeyIfDue(this.#writer)
+    if (this.#authenticated) this.#rekeying.startIfDue(this.#writer)
     return this.#outbound.belowMark
   }
 
@@ -166,13 +152,13 @@ export class SshTransport implements Transport {
   #onFlushed(): void {
     if (this.#writer.backlog <= this.#limits.highWaterMark && this.#replyBytes > 0) {
       this.#replyBytes = 0
-      this.#pump()
+      this.#pump.run()
     }
     this.#outbound.wake()
   }
 
   unimplemented(): void {
-    this.#reply(new WireWriter(8).byte(Message.UNIMPLEMENTED).uint32(this.#reader.lastSequence).take())
+    this.#reply(encodeUnimplemented(this.#reader.lastSequence))
   }
 
   /** An answer the peer provoked by a transport message: what it does not read stops us from reading more. */
@@ -182,13 +168,11 @@ export class SshTransport implements Transport {
   }
 
   pause(): void {
-    this.#paused = true
-    if (!this.#pumping) this.#stream.pause()
+    this.#pump.pause()
   }
 
   resume(): void {
-    this.#paused = false
-    this.#pump()
+    this.#pump.resume()
   }
 
   authenticated(): void {
@@ -200,29 +184,7 @@ export class SshTransport implements Transport {
 
   rekey(): Promise<void> {
     if (this.#isClosed) return Promise.reject(new ConnectionProblem('the connection is closed'))
-    const waiter = Promise.withResolvers<void>()
-    this.#rekeyWaiters.push(waiter)
-    this.#startRekey()
-    return waiter.promise
-  }
-
-  #startRekey(): void {
-    if (this.#kex.running) return
-    this.#weStarted = true
-    this.#watchRekey()
-    this.#kex.begin()
-  }
-
-  #watchRekey(): void {
-    this.#cancelKexTimer()
-    this.#cancelKexTimer = after(this.#settings.env, this.#limits.rekeyTimeoutMs, () =>
-      this.fail(new ProtocolProblem(DisconnectReason.KEY_EXCHANGE_FAILED, 'the key exchange took too long')),
-    )
-  }
-
-  #rekeyIfDue(use: PacketReader | PacketWriter): void {
-    if (!this.#authenticated || this.#kex.running) return
-    if (this.#rekeyPolicy.due(use, this.#settings.env.monotonicMs())) this.#startRekey()
+    return this.#rekeying.request()
   }
 
   #kexHost(): KexHost {
@@ -247,52 +209,23 @@ export class SshTransport implements Transport {
   }
 
   #onKexFinished(first: boolean): void {
-    this.#cancelKexTimer()
-    this.#weStarted = false
-    this.#bytesAtRekey = this.bytesIn + this.bytesOut
-    this.#rekeyPolicy.done(this.#settings.env.monotonicMs())
     if (first) this.#ready.resolve()
-    const waiters = this.#rekeyWaiters
-    this.#rekeyWaiters = []
-    for (const waiter of waiters) waiter.resolve()
+    this.#rekeying.finished()
   }
 
   #onData(chunk: Buffer): void {
     if (this.#isClosed) return
-    if (this.#versionReader !== undefined) this.#early.push(chunk)
+    if (this.#greeting !== undefined) this.#greeting.push(chunk)
     else this.#reader.push(chunk)
-    this.#pump()
+    this.#pump.run()
   }
 
-  #onEnd(): void {
-    this.#ended = true
-    this.#pump()
-  }
-
-  /** Handles what was received until bytes are missing or something has to be waited for. */
-  #pump(): void {
-    if (this.#pumping || this.#isClosed) return
-    this.#pumping = true
-    try {
-      while (this.#mayRead() && this.#step()) {}
-      if (this.#ended && this.#mayRead()) throw new ConnectionProblem('the other side closed the connection')
-    } catch (error) {
-      this.fail(error)
-    } finally {
-      this.#pumping = false
-    }
-    if (this.#isClosed) return
-    if (this.#mayRead()) this.#stream.resume()
-    else this.#stream.pause()
-  }
-
-  #mayRead(): boolean {
-    if (this.#isClosed || this.#holds > 0 || this.#paused || this.#replyBytes > MAX_REPLY_BACKLOG) return false
-    return this.#waiting === undefined || this.#handler !== undefined
+  #blocked(): boolean {
+    return this.#replyBytes > MAX_REPLY_BACKLOG || (this.#waiting !== undefined && this.#handler === undefined)
   }
 
   #step(): boolean {
-    if (this.#versionReader !== undefined) return this.#readVersion(this.#versionReader)
+    if (this.#greeting !== undefined) return this.#greet(this.#greeting)
     const waiting = this.#waiting
     if (waiting !== undefined) {
       this.#waiting = undefined
@@ -305,38 +238,23 @@ export class SshTransport implements Transport {
     return true
   }
 
-  #readVersion(versionReader: VersionReader): boolean {
-    const chunk = this.#early.shift()
-    if (chunk === undefined) return false
-    const found = versionReader.push(chunk)
-    if (found === undefined) return true
-    if (found.line.kind === 'preamble') {
-      if (found.rest.length > 0) this.#early.unshift(found.rest)
-      this.#hold(this.#settings.preamble?.verify(found.line.text) ?? Promise.resolve())
+  #greet(greeting: Greeting): boolean {
+    const step = greeting.step()
+    if (step === undefined) return false
+    if (step.kind === 'more') return true
+    if (step.kind === 'preamble') {
+      this.#pump.hold(this.#settings.preamble?.verify(step.text) ?? Promise.resolve())
       return true
     }
-    this.remoteVersion = found.line.version
-    this.#versionReader = undefined
-    this.#reader.push(found.rest)
-    for (const rest of this.#early) this.#reader.push(rest)
-    this.#early = []
+    this.remoteVersion = step.version
+    this.#greeting = undefined
+    for (const chunk of step.rest) this.#reader.push(chunk)
     if (this.role === 'server') {
       this.#cancelSteer = after(this.#settings.env, STEER_WAIT_MS, () => {
         if (!this.#isClosed) this.#kex.begin()
       })
     }
     return true
-  }
-
-  #hold(promise: Promise<void>): void {
-    this.#holds++
-    promise.then(
-      () => {
-        this.#holds--
-        this.#pump()
-      },
-      (error: unknown) => this.fail(error),
-    )
   }
 
   #dispatch(payload: Buffer): void {
@@ -351,7 +269,7 @@ export class SshTransport implements Transport {
       this.#onDisconnect(payload)
       return
     }
-    if (!kex.firstDone) this.#checkEarly(type, kex)
+    if (!kex.firstDone) this.#earlyMessages.check(type, kex.strict)
     else if (kex.inboundBlocked && (type > Message.DEBUG || type === 0)) {
       throw new ProtocolProblem(DisconnectReason.PROTOCOL_ERROR, `message ${type} during a key exchange`)
     }
@@ -361,10 +279,10 @@ export class SshTransport implements Transport {
       case Message.DEBUG:
         return
       case Message.EXT_INFO:
-        this.#onExtInfo(payload)
+        this.#earlyMessages.readExtensions(payload, this.#authenticated)
         return
       case Message.PING:
-        this.#onPing(payload)
+        this.#reply(answerPing(payload))
         return
       case Message.PONG:
         return
@@ -376,45 +294,13 @@ export class SshTransport implements Transport {
   #dispatchKex(type: number, payload: Buffer): void {
     this.#cancelSteer()
     const kex = this.#kex
-    if (type === Message.KEXINIT && kex.firstDone && !kex.running && !this.#weStarted) {
-      const bytes = this.bytesIn + this.bytesOut - this.#bytesAtRekey
-      if (this.#rekeyPolicy.isFlood(bytes, this.#settings.env.monotonicMs())) {
-        throw new ProtocolProblem(DisconnectReason.PROTOCOL_ERROR, 'too many key exchanges')
-      }
-      this.#watchRekey()
-    }
+    if (type === Message.KEXINIT && kex.firstDone) this.#rekeying.peerBegins()
     const pending = kex.handle(payload, this.#packets === 1)
-    if (pending !== undefined) this.#hold(pending)
-  }
-
-  /** Before the first keys nothing is authentic: with strict kex nothing but the exchange itself may come (the Terrapin attack). */
-  #checkEarly(type: number, kex: KeyExchange): void {
-    const noise = type === Message.IGNORE || type === Message.DEBUG || type === Message.UNIMPLEMENTED
-    this.#noise++
-    if (kex.strict || !noise || this.#noise > MAX_EARLY_NOISE) {
-      throw new ProtocolProblem(DisconnectReason.PROTOCOL_ERROR, `message ${type} before the key exchange was finished`)
-    }
-  }
-
-  #onExtInfo(payload: Buffer): void {
-    this.#extInfos++
-    if (this.#authenticated || this.#extInfos > MAX_EXT_INFO) {
-      throw new ProtocolProblem(DisconnectReason.PROTOCOL_ERROR, 'EXT_INFO out of order')
-    }
-    readExtensionInfo(payload, this.#extensions)
-  }
-
-  #onPing(payload: Buffer): void {
-    const reader = new WireReader(payload, 1)
-    const data = reader.string()
-    reader.end()
-    this.#reply(new WireWriter(data.length + 8).byte(Message.PONG).string(data).take())
+    if (pending !== undefined) this.#pump.hold(pending)
   }
 
   #onDisconnect(payload: Buffer): void {
-    const reader = new WireReader(payload, 1)
-    const reason = reader.uint32()
-    const text = printable(reader.string(4096).toString('utf8'))
+    const { reason, text } = readDisconnect(payload)
     const orderly = reason === DisconnectReason.BY_APPLICATION && this.#authenticated
     this.#finish(orderly ? undefined : new PeerDisconnected(reason, text))
   }
@@ -424,7 +310,7 @@ export class SshTransport implements Transport {
       case 'handler':
         if (this.#handler === undefined) this.#waiting = payload
         else this.#handler(payload)
-        this.#rekeyIfDue(this.#reader)
+        if (this.#authenticated) this.#rekeying.startIfDue(this.#reader)
         return
       case 'ignore':
         return
@@ -452,7 +338,7 @@ export class SshTransport implements Transport {
   #end(reason: number, message: string, error: Error | undefined): void {
     if (this.#isClosed) return
     // During our own key exchange DISCONNECT may still be sent: it is a transport message (RFC 4253 section 7.1).
-    this.#writer.packet([new WireWriter(128).byte(Message.DISCONNECT).uint32(reason).string(message).string('').take()])
+    this.#writer.packet([encodeDisconnect(reason, message)])
     this.#finish(error)
   }
 
@@ -460,30 +346,18 @@ export class SshTransport implements Transport {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#cancelGrace()
-    this.#cancelKexTimer()
     this.#cancelSteer()
     this.#writer.flush()
     this.#handler = undefined
     this.#waiting = undefined
-    this.#early = []
-    this.#closeStream()
+    this.#greeting = undefined
+    this.#pump.close()
+    closeGently(this.#stream, this.#settings.env, this.#pump.ended)
     const reason = error ?? new ConnectionProblem('the connection is closed')
     this.#ready.reject(reason)
-    for (const waiter of this.#rekeyWaiters) waiter.reject(reason)
+    this.#rekeying.close(reason)
     this.#outbound.close()
     this.#closed.resolve(error)
-  }
-
-  /** Reads on without looking until the peer has closed too: resetting at once could take our last words away. */
-  #closeStream(): void {
-    const stream = this.#stream
-    if (stream.destroyed) return
-    const cancel = after(this.#settings.env, LINGER_MS, () => stream.destroy())
-    stream.once('close', cancel)
-    stream.once('end', () => stream.destroy())
-    stream.end()
-    stream.resume()
-    if (this.#ended) stream.destroy()
   }
 }
 
