@@ -5,6 +5,7 @@ import type { Env } from '../common/env.ts'
 import type { Logger } from '../common/log.ts'
 import { messageOf } from '../errors/system.ts'
 import type { ApiClient, CallInput } from './client.ts'
+import { clockWatch } from './clock-skew.ts'
 import { heartbeat } from './routes.ts'
 
 type PresenceReport = CallInput<typeof heartbeat>['body']
@@ -21,18 +22,18 @@ export interface HeartbeatOptions {
 const interval = 60_000
 /** How often to look whether there is something new to tell, such as a label. */
 const lookInterval = 1_000
-/** Beyond this difference certificates begin to look expired, or not yet valid. */
-const worryingSkew = 30_000
 
 /** Runs until the signal. A thousand machines that start together spread over the minute; what changed is told within seconds. */
 export async function runHeartbeat(options: HeartbeatOptions): Promise<void> {
   const { env, logger, signal } = options
   const backoff = new Backoff({ initialMs: 1_000, maxMs: 30_000 }, env)
+  const watchClock = clockWatch(logger)
   let failing = false
   while (!signal.aborted) {
     try {
       const told = options.presence()
-      await tell(options, told)
+      const { time } = await options.client.call(heartbeat, { body: told }, signal)
+      watchClock(Date.parse(time) - env.now().getTime())
       if (failing) logger.info('the auth service hears this machine again')
       failing = false
       backoff.reset()
@@ -44,18 +45,6 @@ export async function runHeartbeat(options: HeartbeatOptions): Promise<void> {
       await backoff.wait(signal).catch(() => {})
     }
   }
-}
-
-async function tell({ client, env, logger, signal }: HeartbeatOptions, body: PresenceReport): Promise<void> {
-  const answer = await client.call(heartbeat, { body }, signal)
-  const skew = Date.parse(answer.time) - env.now().getTime()
-  if (Math.abs(skew) <= worryingSkew) return
-  logger.warn(
-    'the clocks of this machine and of the auth server differ, certificates may be refused; set both by NTP',
-    {
-      seconds: Math.round(skew / 1000),
-    },
-  )
 }
 
 async function waitForNext({ presence, env, signal }: HeartbeatOptions, told: string): Promise<void> {

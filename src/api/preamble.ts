@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { type Env, realEnv } from '../common/env.ts'
+import { type Logger, silentLogger } from '../common/log.ts'
 import { AccessDenied } from '../errors/errors.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
 import { verifySignature } from '../ssh/keys/signature.ts'
@@ -18,6 +19,8 @@ export const preamblePrefix = 'TELEPORT-PROXY-V1'
 const maxSkewMs = 60_000
 /** Characters. A line with an RSA certificate has about 4,000. */
 const maxLength = 8192
+/** Milliseconds. */
+const complainEvery = 60_000
 /** Nonces remembered. At more than 400 connections a second the oldest are still within the skew, and new ones are refused. */
 const maxNonces = 50_000
 const maxCertificates = 256
@@ -66,8 +69,22 @@ export function preambleVerifier(options: {
   readonly target: string
   readonly state: Pick<ClusterState, 'clusterName' | 'hostAuthorities'>
   readonly env?: Env
+  readonly logger?: Logger
 }): PreambleVerifier {
-  const { target, state, env = realEnv } = options
+  const { target, state, env = realEnv, logger = silentLogger } = options
+  let complained = Number.NEGATIVE_INFINITY
+  /** The client hears no reason, so somebody must. Anybody can send such a line, so now and then is enough. */
+  const complain = (time: string) => {
+    if (env.monotonicMs() - complained < complainEvery) return
+    complained = env.monotonicMs()
+    logger.warn(
+      'connections through the proxy are refused: its clock and the one of this machine differ; set both by NTP',
+      {
+        proxy: time,
+        here: env.now().toISOString(),
+      },
+    )
+  }
   const nonces = new NonceMemory()
   const certificates = new CertificateMemory()
   return {
@@ -77,6 +94,7 @@ export function preambleVerifier(options: {
       const now = env.now()
       if (said.target !== target) throw refused('it is meant for another server')
       if (Math.abs(Date.parse(said.time) - now.getTime()) > maxSkewMs) {
+        complain(said.time)
         throw refused(`it was signed at ${said.time}, more than 60 s from the time here; check both clocks`)
       }
       const certificate = certificates.get(said.certificate)

@@ -3,6 +3,7 @@
 import { allLogins, permissions, sessionTtlSeconds } from '../access/decide.ts'
 import type { Role } from '../access/types.ts'
 import { clusterExtension, rolesExtension, sinceExtension, traitsExtension } from '../api/authenticate-user.ts'
+import { backdateMs } from '../api/clock-skew.ts'
 import { authorityExtension, roleExtension } from '../api/host-certificate.ts'
 import type { MachineRole } from '../api/identity.ts'
 import { formatCertificateLine } from '../api/lines.ts'
@@ -19,8 +20,6 @@ import type { StoredUser } from './records.ts'
 
 /** Seconds. */
 const defaultUserTtl = 23 * 3600
-/** Milliseconds before now from which a certificate is valid, for clocks that are late. */
-const backdate = 60_000
 /** Host certificates live until the authority is rotated. */
 const hostYears = 10
 
@@ -66,7 +65,7 @@ export class Issuer {
         keyId: user.name,
         // A certificate without principals would be taken by some verifiers for anybody's.
         principals: logins.length > 0 ? logins : [`-teleport-nologin-${this.#env.randomUuid()}`],
-        validAfter: new Date(now.getTime() - backdate),
+        validAfter: new Date(now.getTime() - backdateMs),
         validBefore,
         extensions: {
           ...permits(roles),
@@ -155,7 +154,7 @@ export class Issuer {
     const now = this.#env.now().getTime()
     const { lifetimeMs, ...rest } = template
     const certificate = await issueCertificate(
-      { ...rest, type: 'host', validAfter: new Date(now - backdate), validBefore: new Date(now + lifetimeMs) },
+      { ...rest, type: 'host', validAfter: new Date(now - backdateMs), validBefore: new Date(now + lifetimeMs) },
       this.#authorities.host,
       this.#env,
     )

@@ -74,7 +74,7 @@ export function createSshFront(options: FrontOptions): SshServer {
         serveStream(app, far)
         return near
       },
-      preamble: preambleVerifier({ target: 'auth', state: hub, env }),
+      preamble: preambleVerifier({ target: 'auth', state: hub, env, logger }),
       keepAlive: authKeepAlive,
       logger,
       ...(options.limits === undefined ? {} : { limits: options.limits }),

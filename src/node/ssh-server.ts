@@ -74,7 +74,7 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
           error,
         })
       },
-      preamble: preambleVerifier({ target: context.uuid, state, env }),
+      preamble: preambleVerifier({ target: context.uuid, state, env, logger: context.logger }),
       keepAlive: { intervalMs: state.config.keepAliveInterval * 1000, maxMissed: state.config.keepAliveCountMax },
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       ...(options.algorithms === undefined ? {} : { algorithms: options.algorithms }),

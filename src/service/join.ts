@@ -137,17 +137,4 @@ async function join1(context: JoinContext, roles: readonly ServerRole[], how: Jo
       await saveIdentity(identityPath(config, role), identity, role === 'node' ? undefined : context.owner)
     }),
   )
-  warnOfSkew(identities, env, logger)
-}
-
-/** A certificate that is not valid yet, though the auth service has dated it back a minute. */
-function warnOfSkew(identities: readonly MachineIdentity[], env: Env, logger: Logger): void {
-  const begin = identities[0]?.certificate.validAfter
-  if (begin === undefined) return
-  const skew = Math.round(Number(begin) - env.now().getTime() / 1000)
-  if (skew > 0) {
-    logger.warn(
-      `the clock of this machine is at least ${skew} s behind the auth service; set it (timedatectl set-ntp true)`,
-    )
-  }
 }

@@ -65,7 +65,9 @@ export function activeLogin(wanted: Wanted, now: Date, home: string = tshHome())
   if (validBefore(login.certificate).getTime() <= now.getTime()) {
     const until = validBefore(login.certificate).toISOString()
     const remedy = login.fromFile ? 'ask for a new one' : `log in again: tsh login --proxy=${proxyHost} --user=${user}`
-    throw new AccessDenied(`the certificate of ${user} expired at ${until}; ${remedy}`)
+    throw new AccessDenied(
+      `the certificate of ${user} expired at ${until} (the clock here says ${now.toISOString()}); ${remedy}`,
+    )
   }
   if (wanted.cluster !== undefined && wanted.cluster !== cluster) {
     throw new NotFound(`cluster ${wanted.cluster} is not known to ${proxyHost}; this login is for ${cluster}`)

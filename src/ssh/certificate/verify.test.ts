@@ -120,7 +120,7 @@ test.each(rows)('$name', (row) => {
   const certificate = issueCertificateSync({ ...template, ...fix(row.template) }, ca, realEnv)
   const verdict = verifyCertificate(certificate, { ...policy, ...row.policy })
   expect(verdict.ok ? undefined : verdict.refusal).toBe(row.refusal)
-  if (row.reason !== undefined) expect(verdict).toHaveProperty('reason', row.reason)
+  if (row.reason !== undefined) expect(verdict).toHaveProperty('reason', expect.stringContaining(row.reason))
 })
 
 /** Rows give only the end that matters; the other one follows. */

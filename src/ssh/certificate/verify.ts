@@ -89,12 +89,16 @@ function checkTime(certificate: Certificate, policy: CertificatePolicy): Refused
   const skew = BigInt(policy.skewSeconds ?? defaultSkewSeconds)
   const { validAfter, validBefore } = certificate
   if (now + skew < validAfter)
-    return refuse('not-yet-valid', `certificate not valid for another ${span(validAfter - now)}`)
+    return refuse('not-yet-valid', `certificate not valid for another ${span(validAfter - now)}; ${here(policy)}`)
   if (validBefore !== forEver && now - skew >= validBefore) {
-    return refuse('expired', `certificate expired ${span(now - validBefore)} ago`)
+    return refuse('expired', `certificate expired ${span(now - validBefore)} ago; ${here(policy)}`)
   }
   return undefined
 }
+
+/** Often it is a clock and not the certificate. */
+const here = ({ now }: CertificatePolicy): string =>
+  `the clock here says ${now.toISOString().slice(0, 19)}Z, check that it is right`
 
 function checkPrincipals(certificate: Certificate, policy: CertificatePolicy): Refused | undefined {
   const { principals } = certificate

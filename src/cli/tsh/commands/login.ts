@@ -1,16 +1,18 @@
 /** `tsh login`: password and second factor for a certificate, stored in `~/.tsh` and in the ssh-agent. */
 
 import { userInfo } from 'node:os'
+import { clockRemedy, describeSkew, issuedAt } from '../../../api/clock-skew.ts'
 import { ping, webLogin } from '../../../api/web.ts'
 import { parseDuration } from '../../../common/durations.ts'
 import { BadParameter, MissingParameter, NotFound } from '../../../errors/errors.ts'
+import type { Certificate } from '../../../ssh/certificate/types.ts'
 import { generateEd25519 } from '../../../ssh/keys/private-key.ts'
 import { formatPrivateKey } from '../../../ssh/keys/private-key-file.ts'
 import { printableLines } from '../../common/printable.ts'
 import { ask } from '../../common/prompt.ts'
 import type { CommandRun, OptionValues } from '../../common/spec.ts'
 import { checkName, joinHostPort, parseProxyAddress, splitHostPort } from '../address.ts'
-import { publicKeyLine, validBefore } from '../keys.ts'
+import { certificateOfLine, publicKeyLine, validBefore } from '../keys.ts'
 import { addToAgent, agentWanted } from '../local-agent.ts'
 import { type ActiveLogin, defaultSshPort, defaultWebPort, openLogin, type Wanted, wantedFrom } from '../login-state.ts'
 import { loadLogin, loadProfile, type Profile, type StoredLogin, saveLogin } from '../profile.ts'
@@ -143,6 +145,7 @@ async function newLogin(
     ...(otp === undefined ? {} : { otp }),
     ...(ttl === undefined ? {} : { ttlSeconds: ttl }),
   })
+  warnOfClock(certificateOfLine(credentials.certificate, 'certificate'), new Date())
   const profile: Profile = {
     proxyHost: target.host,
     webProxyAddress: joinHostPort(target.host, target.port),
@@ -162,6 +165,15 @@ async function newLogin(
     },
     message: about.messageOfTheDay,
   }
+}
+
+/** Milliseconds that the clocks may differ: what certificates forgive. */
+const forgiven = 60_000
+
+function warnOfClock(certificate: Certificate, now: Date): void {
+  const skew = issuedAt(certificate).getTime() - now.getTime()
+  if (Math.abs(skew) <= forgiven) return
+  process.stderr.write(`WARNING: the clock of this computer is ${describeSkew(skew)} the cluster's; ${clockRemedy}.\n`)
 }
 
 /** `optional`: an empty answer means that the user has none. */
