@@ -16,6 +16,7 @@ export type ErrorKind =
   | 'ReadOnly'
   | 'System'
 
+/** Status codes of the APIs, RFC 9110 and RFC 6585. */
 export const httpStatus = {
   AccessDenied: 403,
   AlreadyAcquired: 409,
@@ -44,18 +45,22 @@ export abstract class KindError extends Error {
   readonly errno?: string
 }
 
+/** Somebody may not do this, or is not who they must be. */
 export class AccessDenied extends KindError {
   readonly kind = 'AccessDenied'
   override readonly name = 'AccessDenied'
 }
+/** A lock that somebody else holds. */
 export class AlreadyAcquired extends KindError {
   readonly kind = 'AlreadyAcquired'
   override readonly name = 'AlreadyAcquired'
 }
+/** A name that is taken. */
 export class AlreadyExists extends KindError {
   readonly kind = 'AlreadyExists'
   override readonly name = 'AlreadyExists'
 }
+/** Something given is not valid; `param` names it. */
 export class BadParameter extends KindError {
   readonly kind = 'BadParameter'
   override readonly name = 'BadParameter'
@@ -65,18 +70,22 @@ export class BadParameter extends KindError {
     this.param = param
   }
 }
+/** The value has changed since it was read. */
 export class CompareFailed extends KindError {
   readonly kind = 'CompareFailed'
   override readonly name = 'CompareFailed'
 }
+/** The other side cannot be reached, or went away. */
 export class ConnectionProblem extends KindError {
   readonly kind = 'ConnectionProblem'
   override readonly name = 'ConnectionProblem'
 }
+/** Too much, too many or too long. */
 export class LimitExceeded extends KindError {
   readonly kind = 'LimitExceeded'
   override readonly name = 'LimitExceeded'
 }
+/** Something needed was not given; `param` names it. */
 export class MissingParameter extends KindError {
   readonly kind = 'MissingParameter'
   override readonly name = 'MissingParameter'
@@ -86,14 +95,17 @@ export class MissingParameter extends KindError {
     this.param = param
   }
 }
+/** It is not there, or must look so to this caller. */
 export class NotFound extends KindError {
   readonly kind = 'NotFound'
   override readonly name = 'NotFound'
 }
+/** It cannot be written here. */
 export class ReadOnly extends KindError {
   readonly kind = 'ReadOnly'
   override readonly name = 'ReadOnly'
 }
+/** The operating system, or state on the disk, failed; `errno` names how. */
 export class SystemError extends KindError {
   readonly kind = 'System'
   override readonly name = 'SystemError'

@@ -43,9 +43,11 @@ export interface SshClientOptions {
   readonly signal?: AbortSignal
 }
 
+/** A logged-in connection. What opens channels rejects with ChannelOpenError when the server refuses, ConnectionProblem when the connection ends. */
 export interface SshClient extends AsyncDisposable {
   readonly serverVersion: string
   readonly hostKey: PresentedHostKey
+  /** Resolves when the connection has ended: undefined after an orderly end. Never rejects. */
   readonly closed: Promise<Error | undefined>
   readonly signal: AbortSignal
   openSession(): Promise<ClientSession>

@@ -110,6 +110,7 @@ export interface ServerConnection<Identity> extends PendingConnection {
   /** The certificate whose possession was proven; undefined for other methods. */
   readonly certificate: Certificate | undefined
   readonly signal: AbortSignal
+  /** For `-R` (RFC 4254 section 7.2). Rejects with ChannelOpenError when the client refuses, ConnectionProblem when the connection ends; so do the next three. */
   openForwardedTcpip(request: {
     readonly boundAddress: string
     readonly boundPort: number
@@ -120,15 +121,21 @@ export interface ServerConnection<Identity> extends PendingConnection {
   /** auth-agent@openssh.com */
   openAgent(): Promise<Channel>
   openX11(originAddress: string, originPort: number): Promise<Channel>
+  /** Tells the client why, then closes (RFC 4253 section 11.1). */
   disconnect(message: string): void
 }
 
+/** See `createSshServer`. */
 export interface SshServer {
   /** Serves one already accepted stream (a socket, or a channel of another SSH connection). */
   handle(stream: Duplex, peer: PeerAddress, local?: PeerAddress): void
-  /** With `reusePort` a successor process may listen on the same port before this one stops (SO_REUSEPORT). */
+  /**
+   * Listens on a TCP port, 0 for any free one, of all addresses unless `host` is given. Rejects with what the system says, as a kind of `src/errors`.
+   * With `reusePort` a successor process may listen on the same port before this one stops (SO_REUSEPORT).
+   */
   listen(port: number, host?: string, options?: { readonly reusePort?: boolean }): Promise<AddressInfo>
+  /** Logged in or not. */
   readonly connectionCount: number
-  /** Stops listening; with `drainMs` waits that long for connections to end by themselves. */
+  /** Stops listening and cuts what is connected; with `drainMs` first waits that many milliseconds for connections to end by themselves. */
   close(drainMs?: number): Promise<void>
 }

@@ -13,8 +13,10 @@ interface Entry {
   readonly endsAt: number
 }
 
+/** Identities. */
 const maxEntries = 256
 
+/** Holds at most 256 identities, each until its lifetime is over (in seconds, counted on the clock that never jumps). */
 export class MemoryAgent implements AgentBackend {
   readonly #env: Env
   readonly #entries = new Map<string, Entry>()

@@ -9,6 +9,7 @@ import type { SignatureAlgorithm } from '../keys/types.ts'
 import { WireError, WireReader } from '../wire/reader.ts'
 import type { AgentIdentity } from './types.ts'
 
+/** Message numbers of the agent protocol, draft-ietf-sshm-ssh-agent section 6.1. */
 export const agentMessage = {
   failure: 5,
   success: 6,
@@ -23,8 +24,10 @@ export const agentMessage = {
   extension: 27,
 } as const
 
+/** The constraint that holds a lifetime, in seconds (section 6.2). */
 export const constrainLifetime = 1
 
+/** Tells the agent which connection it is used on. Source: OpenSSH's PROTOCOL.agent. */
 export const sessionBindExtension = 'session-bind@openssh.com'
 
 /** Bytes, as OpenSSH's AGENT_MAX_LEN. */

@@ -39,6 +39,10 @@ const checks: readonly Check[] = [
   checkSourceAddress,
 ]
 
+/**
+ * Whether the certificate is good for this use at this moment, and what it then allows; the first reason when it is not. Throws
+ * nothing. Signature and authority are looked at before anything that the certificate says. Source: PROTOCOL.certkeys, ssh-keygen(1).
+ */
 export function verifyCertificate(certificate: Certificate, policy: CertificatePolicy): CertificateVerdict {
   for (const check of checks) {
     const refused = check(certificate, policy)

@@ -37,8 +37,10 @@ export const signatureAlgorithms: readonly SignatureAlgorithm[] = [
   'rsa-sha2-256',
 ]
 
+/** Is it the name of a plain key type, such as `ssh-ed25519`? */
 export const isKeyType = (name: string): name is KeyType => Object.hasOwn(algorithmsOfKeyType, name)
 
+/** Is it a signature algorithm that we verify? `ssh-rsa`, with SHA-1, is none. */
 export const isSignatureAlgorithm = (name: string): name is SignatureAlgorithm =>
   Object.hasOwn(keyTypeOfAlgorithm, name)
 

@@ -1,5 +1,6 @@
 /** OpenSSH's `*` and `?` patterns (PATTERNS in ssh_config(5)), in time linear in text × pattern: no input makes it explode. */
 
+/** Does the whole text match? Upper and lower case differ; there are no brackets and no escapes. */
 export function matchPattern(pattern: string, text: string): boolean {
   let p = 0
   let t = 0
