@@ -122,6 +122,7 @@ describe('a command through real ssh', () => {
   test('is not started either when the disk told only late that it is full, from the second time on', async () => {
     const { audit } = node.context
     const full = async () => {
+      // The slow disk that is tested: the session has started meanwhile.
       await node.context.env.sleep(100)
       throw new Error('no space left')
     }
