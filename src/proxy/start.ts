@@ -152,7 +152,8 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
       web.reload(await keyPairs())
     },
     async close(drainMs = 0) {
-      await ssh.close(drainMs)
+      // Both ports at once: sessions may go on for hours, and a successor needs the ports now.
+      await Promise.all([web.close(), ssh.close(drainMs)])
       await stack.disposeAsync()
     },
   }

@@ -39,7 +39,7 @@ export async function runRoleProcess(start: RoleStart): Promise<void> {
     logger = createLogger(config.log).child({ role: start.role })
     const running = await startRole(start.role, { config, version: start.version, env: realEnv, logger })
     process.off('disconnect', orphaned)
-    endWith(running, logger)
+    endWith(start.role, running, logger)
     tell({ type: 'ready', listening: running.listening, notes: running.notes })
     answerStats()
   } catch (error) {
@@ -81,7 +81,7 @@ async function fail(error: unknown, logger: Logger | undefined): Promise<never> 
   process.exit(usage ? 2 : 1)
 }
 
-function endWith(running: RunningRole, logger: Logger): void {
+function endWith(role: ServerRole, running: RunningRole, logger: Logger): void {
   let closing = false
   const close = (drain: number) => {
     // A second signal means now.
@@ -97,8 +97,9 @@ function endWith(running: RunningRole, logger: Logger): void {
   }
   process.on('SIGTERM', () => close(0))
   process.on('SIGQUIT', () => close(drainMs))
-  // The supervisor is gone (killed): free the ports for its successor at once, but let sessions end by themselves.
-  process.on('disconnect', () => close(drainMs))
+  // The supervisor is gone (killed): free the ports for its successor at once, but let sessions end by themselves. Auth has no
+  // sessions, only machines that stay connected as long as their sessions, and its successor needs the database.
+  process.on('disconnect', () => close(role === 'auth' ? 0 : drainMs))
 }
 
 function answerStats(): void {
