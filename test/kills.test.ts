@@ -44,11 +44,9 @@ const pidOf = (role: string): number => {
   return 0
 }
 
-const targets = ['auth', 'proxy', 'node', 'supervisor', 'all'] as const
-const rounds = targets.flatMap((target, index) => [
-  { target, round: index * 2 + 1 },
-  { target, round: index * 2 + 2 },
-])
+const rounds = (['auth', 'auth', 'proxy', 'node', 'supervisor', 'supervisor', 'all', 'all'] as const).map(
+  (target, index) => ({ target, round: index + 1 }),
+)
 const added = ['alice']
 const attempted = ['alice']
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createUser } from '../../src/api/routes.ts'
 import { Cluster, freePorts, login, temporaryDirectory } from '../cluster.ts'
-import { bin, run, until } from '../run.ts'
+import { bin, Dialog, run, until } from '../run.ts'
 import { type Bench, openBench } from './bench.ts'
 
 const probe = temporaryDirectory()
@@ -49,6 +49,9 @@ describe.runIf(canMount)('the disk of the data directory', () => {
   }
 
   test('full: what cannot be kept is refused with the reason, and nothing dies', async () => {
+    const options = bench.sshOptions('node', bench.mint())
+    const running = new Dialog('ssh', [...options, '-l', login, 'target', 'echo begun; read line; echo "got $line"'])
+    await running.expect(/begun/)
     fill()
     const added = await until('a refusal', async () => {
       const result = await cluster.tctl('users', 'add', `u${Date.now()}`, `--logins=${login}`, '--roles=access')
@@ -63,6 +66,11 @@ describe.runIf(canMount)('the disk of the data directory', () => {
     const session = await bench.ssh('node', credentials, ['target', `echo in; touch ${marker}`])
     expect(session.stdout).toBe('')
     expect(session.stderr).toMatch(/audit|record|space|disk/i)
+    // One that began before goes on, and whoever was acknowledged is there.
+    running.send('still here\n')
+    await running.expect(/got still here/)
+    expect(await running.exited).toBe(0)
+    expect((await cluster.tctl('users', 'ls')).stdout).toContain('alice')
     expect(existsSync(marker)).toBe(false)
     expect(bench.processes()).toEqual(processes)
   })
