@@ -13,7 +13,10 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/** Runs a command to its end; output beyond a megabyte is thrown away. */
+/** Longest that one command of a measurement may take, the transfers included. */
+const longestMs = 180_000
+
+/** Runs a command to its end; output beyond a megabyte is thrown away. One that hangs is killed, and fails by name. */
 export function run(
   command: readonly string[],
   options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
@@ -30,7 +33,12 @@ export function run(
     child.stderr.on('data', (chunk) => {
       if (stderr.length < 1e6) stderr += String(chunk)
     })
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      reject(new Error(`${command.join(' ')}\nhad not ended after ${longestMs / 1000} s: ${stderr.trim()}`))
+    }, longestMs)
     child.on('error', reject)
+    child.on('close', () => clearTimeout(timer))
     child.on('close', (status) => resolve({ ms: performance.now() - begin, status, stdout, stderr }))
   })
 }
