@@ -9,9 +9,9 @@ const argv = process.argv.slice(2)
 async function main(): Promise<void> {
   const directory = compileCacheDirectory(process.env)
   if (directory !== undefined) enableCompileCache(directory)
-  if (argv[0] === 'ssh') {
+  if (argv.includes('ssh')) {
     const { quickSsh } = await import('./ssh/quick.ts')
-    await quickSsh(argv.slice(1))
+    await quickSsh(argv)
   }
   const { runTsh } = await import('./run.ts')
   await runTsh(argv)

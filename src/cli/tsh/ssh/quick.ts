@@ -10,10 +10,22 @@ import { type SshRequest, sshOptionSpecs, sshRequest } from './options.ts'
 import { quickParse } from './quick-parse.ts'
 import { connectionTrouble, prepare, runOnNode } from './run-node.ts'
 
-/** `argv` after `ssh`. Ends the process with the exit code; returns only when the full program must do it. Never throws. */
+/**
+ * `argv` after `tsh`, with the word `ssh` somewhere in it. Ends the process with the exit code; returns only when the full program
+ * must do it. Never throws.
+ */
 export async function quickSsh(argv: readonly string[]): Promise<void> {
-  const code = await tryQuick(argv)
+  const own = afterCommand(argv)
+  const code = own === undefined ? undefined : await tryQuick(own)
   if (code !== undefined) await leave(code)
+}
+
+/** `-i id ssh host` as `-i id host`: options of the program count before the command as well as after it. */
+export function afterCommand(argv: readonly string[]): readonly string[] | undefined {
+  const parsed = quickParse(globalOptions, argv)
+  if (parsed?.args[0] !== 'ssh') return undefined
+  const before = argv.slice(0, argv.length - parsed.args.length)
+  return [...before, ...parsed.args.slice(1)]
 }
 
 async function tryQuick(argv: readonly string[]): Promise<number | undefined> {

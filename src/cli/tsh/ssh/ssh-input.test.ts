@@ -6,6 +6,7 @@ import { globalOptions } from '../globals.ts'
 import { EscapeFilter } from './escape.ts'
 import { endpointText, parseDynamicForward, parseForward } from './forward-spec.ts'
 import { parseSelector, sshOptionSpecs, sshRequest } from './options.ts'
+import { afterCommand } from './quick.ts'
 import { quickParse } from './quick-parse.ts'
 import { modesOf } from './raw-terminal.ts'
 
@@ -73,6 +74,17 @@ describe('the quick parser', () => {
     ['a double dash behind the host', ['node', '--', 'ls']],
     ['joined short options', ['-tA', 'node']],
   ])('leaves %s to commander', (_, argv) => expect(parse(...argv)).toBeUndefined())
+})
+
+describe('the short way', () => {
+  test.each([
+    ['nothing before the command', ['ssh', '-t', 'node', 'ls'], ['-t', 'node', 'ls']],
+    ['options before it', ['-i', 'id', '--proxy=p', 'ssh', 'node'], ['-i', 'id', '--proxy=p', 'node']],
+    ['a value that reads like the command', ['--user', 'ssh', 'ssh', 'node'], ['--user', 'ssh', 'node']],
+    ['another command', ['ls', 'ssh'], undefined],
+    ['the command as a value only', ['--user', 'ssh'], undefined],
+    ['an option of the command before it', ['-t', 'ssh', 'node'], undefined],
+  ])('%s', (_, argv, expected) => expect(afterCommand(argv)).toEqual(expected))
 })
 
 describe('a request', () => {
