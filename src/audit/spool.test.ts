@@ -1,9 +1,10 @@
-import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { fakeEnv } from '../common/fake-env.ts'
 import { silentLogger } from '../common/log.ts'
+import { ownProcess } from '../common/process-owner.ts'
 import { BadParameter, ConnectionProblem } from '../errors/errors.ts'
 import { type AuditEvent, newEvent } from './events.ts'
 import { openSpool, type SpoolOptions } from './spool.ts'
@@ -29,6 +30,11 @@ async function open(deliver: SpoolOptions['deliver'], more: Partial<SpoolOptions
   return spool
 }
 
+const ownFile = async () => join(dir, `events-${await ownProcess()}.jsonl`)
+const line = (name: string) => `${JSON.stringify(user(name))}\n`
+/** Pid 1 runs, but has not run since this. */
+const gone = 'events-1-987654321.jsonl'
+
 const away: SpoolOptions['deliver'] = async () => {
   throw new ConnectionProblem('auth is away')
 }
@@ -41,8 +47,8 @@ describe('the audit spool', () => {
     await spool.drain(never)
     expect(got).toEqual(Array.from({ length: 500 }, (_, n) => `u${n}`))
     expect(spool.pending).toBe(0)
-    expect((await stat(join(dir, 'events.jsonl'))).size).toBe(0)
-    expect((await stat(join(dir, 'events.jsonl'))).mode & 0o777).toBe(0o600)
+    expect((await stat(await ownFile())).size).toBe(0)
+    expect((await stat(await ownFile())).mode & 0o777).toBe(0o600)
   })
 
   test('keeps events while auth is away and delivers them when it is back', async () => {
@@ -78,7 +84,7 @@ describe('the audit spool', () => {
     const first = await open(away)
     await first.append([user('a')])
     await first.close()
-    const path = join(dir, 'events.jsonl')
+    const path = await ownFile()
     await appendFile(path, 'garbage\n')
     await appendFile(path, `${JSON.stringify(user('b'))}\n{"event":"user.lo`)
     const got: string[] = []
@@ -87,6 +93,42 @@ describe('the audit spool', () => {
     await second.drain(never)
     expect(got).toEqual(['a', 'b', 'c'])
     expect(await readFile(join(dir, 'events.bad'), 'utf8')).toBe('garbage\n')
+  })
+
+  test('takes over what ended processes left, oldest first, and removes it', async () => {
+    await mkdir(dir, { mode: 0o700 })
+    await writeFile(join(dir, 'events.jsonl'), line('a'), { mode: 0o600 })
+    await utimes(join(dir, 'events.jsonl'), 1, 1)
+    await writeFile(join(dir, gone), line('b'), { mode: 0o600 })
+    const got: string[] = []
+    const spool = await open(async (events) => void got.push(...names(events)))
+    await spool.append([user('c')])
+    await spool.drain(never)
+    expect(got).toEqual(['a', 'b', 'c'])
+    expect(await readdir(dir)).toEqual([basename(await ownFile())])
+  })
+
+  test('leaves the file of a process that still drains alone', async () => {
+    const got: string[] = []
+    const draining = await open(away, { owner: await ownProcess() })
+    await draining.append([user('of the old one')])
+    const spool = await open(async (events) => void got.push(...names(events)), { owner: '1-1' })
+    await spool.append([user('of the new one')])
+    await spool.drain(never)
+    expect(got).toEqual(['of the new one'])
+    expect(await readFile(await ownFile(), 'utf8')).toContain('of the old one')
+  })
+
+  test('takes over later what a process leaves that ended meanwhile', async () => {
+    const got: string[] = []
+    const spool = await open(async (events) => void got.push(...names(events)))
+    await writeFile(join(dir, gone), line('late'), { mode: 0o600 })
+    await spool.append([user('a')])
+    await spool.drain(never)
+    expect(got).toEqual(['a'])
+    await env.advance(61_000)
+    await expect.poll(() => got).toEqual(['a', 'late'])
+    await expect.poll(() => readdir(dir)).toEqual([basename(await ownFile())])
   })
 
   test('an event that auth refuses for ever does not block the others', async () => {
@@ -139,7 +181,7 @@ describe('the audit spool', () => {
     }
     open1 = false
     await spool.append([user('stop')])
-    expect((await stat(join(dir, 'events.jsonl'))).size).toBeLessThan(40_000)
+    expect((await stat(await ownFile())).size).toBeLessThan(40_000)
   })
 
   test('malformed events and use after close are refused', async () => {

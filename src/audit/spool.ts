@@ -10,6 +10,7 @@ import { Backoff } from '../common/backoff.ts'
 import type { Env } from '../common/env.ts'
 import { ensurePrivateDir, readFileBounded, writeFileAtomic } from '../common/files.ts'
 import type { Logger } from '../common/log.ts'
+import { ownProcess, processAlive } from '../common/process-owner.ts'
 import { BadParameter, ConnectionProblem, LimitExceeded } from '../errors/errors.ts'
 import { convertSystemError, errnoOf, messageOf } from '../errors/system.ts'
 import { boundEvent, parseBody } from './bound.ts'
@@ -24,6 +25,8 @@ export interface SpoolOptions {
   readonly log: Logger
   /** Bytes on disk; beyond, `append` throws instead of dropping. Default 32 MiB. */
   readonly maxBytes?: number
+  /** Whose file it is, as `ownProcess` names it. Default: this process. */
+  readonly owner?: string
 }
 
 export interface AuditSpool {
@@ -41,19 +44,54 @@ export interface AuditSpool {
 }
 
 const BATCH_EVENTS = 200
+const adoptEveryMs = 60_000
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants
 
+/**
+ * Each process has a file of its own: while an old process drains, its successor is at work already, and neither may shorten what
+ * the other wrote. What processes that are gone have left is taken over.
+ */
 export async function openSpool(options: SpoolOptions): Promise<AuditSpool> {
   const { dir, log, maxBytes = 32 * 1024 * 1024 } = options
   await ensurePrivateDir(dir)
-  const path = join(dir, 'events.jsonl')
-  const lines = await loadLines(path, join(dir, 'events.bad'), maxBytes, log)
+  const path = join(dir, `events-${options.owner ?? (await ownProcess())}.jsonl`)
+  const orphans = await readOrphans(options, path)
+  const own = await loadLines(path, join(dir, 'events.bad'), maxBytes, log)
+  const lines = [...orphans.lines, ...own]
+  if (orphans.paths.length > 0) await writeFileAtomic(path, asFile(lines))
   try {
     const file = await fs.open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
+    await removeAll(orphans.paths)
     return new FileSpool(options, path, maxBytes, file, lines)
   } catch (error) {
     throw convertSystemError(error, `open ${path}`)
   }
+}
+
+interface Orphans {
+  readonly paths: readonly string[]
+  readonly lines: readonly string[]
+}
+
+/** What ended processes left, oldest file first. A crash before the files are removed repeats events, which is harmless. */
+async function readOrphans({ dir, log, maxBytes = 32 * 1024 * 1024 }: SpoolOptions, ownPath: string): Promise<Orphans> {
+  const found: { readonly path: string; readonly changed: number }[] = []
+  for (const name of await fs.readdir(dir)) {
+    const match = /^events(?:-(\d+-\d+))?\.jsonl$/.exec(name)
+    const path = join(dir, name)
+    if (match === null || path === ownPath) continue
+    if (match[1] !== undefined && (await processAlive(match[1]))) continue
+    const stat = await fs.lstat(path).catch(() => undefined)
+    if (stat !== undefined) found.push({ path, changed: stat.mtimeMs })
+  }
+  found.sort((a, b) => a.changed - b.changed)
+  const lines: string[] = []
+  for (const { path } of found) lines.push(...(await loadLines(path, join(dir, 'events.bad'), maxBytes, log)))
+  return { paths: found.map(({ path }) => path), lines }
+}
+
+async function removeAll(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await fs.rm(path, { force: true })
 }
 
 /**
@@ -118,6 +156,8 @@ class FileSpool implements AuditSpool {
   #turn: Promise<void> = Promise.resolve()
   #wake: () => void = () => undefined
   #drained: (() => void)[] = []
+  /** When orphans were looked for, monotonic milliseconds. */
+  #adopted: number
 
   constructor(options: SpoolOptions, path: string, maxBytes: number, file: fs.FileHandle, lines: string[]) {
     this.#options = options
@@ -125,6 +165,7 @@ class FileSpool implements AuditSpool {
     this.#maxBytes = maxBytes
     this.#file = file
     this.#lines = lines
+    this.#adopted = options.env.monotonicMs()
     this.#bytes = Buffer.byteLength(asFile(lines))
     this.#pendingBytes = this.#bytes
     this.#delivery = this.#deliverLoop()
@@ -204,11 +245,11 @@ class FileSpool implements AuditSpool {
     let batchSize = BATCH_EVENTS
     let failing = false
     while (!signal.aborted) {
+      if (this.#lines.length === 0) await this.#adopt()
+      if (signal.aborted) return
       const batch = this.#lines.slice(0, batchSize)
       if (batch.length === 0) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve
-        })
+        await this.#idle()
         continue
       }
       try {
@@ -231,6 +272,31 @@ class FileSpool implements AuditSpool {
         failing = true
         await backoff.wait(signal).catch(() => undefined)
       }
+    }
+  }
+
+  /** Until there is something new, or it is time to look whether a predecessor has ended. */
+  async #idle(): Promise<void> {
+    const woken = new AbortController()
+    this.#wake = () => woken.abort()
+    await this.#options.env.sleep(adoptEveryMs, woken.signal).catch(() => undefined)
+  }
+
+  /** What a predecessor left that drained while auth was away and has ended since. Looked for once a minute at most. */
+  async #adopt(): Promise<void> {
+    const now = this.#options.env.monotonicMs()
+    if (now - this.#adopted < adoptEveryMs) return
+    this.#adopted = now
+    try {
+      const orphans = await readOrphans(this.#options, this.#path)
+      if (orphans.paths.length === 0) return
+      await new Promise<void>((resolve, reject) => {
+        this.#appends.push({ lines: orphans.lines, resolve, reject })
+        if (this.#appends.length === 1) this.#enqueue(() => this.#writeAppends())
+      })
+      await removeAll(orphans.paths)
+    } catch (error) {
+      this.#options.log.warn('cannot take over the events of an earlier process', { reason: messageOf(error) })
     }
   }
 
