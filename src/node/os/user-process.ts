@@ -44,7 +44,7 @@ export interface UserProcess {
   readonly exited: Promise<ExitResult>
   /** To the process group; unknown names and signals after the end are ignored. */
   signal(name: SignalName): void
-  /** The client is gone: closes the streams and sends SIGHUP to the group. What ignores it (nohup) stays, by its own choice. */
+  /** The client is gone: closes the streams, and SIGHUP goes to the group. What ignores it (nohup) stays, by its own choice. */
   hangup(): void
 }
 
@@ -87,10 +87,11 @@ function startOnPipes(request: ProcessRequest): UserProcess {
   // A program that ends without reading its input is no error of the session.
   stdin.on('error', () => {})
   return {
-    ...processControl(child, () => {
+    ...processControl(child, (signalGroup) => {
       stdin.destroy()
       stdout.destroy()
       stderr.destroy()
+      signalGroup('HUP')
     }),
     stdin,
     stdout,
@@ -113,7 +114,12 @@ function startOnTerminal(request: ProcessRequest, pty: PtyRequest): UserProcess 
     const env = { ...request.env, SSH_TTY: terminal.path, ...(pty.term === '' ? {} : { TERM: pty.term }) }
     const child = launch(request, directory.path, env, { kind: 'terminal', path: terminal.path })
     return {
-      ...processControl(child, () => terminal.close()),
+      ...processControl(child, (signalGroup) => {
+        // One after the other: the kernel too signals the shell when its terminal goes, and bash, signalled twice, may end before
+        // it has passed the hang-up on to its jobs.
+        signalGroup('HUP')
+        void Promise.race([child.exited, request.clock.sleep(hangupMs)]).finally(() => terminal.close())
+      }),
       stdin: terminal.input,
       stdout: terminal.output,
       stderr: undefined,
@@ -151,9 +157,12 @@ function programOf({ program, account, privileges }: ProcessRequest): {
   }
 }
 
+/** Time for a shell to pass a hang-up on to its jobs before its terminal goes. */
+const hangupMs = 1000
+
 function processControl(
   child: SpawnedChild,
-  closeStreams: () => void,
+  hangUp: (signalGroup: (name: string) => void) => void,
 ): Pick<UserProcess, 'pid' | 'exited' | 'signal' | 'hangup'> {
   let running = true
   const exited = child.exited.then((result) => {
@@ -169,16 +178,9 @@ function processControl(
       if (errnoOf(error) !== 'ESRCH' && errnoOf(error) !== 'EPERM') throw error
     }
   }
-  return {
-    pid: child.pid,
-    exited,
-    signal(name) {
-      const number = signalNumber(name)
-      if (number !== undefined) send(number)
-    },
-    hangup() {
-      closeStreams()
-      send(signalNumber('HUP') ?? 1)
-    },
+  const signal = (name: string): void => {
+    const number = signalNumber(name)
+    if (number !== undefined) send(number)
   }
+  return { pid: child.pid, exited, signal, hangup: () => hangUp(signal) }
 }

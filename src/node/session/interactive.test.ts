@@ -139,16 +139,19 @@ describe('an interactive shell through real ssh', () => {
 
   test('O5 what ignores SIGHUP stays, by its own choice, and the rest goes', async () => {
     const client = await open()
-    client.type('nohup sleep 1003.5 >/dev/null 2>&1 &\n')
-    client.type('sleep 1004.5 &\necho up-$((40+2))\n')
+    // A number of this run: what an interrupted run left must not be taken for ours.
+    const stays = `sleep 1003.${process.pid}`
+    const goes = `sleep 1004.${process.pid}`
+    client.type(`nohup ${stays} >/dev/null 2>&1 &\n`)
+    client.type(`${goes} &\necho up-$((40+2))\n`)
     await client.waitFor('up-42')
     const list = () => execFileSync('ps', ['-eo', 'pid,args']).toString().split('\n')
     const find = (text: string) => list().find((line) => line.endsWith(text))
-    await poll(() => find('sleep 1003.5')).toBeDefined()
+    await poll(() => find(stays)).toBeDefined()
     client.process.signal('KILL')
     await client.exited
-    await poll(() => find('sleep 1004.5')).toBeUndefined()
-    const survivor = find('sleep 1003.5')
+    await poll(() => find(goes)).toBeUndefined()
+    const survivor = find(stays)
     expect(survivor).toBeDefined()
     process.kill(Number.parseInt(survivor ?? '', 10), 'SIGKILL')
   })
