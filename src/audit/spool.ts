@@ -43,6 +43,7 @@ export interface AuditSpool {
   close(): Promise<void>
 }
 
+const defaultMaxBytes = 32 * 1024 * 1024
 const BATCH_EVENTS = 200
 const adoptEveryMs = 60_000
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants
@@ -52,7 +53,7 @@ const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants
  * the other wrote. What processes that are gone have left is taken over.
  */
 export async function openSpool(options: SpoolOptions): Promise<AuditSpool> {
-  const { dir, log, maxBytes = 32 * 1024 * 1024 } = options
+  const { dir, log, maxBytes = defaultMaxBytes } = options
   await ensurePrivateDir(dir)
   const path = join(dir, `events-${options.owner ?? (await ownProcess())}.jsonl`)
   const orphans = await readOrphans(options, path)
@@ -74,7 +75,7 @@ interface Orphans {
 }
 
 /** What ended processes left, oldest file first. A crash before the files are removed repeats events, which is harmless. */
-async function readOrphans({ dir, log, maxBytes = 32 * 1024 * 1024 }: SpoolOptions, ownPath: string): Promise<Orphans> {
+async function readOrphans({ dir, log, maxBytes = defaultMaxBytes }: SpoolOptions, ownPath: string): Promise<Orphans> {
   const found: { readonly path: string; readonly changed: number }[] = []
   for (const name of await fs.readdir(dir)) {
     const match = /^events(?:-(\d+-\d+))?\.jsonl$/.exec(name)
