@@ -49,6 +49,13 @@ const quickApart: Plugin = {
   },
 }
 
+/** Parts that are started on their own; `programFile` in `src/common/program-file.ts` finds them. */
+const parts = Object.entries({
+  'recording-worker': 'src/node/recording/worker.ts',
+  'audit-worker': 'src/audit/worker.ts',
+  'sftp-server': 'src/node/files/sftp-main.ts',
+}).filter(([, file]) => existsSync(file))
+
 const programs = ['teleport', 'tctl', 'tsh'].filter((name) => existsSync(`src/cli/${name}/main.ts`))
 await rm('dist', { recursive: true, force: true })
 await mkdir('dist')
@@ -69,6 +76,13 @@ await Promise.all([
     entryPoints: { 'tsh-ssh': 'src/cli/tsh/ssh/quick.ts' },
     outdir: 'dist',
     keepNames: false,
+    plugins: [builtins],
+  }),
+  build({
+    ...shared,
+    entryPoints: Object.fromEntries(parts),
+    outdir: 'dist',
+    banner: withRequire,
     plugins: [builtins],
   }),
 ])

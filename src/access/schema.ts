@@ -17,7 +17,16 @@ import {
 import { MAX_SESSION_TTL_SECONDS } from './decide.ts'
 import { compileSelectorValue } from './labels.ts'
 import { parseTemplate } from './traits.ts'
-import type { LabelSelector, Metadata, Role, RoleConditions, Traits, User } from './types.ts'
+import type {
+  AllowConditions,
+  LabelSelector,
+  Metadata,
+  Role,
+  RoleConditions,
+  RoleOptions,
+  Traits,
+  User,
+} from './types.ts'
 
 const MAX_SESSION_TTL_MS = MAX_SESSION_TTL_SECONDS * 1000
 const VERBS = ['*', 'create', 'read', 'readnosecrets', 'list', 'update', 'delete', 'rotate'] as const
@@ -140,21 +149,61 @@ const namespaces = yamlStrings.refine((list) => list.every((name) => name === 'd
   message: "only the namespace 'default' exists",
 })
 
-const conditions = strictObject(
+const conditionFields = {
+  namespaces: namespaces.optional(),
+  logins: logins.optional(),
+  node_labels: selector.optional(),
+  rules: z.preprocess((value) => (value === null ? [] : value), z.array(rule).max(1000)).optional(),
+}
+const laterConditions = {
+  ...otherProtocols,
+  request: LATER,
+  review_requests: LATER,
+  impersonate: LATER,
+  host_groups: LATER,
+  host_sudoers: LATER,
+}
+const DENY_HAS_NONE = 'belongs to allow; a role that does not have it gives no right to join'
+
+const deny = strictObject(conditionFields, {
+  ...laterConditions,
+  join_sessions: DENY_HAS_NONE,
+  require_session_join: DENY_HAS_NONE,
+})
+
+const sessionModes = z.preprocess(
+  (value) => (typeof value === 'string' ? [value] : value),
+  z.array(oneOf(['peer', 'observer', 'moderator'])).min(1),
+)
+const sessionKinds = yamlStrings
+  .refine((list) => list.every((kind) => kind === 'ssh' || kind === '*'), {
+    message: "only sessions of kind 'ssh' exist",
+  })
+  .optional()
+const list = <Output>(schema: z.ZodType<Output>) =>
+  z.preprocess((value) => (value === null ? [] : value), z.array(schema).max(100))
+
+const allow = strictObject(
   {
-    namespaces: namespaces.optional(),
-    logins: logins.optional(),
-    node_labels: selector.optional(),
-    rules: z.preprocess((value) => (value === null ? [] : value), z.array(rule).max(1000)).optional(),
+    ...conditionFields,
+    join_sessions: list(
+      strictObject({ name: yamlString.optional(), roles: yamlStrings, kinds: sessionKinds, modes: sessionModes }),
+    ).optional(),
+    require_session_join: list(
+      strictObject(
+        {
+          name: yamlString.optional(),
+          roles: yamlStrings,
+          kinds: sessionKinds,
+          modes: sessionModes,
+          count: z.number().int().min(1).max(100).optional(),
+          on_leave: oneOf(['terminate', 'pause']).optional(),
+        },
+        { filter: "is not available; name the moderators' roles instead: roles: [auditor]" },
+      ),
+    ).optional(),
   },
-  {
-    ...otherProtocols,
-    request: LATER,
-    review_requests: LATER,
-    impersonate: LATER,
-    host_groups: LATER,
-    host_sudoers: LATER,
-  },
+  laterConditions,
 )
 
 /** Accepts the value that changes nothing, refuses the rest: an option that is not enforced must not look as if it were. */
@@ -176,19 +225,27 @@ const options = strictObject(
       .optional(),
     // What the original writes by itself; recordings of kernel events do not exist here.
     enhanced_recording: yamlStrings.optional(),
-    client_idle_timeout: notYet(duration, (ms) => ms === 0),
-    disconnect_expired_cert: notYet(yamlBool, (value) => !value),
-    max_connections: notYet(count, (value) => value === 0),
-    max_sessions: notYet(count, (value) => value === 0),
+    client_idle_timeout: duration.optional(),
+    disconnect_expired_cert: yamlBool.optional(),
+    max_connections: count.optional(),
+    max_sessions: count.optional(),
+    ssh_file_copy: yamlBool.optional(),
+    record_session: strictObject(
+      {
+        default: oneOf(['strict', 'best_effort']).optional(),
+        ssh: oneOf(['strict', 'best_effort']).optional(),
+        exec_output: yamlBool.optional(),
+      },
+      { desktop: OTHER_PROTOCOL },
+    ).optional(),
     require_session_mfa: notYet(yamlBool, (value) => !value),
     request_access: notYet(yamlString, (value) => value === '' || value === 'optional'),
     request_prompt: notYet(yamlString, (value) => value === ''),
     lock: notYet(yamlString, (value) => value === '' || value === 'best_effort'),
     pin_source_ip: notYet(yamlBool, (value) => !value),
     create_host_user: notYet(yamlBool, (value) => !value),
-    ssh_file_copy: notYet(yamlBool, (value) => value),
   },
-  { record_session: LATER, forward_to: LATER, max_kubernetes_connections: OTHER_PROTOCOL },
+  { forward_to: LATER, max_kubernetes_connections: OTHER_PROTOCOL },
 )
 
 const metadata = (kind: 'role name' | 'user name') =>
@@ -222,8 +279,8 @@ export const roleSchema: z.ZodType<Role> = strictObject({
   spec: emptySection(
     strictObject({
       options: emptySection(options).optional(),
-      allow: emptySection(conditions).optional(),
-      deny: emptySection(conditions).optional(),
+      allow: emptySection(allow).optional(),
+      deny: emptySection(deny).optional(),
     }),
   ),
 }).transform((input, context): Role => {
@@ -235,20 +292,29 @@ export const roleSchema: z.ZodType<Role> = strictObject({
       message: "'*' is allowed in deny only; name the logins",
     })
   }
-  const allow = complete(spec.allow)
+  const allowed: AllowConditions = {
+    ...complete(spec.allow),
+    join_sessions: (spec.allow?.join_sessions ?? []).map(({ name = '', roles, modes }) => ({ name, roles, modes })),
+    require_session_join: (spec.allow?.require_session_join ?? []).map(
+      ({ name = '', roles, modes, count: needed = 1, on_leave = 'terminate' }) => ({
+        name,
+        roles,
+        modes,
+        count: needed,
+        on_leave,
+      }),
+    ),
+  }
   return {
     kind: 'role',
     version,
     metadata: cleanMetadata(input.metadata),
     spec: {
-      options: {
-        max_session_ttl: spec.options?.max_session_ttl || MAX_SESSION_TTL_MS,
-        forward_agent: spec.options?.forward_agent ?? false,
-        port_forwarding: spec.options?.port_forwarding ?? true,
-        permit_x11_forwarding: spec.options?.permit_x11_forwarding ?? false,
-      },
+      options: completeOptions(spec.options),
       allow:
-        spec.allow?.node_labels === undefined ? { ...allow, node_labels: defaultNodeLabels(version, allow) } : allow,
+        spec.allow?.node_labels === undefined
+          ? { ...allowed, node_labels: defaultNodeLabels(version, allowed) }
+          : allowed,
       deny: complete(spec.deny),
     },
   }
@@ -259,7 +325,26 @@ function defaultNodeLabels(version: Role['version'], allow: RoleConditions): Lab
   return version === 'v3' && allow.logins.length > 0 ? { '*': ['*'] } : Object.create(null)
 }
 
-function complete(input: z.output<typeof conditions> | undefined): RoleConditions {
+function completeOptions(input: z.output<typeof options> = {}): RoleOptions {
+  const recording = input.record_session
+  return {
+    max_session_ttl: input.max_session_ttl || MAX_SESSION_TTL_MS,
+    forward_agent: input.forward_agent ?? false,
+    port_forwarding: input.port_forwarding ?? true,
+    permit_x11_forwarding: input.permit_x11_forwarding ?? false,
+    client_idle_timeout: input.client_idle_timeout ?? 0,
+    disconnect_expired_cert: input.disconnect_expired_cert ?? false,
+    max_connections: input.max_connections ?? 0,
+    max_sessions: input.max_sessions ?? 0,
+    ssh_file_copy: input.ssh_file_copy ?? true,
+    record_session: {
+      default: recording?.ssh ?? recording?.default ?? 'best_effort',
+      exec_output: recording?.exec_output ?? false,
+    },
+  }
+}
+
+function complete(input: z.output<typeof deny> | undefined): RoleConditions {
   return {
     logins: input?.logins ?? [],
     node_labels: input?.node_labels ?? Object.create(null),
@@ -326,6 +411,14 @@ export function roleToResource(role: Role): Record<string, unknown> {
     kind: role.kind,
     version: role.version,
     metadata: role.metadata,
-    spec: { options: { ...set, max_session_ttl: formatDuration(set.max_session_ttl) }, allow, deny },
+    spec: {
+      options: {
+        ...set,
+        max_session_ttl: formatDuration(set.max_session_ttl),
+        client_idle_timeout: formatDuration(set.client_idle_timeout),
+      },
+      allow,
+      deny,
+    },
   }
 }

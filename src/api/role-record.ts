@@ -1,7 +1,7 @@
 /** Roles between their stored form, which crosses the API, and the form that decides. */
 
 import { roleSchema, roleToResource } from '../access/schema.ts'
-import type { Role, RoleConditions } from '../access/types.ts'
+import type { Role } from '../access/types.ts'
 import { type RoleRecord, roleRecord } from './model.ts'
 
 export const toRoleRecord = (role: Role): RoleRecord => roleRecord.parse(roleToResource(role))
@@ -13,15 +13,13 @@ export const toRoleRecord = (role: Role): RoleRecord => roleRecord.parse(roleToR
 export function readRole(record: RoleRecord): Role {
   const result = roleSchema.safeParse(record)
   if (result.success) return result.data
-  const nothing: RoleConditions = { logins: [], node_labels: {}, rules: [] }
-  return {
+  return roleSchema.parse({
     kind: 'role',
     version: 'v4',
     metadata: { name: record.metadata.name },
     spec: {
-      options: { max_session_ttl: 60_000, forward_agent: false, port_forwarding: false, permit_x11_forwarding: false },
-      allow: nothing,
+      options: { max_session_ttl: '1m', forward_agent: false, port_forwarding: false, permit_x11_forwarding: false },
       deny: { logins: ['*'], node_labels: { '*': ['*'] }, rules: [{ resources: ['*'], verbs: ['*'] }] },
     },
-  }
+  })
 }

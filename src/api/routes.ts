@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { empty, endpoint } from './define.ts'
+
 import {
   authority,
   clusterConfig,
@@ -17,14 +18,17 @@ import {
   userRecord,
   watchEvent,
 } from './model.ts'
+import { page, pageOf } from './pages.ts'
+
+export * from './audit-routes.ts'
+export * from './recording-routes.ts'
+export * from './session-routes.ts'
 
 const name = z.string().min(1).max(256)
 const byName = z.strictObject({ name })
 /** An OpenSSH public key line. RSA keys of 16,384 bits fit. */
 const publicKeyLine = z.string().max(8192)
 const ttlSeconds = z.number().int().positive().max(31_536_000_0)
-const page = { limit: z.coerce.number().int().min(1).max(1000).default(1000), after: z.string().max(1024).optional() }
-const pageOf = <T extends z.ZodType>(item: T) => z.strictObject({ items: z.array(item), next: z.string().optional() })
 
 // --- Cluster -----------------------------------------------------------------------------------------------------------
 export const getStatus = endpoint({
@@ -352,33 +356,4 @@ export const renewUser = endpoint({
   userRule: 'self',
   body: z.strictObject({ publicKey: publicKeyLine, ttlSeconds: ttlSeconds.optional() }),
   output: userCredentials,
-})
-
-// --- Audit -------------------------------------------------------------------------------------------------------------
-const auditEvent = z.looseObject({ event: z.string(), code: z.string(), uid: z.string(), time: isoTime })
-export const emitEvents = endpoint({
-  method: 'POST',
-  path: '/v1/audit/events',
-  summary: 'Events of a node or proxy; stored before the answer, once for each uid',
-  callers: ['Node', 'Proxy'],
-  body: z.strictObject({ events: z.array(auditEvent).min(1).max(500) }),
-  output: empty,
-  maxBody: 4 * 1024 * 1024,
-})
-export const searchEvents = endpoint({
-  method: 'GET',
-  path: '/v1/audit/events',
-  summary: 'Search of the audit log, newest first',
-  callers: ['Admin', 'User'],
-  userRule: { resource: 'event', verb: 'list' },
-  query: z.strictObject({
-    from: isoTime.optional(),
-    to: isoTime.optional(),
-    type: z.string().max(256).optional(),
-    user: z.string().max(256).optional(),
-    session: z.string().max(64).optional(),
-    text: z.string().max(256).optional(),
-    ...page,
-  }),
-  output: pageOf(auditEvent),
 })

@@ -40,6 +40,23 @@ interface Outcome {
   readonly error?: string
 }
 
+/** What a party may do: a peer types, an observer watches, a moderator watches, pauses and ends. */
+export type PartyMode = 'peer' | 'observer' | 'moderator'
+
+interface FileChange extends Outcome {
+  /** As the client named it, made absolute. */
+  readonly path: string
+}
+
+interface FileTransfer extends FileChange {
+  /** Bytes that crossed. */
+  readonly size: number
+  /** Hex, of the bytes that crossed; absent with `partial: true`, when they were not one run from start to end. */
+  readonly sha256?: string
+  readonly partial?: boolean
+  readonly mode?: string
+}
+
 /** `user` is who did it; `name` is whom or what it was done to. */
 interface ResourceChange {
   readonly user: string
@@ -57,13 +74,64 @@ interface Fields {
     readonly size?: string
     readonly initial_command?: readonly string[]
   }
+  /** Somebody came to a session that was there already; `mode` says with which rights. */
+  'session.join': Session & { readonly party_id: string; readonly mode: PartyMode }
+  'session.leave': Session & { readonly party_id: string; readonly mode: PartyMode; readonly reason?: string }
+  /** A party's window changed; `size` is what the session's terminal has now. */
+  resize: Session & { readonly size: string }
   'session.end': Session & {
     readonly interactive: boolean
     readonly session_start: string
     readonly session_stop: string
     readonly participants: readonly string[]
+    /** `node`, `node-sync` or `off`. */
+    readonly session_recording?: string
+    readonly reason?: string
   }
+  /** Bytes that the client sent (`rx`) and received (`tx`). */
+  'session.data': Session & { readonly tx: number; readonly rx: number }
+  /** A moderator paused, resumed or ended a session. */
+  'session.control': Session & { readonly action: 'pause' | 'resume' | 'end' }
+  /** The last client was lost and the shell stays; or its owner came back. */
+  'session.detach': Session & { readonly until: string }
+  'session.attach': Session
+  /** Not started because of a limit of the roles. */
+  'session.rejected': Partial<Server> &
+    Addresses & { readonly user: string; readonly login: string; readonly reason: string; readonly maximum?: number }
+  /** A recording is complete in the store. `sha256` is the last link of its chain of chunks. */
+  'session.upload': Partial<Session> & {
+    readonly sid: string
+    readonly chunks: number
+    readonly size: number
+    readonly sha256: string
+    /** The node ended before the session did, and what was kept was completed later. */
+    readonly interrupted?: boolean
+  }
+  'session.recording.failed': Partial<Session> & { readonly sid: string; readonly error: string }
+  /** Somebody watched, searched or exported a recording. */
+  'session.recording.access': {
+    readonly user: string
+    readonly sid: string
+    readonly action: 'play' | 'export' | 'text'
+  } & Addresses
   exec: Session & { readonly command: string; readonly exitCode?: string; readonly exitError?: string }
+  subsystem: Session & { readonly name: string; readonly exitError?: string }
+  /** A file through the legacy scp protocol. */
+  scp: Session & FileTransfer & { readonly action: 'download' | 'upload' }
+  /** A file that could not be opened. */
+  'sftp.open': Session & FileTransfer
+  /** A file that was read, told when it is closed. */
+  'sftp.read': Session & FileTransfer
+  'sftp.write': Session & FileTransfer
+  'sftp.setstat': Session & FileChange & { readonly attributes?: Readonly<Record<string, unknown>> }
+  'sftp.opendir': Session & FileChange
+  'sftp.remove': Session & FileChange
+  'sftp.mkdir': Session & FileChange
+  'sftp.rmdir': Session & FileChange
+  'sftp.rename': Session & FileChange & { readonly target: string }
+  'sftp.symlink': Session & FileChange & { readonly target: string }
+  'sftp.link': Session & FileChange & { readonly target: string }
+  'x11-forward': Outcome & Session
   /** A refused SSH authentication or login. */
   auth: Addresses &
     Partial<Server> & {
@@ -87,6 +155,8 @@ interface Fields {
   'role.deleted': ResourceChange
   'client.disconnect': Addresses &
     Partial<Server> & { readonly user: string; readonly login?: string; readonly sid?: string; readonly reason: string }
+  /** The oldest events were removed by the retention setting; the chain goes on from `ei_last` with hash `hash`. */
+  'audit.cut': { readonly ei_last: number; readonly events: number; readonly before: string; readonly hash: string }
 }
 
 export type EventName = keyof Fields
@@ -98,8 +168,33 @@ const codes = {
   'user.delete': { ok: 'T1004I' },
   'user.password_change': { ok: 'T1005I' },
   'session.start': { ok: 'T2000I' },
+  'session.join': { ok: 'T2001I' },
+  resize: { ok: 'T2002I' },
+  'session.leave': { ok: 'T2003I' },
   'session.end': { ok: 'T2004I' },
+  'session.upload': { ok: 'T2005I' },
+  'session.data': { ok: 'T2006I' },
+  'session.recording.access': { ok: 'T2012I' },
+  'session.recording.failed': { ok: 'T2013W' },
+  'session.control': { ok: 'T2014I' },
+  'session.detach': { ok: 'T2015I' },
+  'session.attach': { ok: 'T2016I' },
+  'session.rejected': { ok: 'T1006W' },
   exec: { ok: 'T3002I', failed: 'T3002E' },
+  subsystem: { ok: 'T3001I', failed: 'T3001E' },
+  scp: { ok: 'T3004I', failed: 'T3004E', upload: { ok: 'T3005I', failed: 'T3005E' } },
+  'sftp.open': { ok: 'TS001I', failed: 'TS001E' },
+  'sftp.read': { ok: 'TS003I', failed: 'TS003E' },
+  'sftp.write': { ok: 'TS004I', failed: 'TS004E' },
+  'sftp.setstat': { ok: 'TS007I', failed: 'TS007E' },
+  'sftp.opendir': { ok: 'TS009I', failed: 'TS009E' },
+  'sftp.remove': { ok: 'TS011I', failed: 'TS011E' },
+  'sftp.mkdir': { ok: 'TS012I', failed: 'TS012E' },
+  'sftp.rmdir': { ok: 'TS013I', failed: 'TS013E' },
+  'sftp.rename': { ok: 'TS016I', failed: 'TS016E' },
+  'sftp.symlink': { ok: 'TS018I', failed: 'TS018E' },
+  'sftp.link': { ok: 'TS019I', failed: 'TS019E' },
+  'x11-forward': { ok: 'T3008I', failed: 'T3008W' },
   auth: { ok: 'T3007W', failed: 'T3007W' },
   port: { ok: 'T3003I', failed: 'T3003E' },
   'cert.create': { ok: 'TC000I' },
@@ -108,12 +203,19 @@ const codes = {
   'role.created': { ok: 'T9000I' },
   'role.deleted': { ok: 'T9001I' },
   'client.disconnect': { ok: 'T3006I' },
-} as const satisfies Record<EventName, { ok: string; failed?: string }>
+  'audit.cut': { ok: 'TAC00I' },
+} as const satisfies Record<EventName, CodePair & { upload?: CodePair }>
+
+interface CodePair {
+  readonly ok: string
+  readonly failed?: string
+}
 
 export const eventNames = Object.keys(codes) as readonly EventName[]
 
 type Codes = typeof codes
-export type EventCode<Name extends EventName = EventName> = Codes[Name][keyof Codes[Name]] & string
+type Texts<T> = T extends string ? T : { [Key in keyof T]: Texts<T[Key]> }[keyof T]
+export type EventCode<Name extends EventName = EventName> = Texts<Codes[Name]> & string
 
 export type EventOf<Name extends EventName> = { readonly event: Name; readonly code: EventCode<Name> } & Common &
   Fields[Name]
@@ -136,20 +238,22 @@ export function newEvent<Name extends EventName>(
     ...input,
     uid: env.randomUuid(),
     time: env.now().toISOString(),
-    code: codeOf(input.event, failed),
+    code: codeOf(input.event, failed, 'action' in input && input.action === 'upload'),
   }
   // The compiler cannot follow the code through the table; `codes` is checked where it stands.
   return event as EventOf<Name>
 }
 
-function codeOf(name: EventName, failed: boolean): string {
-  const code: { readonly ok: string; readonly failed?: string } = codes[name]
-  return failed ? (code.failed ?? code.ok) : code.ok
+/** Only scp has codes of its own for the direction. */
+function codeOf(name: EventName, failed: boolean, upload: boolean): string {
+  const known: CodePair & { readonly upload?: CodePair } = codes[name]
+  const pair = upload ? (known.upload ?? known) : known
+  return failed ? (pair.failed ?? pair.ok) : pair.ok
 }
 
 /** Does this code belong to this event? */
 export function isEventCode(name: string, code: string): name is EventName {
   if (!Object.hasOwn(codes, name)) return false
-  const known: { readonly ok: string; readonly failed?: string } = codes[name as EventName]
-  return code === known.ok || code === known.failed
+  const known: CodePair & { readonly upload?: CodePair } = codes[name as EventName]
+  return [known.ok, known.failed, known.upload?.ok, known.upload?.failed].includes(code)
 }

@@ -30,7 +30,8 @@ export function connectionFields(node: NodeContext, connection: NodeConnection) 
 
 /** Resolves when the event is on the disk. Rejects when it cannot be kept: then what it reports must not happen. */
 export function keep<Name extends EventName>(node: NodeContext, input: EventInput<Name>): Promise<void> {
-  return node.audit([newEvent(node.env, input) as AuditEvent])
+  const event: unknown = newEvent(node.env, input)
+  return node.audit([event as AuditEvent])
 }
 
 /** Records what has already happened: a failure is logged, there is nobody left to refuse. */

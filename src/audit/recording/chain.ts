@@ -1,0 +1,15 @@
+/** The hash chain of a recording: a chunk that is changed, dropped, added or moved breaks every link after it. */
+
+import { createHash } from 'node:crypto'
+import type { ChunkInfo } from './types.ts'
+
+/** The link before the first chunk. */
+export const firstLink = (sid: string): string => createHash('sha256').update(`recording ${sid}`).digest('hex')
+
+/** The link of a chunk, hex. `previous` is the link of the chunk before, or `firstLink`. */
+export function nextLink(previous: string, chunk: ChunkInfo): string {
+  const { index, fromMs, toMs, textBytes, keyframe, sha256 } = chunk
+  return createHash('sha256')
+    .update(`${previous} ${index} ${fromMs} ${toMs} ${textBytes} ${keyframe ? 1 : 0} ${sha256}`)
+    .digest('hex')
+}
