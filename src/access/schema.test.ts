@@ -40,6 +40,7 @@ describe('roles', () => {
           max_session_ttl: 28_800_000,
           forward_agent: true,
           port_forwarding: true,
+          forward_to: [],
           permit_x11_forwarding: false,
           client_idle_timeout: 0,
           disconnect_expired_cert: false,

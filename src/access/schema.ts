@@ -15,6 +15,7 @@ import {
   yamlStrings,
 } from '../common/yaml.ts'
 import { MAX_SESSION_TTL_SECONDS } from './decide.ts'
+import { parseForwardRule } from './forward-rules.ts'
 import { compileSelectorValue } from './labels.ts'
 import { parseTemplate } from './traits.ts'
 import type {
@@ -211,6 +212,11 @@ function notYet<Output>(schema: z.ZodType<Output>, harmless: (value: Output) => 
   return schema.refine(harmless, { message: LATER }).optional()
 }
 
+const forwardRule = parsedBy((text) => {
+  parseForwardRule(text)
+  return text
+})
+
 const duration = parsedBy((text) => parseDuration(text, { name: 'duration' }))
 const count = z.number().int().min(0)
 
@@ -219,6 +225,12 @@ const options = strictObject(
     max_session_ttl: duration.optional(),
     forward_agent: yamlBool.optional(),
     port_forwarding: yamlBool.optional(),
+    forward_to: z
+      .preprocess(
+        (value) => (value === null ? [] : typeof value === 'string' ? [value] : value),
+        z.array(forwardRule).max(1000),
+      )
+      .optional(),
     permit_x11_forwarding: yamlBool.optional(),
     cert_format: oneOf(['standard', 'oldssh', ''])
       .refine((format) => format !== 'oldssh', { message: LATER })
@@ -245,7 +257,7 @@ const options = strictObject(
     pin_source_ip: notYet(yamlBool, (value) => !value),
     create_host_user: notYet(yamlBool, (value) => !value),
   },
-  { forward_to: LATER, max_kubernetes_connections: OTHER_PROTOCOL },
+  { max_kubernetes_connections: OTHER_PROTOCOL },
 )
 
 const metadata = (kind: 'role name' | 'user name') =>
@@ -331,6 +343,7 @@ function completeOptions(input: z.output<typeof options> = {}): RoleOptions {
     max_session_ttl: input.max_session_ttl || MAX_SESSION_TTL_MS,
     forward_agent: input.forward_agent ?? false,
     port_forwarding: input.port_forwarding ?? true,
+    forward_to: input.forward_to ?? [],
     permit_x11_forwarding: input.permit_x11_forwarding ?? false,
     client_idle_timeout: input.client_idle_timeout ?? 0,
     disconnect_expired_cert: input.disconnect_expired_cert ?? false,

@@ -59,6 +59,8 @@ export interface RoleOptions {
   readonly max_session_ttl: number
   readonly forward_agent: boolean
   readonly port_forwarding: boolean
+  /** Targets of forwarded connections, as `forward-rules.ts` reads them; none means any. */
+  readonly forward_to: readonly string[]
   readonly permit_x11_forwarding: boolean
   /** Milliseconds, 0 for none. */
   readonly client_idle_timeout: number

@@ -131,7 +131,8 @@ interface Fields {
   'sftp.rename': Session & FileChange & { readonly target: string }
   'sftp.symlink': Session & FileChange & { readonly target: string }
   'sftp.link': Session & FileChange & { readonly target: string }
-  'x11-forward': Outcome & Session
+  /** `sid` is missing when the session was refused X11 before it began. */
+  'x11-forward': Outcome & Omit<Session, 'sid'> & { readonly sid?: string; readonly display?: string }
   /** A refused SSH authentication or login. */
   auth: Addresses &
     Partial<Server> & {
@@ -140,10 +141,24 @@ interface Fields {
       readonly success: false
       readonly error: string
     }
-  /** A forwarded connection; `addr` is the target. */
+  /** A forwarded connection, or a listener for such. */
   port: Outcome &
     Partial<Server> &
-    Addresses & { readonly user: string; readonly login: string; readonly sid?: string; readonly addr: string }
+    Addresses & {
+      readonly user: string
+      readonly login: string
+      readonly sid?: string
+      /** The target as the client named it; for `remote`, where the node listens. */
+      readonly addr: string
+      /** `local`: from the node to a target (`-L`, `-D`, `-W`). `remote`: from the node to the client (`-R`). */
+      readonly direction?: 'local' | 'remote'
+      /** The address that was reached, when the target was a name. */
+      readonly resolved?: string
+      /** Who connected to the listener of a `remote` forward; absent when the event is about the listener itself. */
+      readonly origin?: string
+      /** Something an auditor should look at: what happens inside a connection to an SSH server is not recorded. */
+      readonly warning?: string
+    }
   'cert.create': {
     readonly cert_type: 'user' | 'host'
     readonly user?: string

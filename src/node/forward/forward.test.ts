@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { userInfo } from 'node:os'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -44,11 +44,11 @@ afterAll(async () => {
   directory[Symbol.dispose]()
 })
 
-const role = (forwarding: boolean): unknown =>
+const role = (forwarding: boolean, ...targets: string[]): unknown =>
   node.addRole(
     'dev',
     { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } },
-    { port_forwarding: forwarding, forward_agent: forwarding },
+    { port_forwarding: forwarding, forward_agent: forwarding, forward_to: targets },
   )
 const path = (): string => directory.file(`s${counter++}`)
 
@@ -249,5 +249,142 @@ describe('S17 without permission', () => {
     role(false)
     const result = await node.ssh(alice, me, ['-A', 'echo "[$SSH_AUTH_SOCK]"'])
     expect(result.stdout.toString()).toBe('[]\n')
+  })
+})
+
+const ports = () => node.events.filter((event) => event.event === 'port')
+
+describe('what the audit log has', () => {
+  const common = () => ({
+    user: 'alice',
+    login: me,
+    server_id: node.identity.uuid,
+    'addr.remote': expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+  })
+
+  test('of a connection to a name: what was asked for, and what was reached', async () => {
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, me)
+    await run('ssh', [flag, config, '-W', `localhost:${echoPort}`, host], { input: 'x' })
+    expect(ports()).toEqual([
+      expect.objectContaining({
+        ...common(),
+        code: 'T3003I',
+        direction: 'local',
+        addr: `localhost:${echoPort}`,
+        resolved: `127.0.0.1:${echoPort}`,
+      }),
+    ])
+    expect(ports()[0]).not.toHaveProperty('warning')
+  })
+
+  test('of -R: the listener, and each connection with where it came from', async () => {
+    const port = await freePort()
+    await forward('-R', `${port}:127.0.0.1:${echoPort}`)
+    await exchange({ port, host: '127.0.0.1' }, 'ping')
+    const addr = `localhost:${port}`
+    await poll(() => ports().length).toBe(2)
+    expect(ports()[0]).toMatchObject({ ...common(), code: 'T3003I', direction: 'remote', addr })
+    expect(ports()[0]).not.toHaveProperty('origin')
+    expect(ports()[1]).toMatchObject({
+      code: 'T3003I',
+      direction: 'remote',
+      addr,
+      origin: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+    })
+  })
+
+  test('of a -R listener once the role is gone: a refusal for each connection, and nothing gets through', async () => {
+    const port = await freePort()
+    await forward('-R', `${port}:127.0.0.1:${echoPort}`)
+    role(false)
+    expect(await exchange({ port, host: '127.0.0.1' }, 'ping').catch(() => '')).toBe('')
+    await poll(() => ports().at(-1)).toMatchObject({
+      code: 'T3003E',
+      error: 'port forwarding is not permitted by your roles',
+    })
+  })
+
+  test('of unix sockets, both ways', async () => {
+    const remote = path()
+    await forward('-R', `${remote}:127.0.0.1:${echoPort}`)
+    await exchange({ path: remote }, 'ping')
+    await poll(() => ports().length).toBe(2)
+    expect(ports()).toMatchObject([
+      { success: true, addr: remote },
+      { success: true, addr: remote, origin: remote },
+    ])
+    node.events.length = 0
+    const local = path()
+    await forward('-L', `${local}:${path()}`)
+    await exchange({ path: local }, 'x').catch(() => '')
+    await poll(() => ports()).toMatchObject([
+      { code: 'T3003E', direction: 'local', error: expect.stringContaining('no such') },
+    ])
+  })
+
+  test('a warning, where the target is an SSH server: whoever goes on from there is not recorded', async () => {
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, me)
+    await run('ssh', [flag, config, '-W', `127.0.0.1:${node.port}`, host], { input: 'SSH-2.0-x\r\n' })
+    await poll(() => ports().map((event) => event.event === 'port' && event.warning)).toEqual([
+      undefined,
+      expect.stringContaining('not recorded'),
+    ])
+  })
+})
+
+describe('S18 forward_to', () => {
+  const dial = async (target: string) => {
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, me)
+    return await run('ssh', [flag, config, '-o', 'LogLevel=INFO', '-W', target, host], { input: 'ping' })
+  }
+
+  test.each([
+    { name: 'an address in a block', rules: () => ['127.0.0.0/8:*'], target: () => `127.0.0.1:${echoPort}`, ok: true },
+    { name: 'a name, by its address', rules: () => ['127.0.0.0/8:*'], target: () => `localhost:${echoPort}`, ok: true },
+    {
+      name: 'a name, by its name',
+      rules: () => [`localhost:${echoPort}`],
+      target: () => `localhost:${echoPort}`,
+      ok: true,
+    },
+    {
+      name: 'the address of an allowed name',
+      rules: () => [`localhost:${echoPort}`],
+      target: () => `127.0.0.1:${echoPort}`,
+      ok: false,
+    },
+    { name: 'another port', rules: () => ['127.0.0.1:1'], target: () => `127.0.0.1:${echoPort}`, ok: false },
+    {
+      name: 'another spelling of the address',
+      rules: () => ['10.0.0.0/8:*'],
+      target: () => `127.1:${echoPort}`,
+      ok: false,
+    },
+  ])('$name: $ok', async ({ rules, target, ok }) => {
+    role(true, ...rules())
+    const result = await dial(target())
+    expect(result.stdout.toString()).toBe(ok ? 'ping' : '')
+    if (ok) return
+    expect(result.stderr).toContain('administratively prohibited')
+    expect(result.stderr).toContain('forward_to')
+    expect(ports()).toMatchObject([{ code: 'T3003E', addr: target(), error: expect.stringContaining('forward_to') }])
+  })
+
+  test('a socket is judged by where its links lead', async () => {
+    const [real, link] = [path(), path()]
+    const server = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket)).listen(real)
+    symlinkSync(real, link)
+    const through = async (target: string): Promise<string> => {
+      const local = path()
+      await forward('-L', `${local}:${target}`)
+      return await exchange({ path: local }, 'ping').catch(() => '')
+    }
+    role(true, link)
+    expect(await through(link)).toBe('')
+    role(true, real)
+    expect(await through(link)).toBe('ping')
+    role(true, '*:*')
+    expect(await through(real)).toBe('')
+    server.close()
   })
 })

@@ -10,9 +10,9 @@ import { messageOf } from '../../errors/system.ts'
 import type { Channel } from '../../ssh/connection/types.ts'
 import { spliceStreams } from '../../ssh/forward/splice.ts'
 import type { NodeConnection, NodeContext } from '../context.ts'
-import { connectionFields, keep, record } from '../node-events.ts'
+import { connectionFields, formatAddress, keep, record } from '../node-events.ts'
 import { listenTcp, listenUnix, unlinkAsUser } from '../os/user-socket.ts'
-import { forwardingOwner } from './direct.ts'
+import { forwardPermit } from './direct.ts'
 
 interface Listener {
   close(): void
@@ -20,6 +20,8 @@ interface Listener {
 
 /** Listeners of one connection. */
 const maxListeners = 32
+/** Connections to one listener at a time. */
+const maxConnections = 100
 const lowestFreePort = 1024
 
 export class RemoteForwards {
@@ -34,7 +36,7 @@ export class RemoteForwards {
   async listenTcp(address: string, port: number, connection: NodeConnection): Promise<number> {
     let bound = port
     await this.#recorded(connection, `${address}:${port}`, async () => {
-      const owner = await forwardingOwner(connection, this.#node)
+      const { owner } = await forwardPermit(connection, this.#node)
       if (port !== 0 && port < lowestFreePort && owner.account.uid !== 0) {
         throw new AccessDenied(`port ${port} is reserved for root`)
       }
@@ -51,7 +53,7 @@ export class RemoteForwards {
         // A machine without IPv6, or the port is taken there: the IPv4 one serves.
       }
       for (const server of servers) {
-        this.#serve(server, (socket) =>
+        this.#serve(server, connection, `${address}:${bound}`, (socket) =>
           connection.openForwardedTcpip({
             // The client looks its forward up by the address that it asked for.
             boundAddress: address,
@@ -74,10 +76,10 @@ export class RemoteForwards {
   /** Throws a kind of `src/errors`. A file that exists already is not replaced. */
   async listenUnix(path: string, connection: NodeConnection): Promise<void> {
     await this.#recorded(connection, path, async () => {
-      const owner = await forwardingOwner(connection, this.#node)
+      const { owner } = await forwardPermit(connection, this.#node)
       const known = this.#of(connection)
       const server = listenUnix(owner, path)
-      this.#serve(server, () => connection.openForwardedStreamlocal(path))
+      this.#serve(server, connection, path, () => connection.openForwardedStreamlocal(path))
       this.#keep(connection, known, path, {
         close: () => {
           closeAll([server])
@@ -121,25 +123,55 @@ export class RemoteForwards {
     listener.close()
   }
 
-  #serve(server: Server, open: (socket: Socket) => Promise<Channel>): void {
+  #serve(server: Server, connection: NodeConnection, at: string, open: (socket: Socket) => Promise<Channel>): void {
+    server.maxConnections = maxConnections
     server.on('error', (error) => this.#node.logger.warn('forward failed', { reason: messageOf(error) }))
     server.on('connection', (socket) => {
       socket.on('error', () => {})
       socket.setNoDelay(true)
-      open(socket).then(
-        (channel) => spliceStreams(socket, channel),
-        () => socket.destroy(),
-      )
+      void this.#carry(socket, connection, at, open)
     })
+  }
+
+  /** Asked and recorded for each connection: a role that is taken away closes the listeners that stand already. */
+  async #carry(
+    socket: Socket,
+    connection: NodeConnection,
+    at: string,
+    open: (socket: Socket) => Promise<Channel>,
+  ): Promise<void> {
+    const { remoteAddress, remotePort } = socket
+    const origin = remoteAddress === undefined ? at : formatAddress({ address: remoteAddress, port: remotePort ?? 0 })
+    const fields = { ...this.#fields(connection, at), origin }
+    try {
+      await forwardPermit(connection, this.#node)
+      const channel = await open(socket)
+      channel.on('error', () => {})
+      try {
+        await keep(this.#node, { event: 'port', ...fields, success: true })
+      } catch (error) {
+        channel.destroy()
+        throw error
+      }
+      await spliceStreams(socket, channel)
+    } catch (error) {
+      socket.destroy()
+      record(this.#node, { event: 'port', ...fields, success: false, error: messageOf(error) })
+    }
+  }
+
+  #fields(connection: NodeConnection, at: string) {
+    return { ...connectionFields(this.#node, connection), addr: at, direction: 'remote' as const }
   }
 
   /** `run` gives the key of the listener it made. */
   async #recorded(connection: NodeConnection, target: string, run: () => Promise<string>): Promise<void> {
-    const fields = { ...connectionFields(this.#node, connection), addr: target }
+    const fields = this.#fields(connection, target)
     let made: string | undefined
     try {
       made = await run()
-      await keep(this.#node, { event: 'port', ...fields, success: true })
+      // The key names the port that was found, where the client left the choice.
+      await keep(this.#node, { event: 'port', ...fields, addr: made, success: true })
     } catch (error) {
       if (made !== undefined && this.#listeners.get(connection)?.has(made) === true) this.#cancel(connection, made)
       record(this.#node, { event: 'port', ...fields, success: false, error: messageOf(error) })
