@@ -92,7 +92,12 @@ describe('a command through real ssh', () => {
 
   test('leaves a trail: start, command with its exit code, end, all with one session id', async () => {
     await ssh(['exit 3'])
-    await poll(() => node.events.map((event) => event.event)).toEqual(['session.start', 'exec', 'session.end'])
+    await poll(() => node.events.map((event) => event.event)).toEqual([
+      'session.start',
+      'exec',
+      'session.data',
+      'session.end',
+    ])
     expect(node.events[1]).toMatchObject({
       code: 'T3002E',
       user: 'alice',

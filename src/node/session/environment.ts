@@ -11,7 +11,8 @@ export interface SessionFacts {
   readonly account: Account
   /** Requested by the client. */
   readonly client: ReadonlyMap<string, string>
-  readonly agentSocket: string | undefined
+  /** Of agent and the like: `SSH_AUTH_SOCK`. */
+  readonly extras: Readonly<Record<string, string>>
 }
 
 export function sessionEnvironment(
@@ -35,7 +36,7 @@ export function sessionEnvironment(
       ...(webProxy === undefined ? {} : { SSH_SESSION_WEBPROXY_ADDR: webProxy }),
       SSH_CLIENT: `${peer.address} ${peer.port} ${localAddress.port}`,
       SSH_CONNECTION: `${peer.address} ${peer.port} ${localAddress.address} ${localAddress.port}`,
-      ...(facts.agentSocket === undefined ? {} : { SSH_AUTH_SOCK: facts.agentSocket }),
+      ...facts.extras,
     },
   })
 }

@@ -8,6 +8,8 @@ export interface ActiveSession {
   readonly login: string
   readonly started: Date
   readonly interactive: boolean
+  /** Undefined for a login shell. */
+  readonly command: string | undefined
   readonly connection: NodeConnection
   /** Says why on the session's terminal or standard error, then hangs up. */
   terminate(message: string): void

@@ -1,0 +1,84 @@
+/** What a session leaves in the audit log: its start, its command, its end. */
+
+import { type AuditEvent, newEvent } from '../../audit/events.ts'
+import type { ExitResult } from '../../ssh/connection/types.ts'
+import type { NodeContext } from '../context.ts'
+import { connectionFields, record } from '../node-events.ts'
+import type { SessionFacts } from './facts.ts'
+
+/** Nodes that could not keep the last start of a session: somebody may have filled the disk in order to work unrecorded. */
+const doubtful = new WeakSet<NodeContext>()
+
+export interface SessionEnd {
+  /** Undefined: the client went before the program had ended. */
+  readonly result: ExitResult | undefined
+  readonly participants: readonly string[]
+  readonly reason?: string | undefined
+  readonly recording?: string | undefined
+  /** Bytes that the client sent, and that it was sent. */
+  readonly rx: number
+  readonly tx: number
+}
+
+export const sessionFields = ({ node, connection, id }: Pick<SessionFacts, 'node' | 'connection' | 'id'>) => ({
+  ...connectionFields(node, connection),
+  sid: id,
+})
+
+/**
+ * Rejects when the node can keep no more events: then nothing is started. The promise inside resolves when the event is on
+ * the disk; the program need not wait for that, its end does, unless the node failed to keep an event just before.
+ */
+export async function recordStart(facts: SessionFacts): Promise<{ readonly done: Promise<void> }> {
+  const { node, program, session } = facts
+  const { pty } = session
+  const event = newEvent(node.env, {
+    event: 'session.start',
+    ...sessionFields(facts),
+    interactive: pty !== undefined,
+    ...(pty === undefined ? {} : { size: `${pty.columns}:${pty.rows}` }),
+    ...(program.command === undefined ? {} : { initial_command: [program.command] }),
+  })
+  const recorded = node.audit([event as AuditEvent])
+  let refused: unknown
+  recorded.then(
+    () => doubtful.delete(node),
+    (error: unknown) => {
+      doubtful.add(node)
+      refused = error
+    },
+  )
+  if (doubtful.has(node)) await recorded
+  else await settleSoon()
+  if (refused !== undefined) throw refused
+  return { done: recorded }
+}
+
+export function recordEnd(facts: SessionFacts, end: SessionEnd): void {
+  const { node, program, started } = facts
+  const fields = sessionFields(facts)
+  if (program.command !== undefined) {
+    record(node, { event: 'exec', ...fields, command: program.command, ...exitFields(end.result) })
+  }
+  record(node, { event: 'session.data', ...fields, tx: end.tx, rx: end.rx })
+  record(node, {
+    event: 'session.end',
+    ...fields,
+    interactive: facts.session.pty !== undefined,
+    session_start: started.toISOString(),
+    session_stop: node.env.now().toISOString(),
+    participants: end.participants,
+    ...(end.recording === undefined ? {} : { session_recording: end.recording }),
+    ...(end.reason === undefined ? {} : { reason: end.reason }),
+  })
+}
+
+function exitFields(result: ExitResult | undefined): { readonly exitCode?: string; readonly exitError?: string } {
+  if (result === undefined) return { exitError: 'the client disconnected' }
+  if (result.kind === 'signal') return { exitError: `killed by signal ${result.signal}` }
+  if (result.status === 0) return { exitCode: '0' }
+  return { exitCode: String(result.status), exitError: `exit status ${result.status}` }
+}
+
+/** Lets promises that are settled already run their handlers. */
+const settleSoon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
