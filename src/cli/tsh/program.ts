@@ -4,6 +4,7 @@ import { completionCommand } from '../common/completion.ts'
 import { formatOption } from '../common/output.ts'
 import type { ProgramSpec } from '../common/spec.ts'
 import { globalOptions } from './globals.ts'
+import { scpOptionSpecs } from './scp/options.ts'
 import { sshOptionSpecs } from './ssh/options.ts'
 
 const clusterOption = { flags: '-c, --cluster <name>', description: 'cluster (TELEPORT_CLUSTER)' } as const
@@ -86,6 +87,21 @@ export const tshProgram: ProgramSpec = {
         'tsh ssh --trace db-1 true',
       ],
       load: async () => (await import('./commands/ssh.ts')).ssh,
+    },
+    {
+      name: 'scp',
+      summary: 'Copy files to, from and between nodes',
+      arguments: [
+        { name: 'source', description: 'PATH here or [user@]host:PATH, then the target', required: true },
+        { name: 'more', description: 'more sources; the last word is the target', variadic: true, required: true },
+      ],
+      options: scpOptionSpecs,
+      examples: [
+        'tsh scp report.pdf root@db-1:/tmp/',
+        "tsh scp -rp root@db-1:'/var/log/nginx/*.log' logs/",
+        'tsh scp root@db-1:/etc/hosts root@db-2:/etc/hosts',
+      ],
+      load: async () => (await import('./commands/scp.ts')).scp,
     },
     {
       name: 'config',
