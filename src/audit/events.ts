@@ -242,16 +242,20 @@ export type EventInput<Name extends EventName> = { readonly event: Name; readonl
 /** An event in a store: `ei` grows by one with each event and never repeats; `trimmed` names fields that were cut. */
 export type StoredEvent = AuditEvent & { readonly ei: number; readonly trimmed?: readonly string[] }
 
-/** Completes an event with its uid, time and code. The code says failure when `success` is false or `exitError` is set. */
+/**
+ * Completes an event with its uid, time and code. The code says failure when `success` is false or `exitError` is set. A `uid` is
+ * given for what several processes may tell, so that it is stored once.
+ */
 export function newEvent<Name extends EventName>(
   env: Pick<Env, 'now' | 'randomUuid'>,
   input: EventInput<Name>,
+  uid: string = env.randomUuid(),
 ): EventOf<Name> {
   const failed =
     ('success' in input && input.success === false) || ('exitError' in input && input.exitError !== undefined)
   const event: unknown = {
     ...input,
-    uid: env.randomUuid(),
+    uid,
     time: env.now().toISOString(),
     code: codeOf(input.event, failed, 'action' in input && input.action === 'upload'),
   }

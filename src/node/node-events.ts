@@ -29,8 +29,12 @@ export function connectionFields(node: NodeContext, connection: NodeConnection) 
 }
 
 /** Resolves when the event is on the disk. Rejects when it cannot be kept: then what it reports must not happen. */
-export function keep<Name extends EventName>(node: NodeContext, input: EventInput<Name>): Promise<void> {
-  const event: unknown = newEvent(node.env, input)
+export function keep<Name extends EventName>(
+  node: Pick<NodeContext, 'env' | 'audit'>,
+  input: EventInput<Name>,
+  uid?: string,
+): Promise<void> {
+  const event: unknown = newEvent(node.env, input, uid)
   return node.audit([event as AuditEvent])
 }
 

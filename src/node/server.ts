@@ -19,7 +19,9 @@ import { type CommandLabel, openLabels } from './labels.ts'
 import { openAccounts } from './os/accounts.ts'
 import { currentPrivileges } from './os/privileges.ts'
 import { runRenewal } from './renewal.ts'
+import { openSessionJournal } from './session/open-sessions.ts'
 import { Sessions } from './session/sessions.ts'
+import { keepLostEnd } from './session/trail.ts'
 import { createNodeServer } from './ssh-server.ts'
 
 export interface StartNodeOptions {
@@ -103,6 +105,8 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     log: logger,
   })
   cleanup.defer(() => spool.close())
+  const openSessions = await openSessionJournal({ dir: join(dataDir, 'sessions'), env, logger })
+  cleanup.defer(() => openSessions.close())
   const labels = openLabels(options.labels ?? {}, options.commands ?? [], env, logger)
   cleanup.defer(() => labels.close())
   await Promise.all([state.ready, labels.first])
@@ -115,6 +119,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     accounts,
     privileges,
     sessions: new Sessions(),
+    openSessions,
     uuid: identity.uuid,
     hostname,
     address: () => address,
@@ -129,6 +134,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
         sourceAddress: connection.peer.address,
       }),
   }
+  await openSessions.takeOver((session) => keepLostEnd(context, session))
   const server = createNodeServer({
     context,
     identity: () => identity,

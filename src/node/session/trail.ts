@@ -1,10 +1,12 @@
 /** What a session leaves in the audit log: its start, its command, its end. */
 
 import { type AuditEvent, newEvent } from '../../audit/events.ts'
+import { messageOf } from '../../errors/system.ts'
 import type { ExitResult } from '../../ssh/connection/types.ts'
 import type { NodeContext } from '../context.ts'
-import { connectionFields, record } from '../node-events.ts'
+import { connectionFields, formatAddress, keep, record, serverFields } from '../node-events.ts'
 import type { SessionFacts } from './facts.ts'
+import { endUid, type OpenSession } from './open-sessions.ts'
 
 /** Nodes that could not keep the last start of a session: somebody may have filled the disk in order to work unrecorded. */
 const doubtful = new WeakSet<NodeContext>()
@@ -30,8 +32,17 @@ export const sessionFields = ({ node, connection, id }: Pick<SessionFacts, 'node
  * the disk; the program need not wait for that, its end does, unless the node failed to keep an event just before.
  */
 export async function recordStart(facts: SessionFacts): Promise<{ readonly done: Promise<void> }> {
-  const { node, program, session } = facts
+  const { node, connection, program, session } = facts
   const { pty } = session
+  node.openSessions.opened({
+    sid: facts.id,
+    user: connection.identity.identity.user,
+    login: connection.user,
+    interactive: pty !== undefined,
+    started: facts.started.toISOString(),
+    'addr.local': formatAddress(connection.localAddress),
+    'addr.remote': formatAddress(connection.peer),
+  })
   const event = newEvent(node.env, {
     event: 'session.start',
     ...sessionFields(facts),
@@ -45,6 +56,7 @@ export async function recordStart(facts: SessionFacts): Promise<{ readonly done:
     () => doubtful.delete(node),
     (error: unknown) => {
       doubtful.add(node)
+      node.openSessions.closed(facts.id)
       refused = error
     },
   )
@@ -61,16 +73,44 @@ export function recordEnd(facts: SessionFacts, end: SessionEnd): void {
     record(node, { event: 'exec', ...fields, command: program.command, ...exitFields(end.result) })
   }
   record(node, { event: 'session.data', ...fields, tx: end.tx, rx: end.rx })
-  record(node, {
-    event: 'session.end',
-    ...fields,
-    interactive: facts.session.pty !== undefined,
-    session_start: started.toISOString(),
-    session_stop: node.env.now().toISOString(),
-    participants: end.participants,
-    ...(end.recording === undefined ? {} : { session_recording: end.recording }),
-    ...(end.reason === undefined ? {} : { reason: end.reason }),
-  })
+  keep(
+    node,
+    {
+      event: 'session.end',
+      ...fields,
+      interactive: facts.session.pty !== undefined,
+      session_start: started.toISOString(),
+      session_stop: node.env.now().toISOString(),
+      participants: end.participants,
+      ...(end.recording === undefined ? {} : { session_recording: end.recording }),
+      ...(end.reason === undefined ? {} : { reason: end.reason }),
+    },
+    endUid(facts.id),
+  ).then(
+    () => node.openSessions.closed(facts.id),
+    // The session stays on the list: the next process tells its end.
+    (error: unknown) => node.logger.error('the end of a session could not be kept', { reason: messageOf(error) }),
+  )
+}
+
+/** The end of a session whose node process was killed. When exactly it ended, nobody knows. */
+export function keepLostEnd(node: NodeContext, session: OpenSession): Promise<void> {
+  const { sid, user, started, ...facts } = session
+  return keep(
+    node,
+    {
+      event: 'session.end',
+      ...serverFields(node),
+      ...facts,
+      user,
+      sid,
+      session_start: started,
+      session_stop: node.env.now().toISOString(),
+      participants: [user],
+      reason: 'the node ended before the session did; the time is that of the next start',
+    },
+    endUid(sid),
+  )
 }
 
 function exitFields(result: ExitResult | undefined): { readonly exitCode?: string; readonly exitError?: string } {

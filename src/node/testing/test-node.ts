@@ -1,5 +1,6 @@
 /** A node for tests, without an auth service: authorities, users and roles in memory, and configuration files for OpenSSH. */
 
+import { join } from 'node:path'
 import type { Labels } from '../../access/types.ts'
 import type { MachineIdentity } from '../../api/identity.ts'
 import { clusterName, TestClusterState, type TestUser } from '../../api/testing/cluster-state.ts'
@@ -13,6 +14,7 @@ import { authorize } from '../authorize.ts'
 import type { NodeContext } from '../context.ts'
 import { openAccounts } from '../os/accounts.ts'
 import { currentPrivileges, type Privileges } from '../os/privileges.ts'
+import { FileJournal } from '../session/open-sessions.ts'
 import { Sessions } from '../session/sessions.ts'
 import { createNodeServer } from '../ssh-server.ts'
 
@@ -42,6 +44,7 @@ export class TestNode extends TestClusterState {
       accounts: openAccounts(env),
       privileges,
       sessions: new Sessions(),
+      openSessions: new FileJournal({ dir: directory, env, logger: silentLogger }, join(directory, 'open-1-1.jsonl')),
       uuid: this.identity.uuid,
       hostname: 'node',
       address: () => `127.0.0.1:${this.port}`,
