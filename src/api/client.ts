@@ -98,6 +98,8 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
         }
         for await (const line of splitLines(response)) {
           heard()
+          // Only says that the server is there.
+          if (line === '') continue
           yield parseOutput(endpoint, parseJson(line, peer), peer)
         }
       } catch (error) {

@@ -2,8 +2,8 @@
 
 import { ConnectionProblem } from '../errors/errors.ts'
 
-/** Bytes. The largest item of a watch is a role of 64 KiB. */
-export const maxLineBytes = 1024 * 1024
+/** Bytes. The largest item is a chunk of a recording, 1 MiB in base64. */
+export const maxLineBytes = 1536 * 1024
 
 /** Splits bytes into lines (without the line feed). Throws ConnectionProblem for a line that is too long or cut off at the end. */
 export async function* splitLines(source: AsyncIterable<Buffer>, max = maxLineBytes): AsyncGenerator<string> {

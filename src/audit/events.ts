@@ -98,7 +98,7 @@ interface Fields {
   /** Not started because of a limit of the roles. */
   'session.rejected': Partial<Server> &
     Addresses & { readonly user: string; readonly login: string; readonly reason: string; readonly maximum?: number }
-  /** A recording is complete in the store. `sha256` is the last link of its chain of chunks. */
+  /** A recording is complete in the store. `sha256` is the last link of its chain, over chunks, header and end. */
   'session.upload': Partial<Session> & {
     readonly sid: string
     readonly chunks: number

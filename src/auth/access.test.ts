@@ -46,6 +46,12 @@ const table: Readonly<Record<string, { callers: readonly BuiltinRole[]; users?: 
   renewUser: { callers: ['User'], users: 'self' },
   emitEvents: { callers: ['Node', 'Proxy'] },
   searchEvents: { callers: ['Admin', 'User'], users: 'rule' },
+  beginRecording: { callers: ['Node'] },
+  appendChunk: { callers: ['Node'] },
+  completeRecording: { callers: ['Node'] },
+  listRecordings: { callers: ['Admin', 'User'], users: 'self' },
+  getRecording: { callers: ['Admin', 'User'], users: 'self' },
+  readRecording: { callers: ['Admin', 'User'], users: 'self' },
 }
 
 const endpoints: readonly [string, Endpoint][] = Object.entries(routes)

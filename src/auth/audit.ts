@@ -53,10 +53,14 @@ export class Audit {
     this.#env = env
   }
 
-  /** Resolves when the event is durable; throws when it cannot be, and then the action must not happen. */
-  async emit(event: NewAuditEvent): Promise<void> {
+  /**
+   * Resolves when the event is durable; throws when it cannot be, and then the action must not happen. `uid`: for one that may be told
+   * again.
+   */
+  async emit(event: NewAuditEvent, uid?: string): Promise<void> {
     const input = { ...event, cluster_name: this.#clusterName } as EventInput<EventName>
-    await this.#store.append([newEvent(this.#env, input) as AuditEvent])
+    const complete = newEvent(this.#env, input) as AuditEvent
+    await this.#store.append([uid === undefined ? complete : { ...complete, uid }])
   }
 
   /** Stores what a machine reports. It cannot speak for another machine, nor for another cluster. */

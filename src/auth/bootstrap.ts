@@ -30,6 +30,7 @@ export interface AuthPaths {
   readonly directory: string
   readonly backend: string
   readonly events: string
+  readonly recordings: string
   readonly identity: string
   readonly admin: string
 }
@@ -42,6 +43,7 @@ export const authPaths = (dataDir: string, storage?: string): AuthPaths => {
     directory,
     backend: join(storage ?? directory, 'backend.sqlite'),
     events: at('events.sqlite'),
+    recordings: at('recordings'),
     identity: at('identity.json'),
     admin: at('admin.json'),
   }

@@ -10,6 +10,7 @@ import * as routes from '../api/routes.ts'
 import { PreparedLines, serve } from '../api/serve.ts'
 import { version } from '../common/version.ts'
 import { AccessDenied, BadParameter } from '../errors/errors.ts'
+import { mountRecordings } from './recording-routes.ts'
 import type { Services } from './services.ts'
 import { toRecord } from './users.ts'
 
@@ -22,6 +23,7 @@ export function mountRoutes(app: FastifyInstance, services: Services): void {
   mountRoles(app, services)
   mountLogins(app, services)
   mountAudit(app, services)
+  mountRecordings(app, services)
 }
 
 function mountCluster(app: FastifyInstance, { hub, authorities, env }: Services): void {

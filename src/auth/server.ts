@@ -6,6 +6,7 @@ import { checkRule } from '../access/rules.ts'
 import { createApiApp } from '../api/app.ts'
 import type { Caller } from '../api/caller.ts'
 import type { RuleRequirement } from '../api/endpoint.ts'
+import { openRecordingDirectory } from '../audit/recording/directory.ts'
 import { openSqliteAudit } from '../audit/sqlite.ts'
 import { openSqliteBackend } from '../backend/sqlite.ts'
 import { type Env, realEnv } from '../common/env.ts'
@@ -66,7 +67,15 @@ export async function startAuth(options: StartAuthOptions): Promise<AuthService>
     const auditStore = await openSqliteAudit(paths.events)
     undo.push(() => auditStore.close())
     const [services, app, callers] = await Promise.all([
-      startServices({ backend, auditStore, ...cluster, settings, env, logger }),
+      startServices({
+        backend,
+        auditStore,
+        openRecordings: (onComplete) => openRecordingDirectory(paths.recordings, { onComplete, env, logger }),
+        ...cluster,
+        settings,
+        env,
+        logger,
+      }),
       ...makeApp(logger),
     ])
     undo.push(() => services.close())

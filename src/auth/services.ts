@@ -1,5 +1,7 @@
 /** The parts of the auth service, put together. */
 
+import type { RecordingStore } from '../audit/recording/store.ts'
+import type { RecordingSummary } from '../audit/recording/types.ts'
 import type { AuditStore } from '../audit/store.ts'
 import type { Backend } from '../backend/contract.ts'
 import { type Env, realEnv } from '../common/env.ts'
@@ -15,6 +17,7 @@ import { Machines } from './machines.ts'
 import { OneTimePasswords } from './otp.ts'
 import { Passwords } from './passwords.ts'
 import { PresenceService } from './presence.ts'
+import { announceUpload, Recordings } from './recordings.ts'
 import { openTables, type Tables } from './records.ts'
 import { Roles } from './roles.ts'
 import type { AuthSettings } from './settings.ts'
@@ -36,13 +39,18 @@ export interface Services {
   readonly roles: Roles
   readonly invites: Invites
   readonly logins: Logins
-  /** Ends what runs in the background. The stores stay open. */
+  /** All of them; `recordingAccess` knows who may see which. */
+  readonly recordings: RecordingStore
+  readonly recordingAccess: Recordings
+  /** Ends what runs in the background, and closes the recordings. The other stores stay open. */
   close(): Promise<void>
 }
 
 export interface ServicesOptions {
   readonly backend: Backend
   readonly auditStore: AuditStore
+  /** `onComplete` is to be called for each recording that becomes complete, until it has succeeded. */
+  readonly openRecordings: (onComplete: (recording: RecordingSummary) => Promise<void>) => Promise<RecordingStore>
   readonly clusterName: string
   /** Uuid of the machine that auth runs on. */
   readonly uuid: string
@@ -63,6 +71,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const hub = new Hub({ backend, tables, config, env, logger })
   await presence.start()
   await hub.start()
+  const recordings = await options.openRecordings((recording) => announceUpload(audit, recording))
   const passwords = new Passwords(env)
   const otp = new OneTimePasswords(backend, tables, env)
   const lockout = new Lockout(backend, tables, settings.lockout, env)
@@ -83,8 +92,10 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     roles: new Roles({ backend, tables, audit }),
     invites: new Invites({ backend, tables, audit, passwords, otp, lockout, users, hub, settings, env }),
     logins: new Logins({ tables, audit, passwords, otp, lockout, users, issuer, settings, env }),
+    recordings,
+    recordingAccess: new Recordings({ recordings, audit, hub, env }),
     close: async () => {
-      await Promise.all([presence.close(), hub.close()])
+      await Promise.all([presence.close(), hub.close(), recordings.close()])
     },
   }
 }

@@ -42,7 +42,7 @@ export interface Progress {
 
 export type RecordingVerdict =
   | { readonly ok: true; readonly chunks: number; readonly chain: string }
-  /** `chunk` is the first bad one. */
+  /** `chunk` is the first bad one: 0 when the header is, the number of chunks when only the end is. */
   | { readonly ok: false; readonly chunk: number; readonly reason: string }
 
 export interface RecordingStore {
@@ -62,11 +62,17 @@ export interface RecordingStore {
   seek(sid: string, atMs: number): Promise<StoredChunkInfo>
   /** Chunks from that index on, as far as there are any now. Throws NotFound. */
   read(sid: string, from: number, signal?: AbortSignal): AsyncIterable<Chunk & StoredChunkInfo>
-  /** Reads and checks everything; `expected` is the last link that the audit log knows. Throws NotFound. */
+  /**
+   * Reads and checks everything from the disk. `expected` is what the audit log knows: `sha256` of its `session.upload`. A recording
+   * that is still running is checked as far as it is there. Throws NotFound.
+   */
   verify(sid: string, expected?: string): Promise<RecordingVerdict>
   /** Every recording, oldest first. */
   all(): AsyncIterable<RecordingSummary>
-  /** Removes complete recordings that ended before. Returns their ids. */
+  /**
+   * Removes complete recordings that ended before, and running ones that began before and to which nothing was added for 30 days more:
+   * their node did not come back. Returns their ids.
+   */
   removeBefore(before: Date): Promise<readonly string[]>
   close(): Promise<void>
 }

@@ -7,7 +7,8 @@
  * keyframe: text that puts an empty terminal into the state of that moment, so that a player can begin there). Keystrokes are never
  * recorded. Players are told to ignore codes that they do not know.
  *
- * Each chunk is tied to the one before it by a hash; the last link goes into the audit log when the recording is complete.
+ * Each chunk is tied to the one before it by a hash, and a last link ties in header and end; that one goes into the audit log when the
+ * recording is complete.
  */
 
 /** What is known when a recording begins. */
@@ -60,7 +61,7 @@ export interface RecordingEnd {
   /** RFC 3339. */
   readonly ended: string
   readonly chunks: number
-  /** The last link. */
+  /** The link of the last chunk. */
   readonly chain: string
   readonly participants: readonly string[]
   /** The node ended before the session did; what was on its disk was completed later. */
@@ -76,6 +77,7 @@ export interface RecordingSummary extends RecordingHeader {
   readonly chunks: number
   /** Compressed. */
   readonly bytes: number
+  /** Of the last chunk; when it is no longer running, `lastLink`, which ties these fields to the content. */
   readonly chain: string
   readonly participants: readonly string[]
   readonly failure?: string
@@ -85,3 +87,5 @@ export interface RecordingSummary extends RecordingHeader {
 export const MAX_CHUNK_BYTES = 1024 * 1024
 /** Of text; a frame that would expand beyond is refused before it is expanded. */
 export const MAX_CHUNK_TEXT = 4 * 1024 * 1024
+/** What a frame may ask its reader to keep; zstd up to level 19 stays within. */
+export const MAX_CHUNK_WINDOW = 8 * 1024 * 1024

@@ -11,6 +11,7 @@ import { parseCertificateLine } from '../../api/lines.ts'
 import type { UserCredentials } from '../../api/model.ts'
 import { TestCallers } from '../../api/testing/in-process.ts'
 import type { AuditEvent } from '../../audit/events.ts'
+import { openMemoryRecordings } from '../../audit/recording/memory.ts'
 import type { AuditStore } from '../../audit/store.ts'
 import type { Backend } from '../../backend/contract.ts'
 import { openMemoryBackend } from '../../backend/memory.ts'
@@ -66,7 +67,15 @@ export async function testServices(settings: Partial<AuthSettings> = {}): Promis
   }
   await makeCluster(backend, openTables(backend), { clusterName, uuid: ownUuid, env })
   const all = { ...defaultSettings, ...settings }
-  const services = await startServices({ backend, auditStore, clusterName, uuid: ownUuid, settings: all, env })
+  const services = await startServices({
+    backend,
+    auditStore,
+    openRecordings: async (onComplete) => openMemoryRecordings(onComplete),
+    clusterName,
+    uuid: ownUuid,
+    settings: all,
+    env,
+  })
   const callers = new TestCallers()
   const app = await createApiApp({ logger: silentLogger, callerOf: callers.of, checkRule: refusalByRules })
   mountRoutes(app, services)

@@ -1,0 +1,13 @@
+/** What is derived from the files of recordings: the list with its filters, and the words on their screens. */
+
+import type { RecordingPage, RecordingQuery } from './store.ts'
+import type { RecordingSummary } from './types.ts'
+
+export interface Catalogue {
+  /** A recording began, grew or ended. Not waited for, never throws: the files are the truth, and are looked through again. */
+  changed(directory: string, summary: RecordingSummary): void
+  removed(sid: string): void
+  /** Throws BadParameter for a malformed search or cursor. */
+  list(query: RecordingQuery): Promise<RecordingPage>
+  close(): Promise<void>
+}

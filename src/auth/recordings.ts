@@ -1,0 +1,146 @@
+/**
+ * Recordings from the auth service's side: who may see which, and the events that go with them. A user whose roles have a rule for
+ * `session` sees all; another one sees those of sessions they took part in, and no others exist for them.
+ */
+
+import { createHash } from 'node:crypto'
+import { checkRule } from '../access/rules.ts'
+import type { Caller } from '../api/caller.ts'
+import type { RecordingPage, RecordingQuery, RecordingStore } from '../audit/recording/store.ts'
+import type { Chunk, RecordingSummary } from '../audit/recording/types.ts'
+import type { Env } from '../common/env.ts'
+import { NotFound } from '../errors/errors.ts'
+import type { Audit } from './audit.ts'
+import type { Hub } from './hub.ts'
+
+/** Milliseconds between looks at a running recording. */
+const FOLLOW_MS = 500
+/** Milliseconds without anything new after which a follower hears that we are still there. */
+const QUIET_MS = 10_000
+/** How far a node's clock may be behind ours. */
+const SKEW_MS = 60_000
+
+export type RecordingUse = 'play' | 'export' | 'text'
+
+export class Recordings {
+  readonly #store: RecordingStore
+  readonly #audit: Audit
+  readonly #hub: Pick<Hub, 'user'>
+  readonly #env: Env
+
+  constructor(options: {
+    readonly recordings: RecordingStore
+    readonly audit: Audit
+    readonly hub: Pick<Hub, 'user'>
+    readonly env: Env
+  }) {
+    this.#store = options.recordings
+    this.#audit = options.audit
+    this.#hub = options.hub
+    this.#env = options.env
+  }
+
+  /** Throws BadParameter for a malformed search or cursor. */
+  async list(caller: Caller, query: RecordingQuery): Promise<RecordingPage> {
+    if (maySeeAll(caller, 'list')) return this.#store.list(query)
+    const since = this.#since(caller)
+    if (since === undefined) return { recordings: [] }
+    const from = query.from === undefined || query.from < since ? since : query.from
+    return this.#store.list({ ...query, from, participant: caller.name })
+  }
+
+  /** Throws NotFound, for one that they may not see too. */
+  async get(caller: Caller, sid: string): Promise<RecordingSummary> {
+    const found = await this.#store.get(sid)
+    if (found === undefined || !this.#maySee(caller, found)) throw new NotFound(`there is no recording ${sid}`)
+    return found
+  }
+
+  /**
+   * Chunks from the keyframe at or before that time (milliseconds since the start). That they are read is in the audit log before the
+   * first one comes. With `follow` it goes on until the recording ends; `undefined` says that nothing is new.
+   */
+  async *read(
+    caller: Caller,
+    sid: string,
+    use: { readonly at: number; readonly action: RecordingUse; readonly follow: boolean },
+    signal: AbortSignal,
+  ): AsyncGenerator<Chunk | undefined> {
+    await this.get(caller, sid)
+    await this.#audit.emit({
+      event: 'session.recording.access',
+      user: caller.name,
+      sid,
+      action: use.action,
+      'addr.remote': caller.address,
+    })
+    let next = await this.#start(sid, use.at)
+    let quietMs = 0
+    for (;;) {
+      // Asked first: what came before the end is then there.
+      const { state } = await this.get(caller, sid)
+      const before = next
+      for await (const chunk of this.#store.read(sid, next, signal)) {
+        yield chunk
+        next = chunk.index + 1
+      }
+      if (!use.follow || state !== 'running') return
+      quietMs = next === before ? quietMs + FOLLOW_MS : 0
+      if (quietMs >= QUIET_MS) {
+        yield undefined
+        quietMs = 0
+      }
+      await this.#env.sleep(FOLLOW_MS, signal)
+    }
+  }
+
+  /** The chunk to begin with; the first when nothing is recorded yet. */
+  async #start(sid: string, at: number): Promise<number> {
+    if (at === 0) return 0
+    const { chunks } = (await this.#store.get(sid)) ?? { chunks: 0 }
+    return chunks === 0 ? 0 : (await this.#store.seek(sid, at)).index
+  }
+
+  #maySee(caller: Caller, recording: RecordingSummary): boolean {
+    if (maySeeAll(caller, 'read')) return true
+    const since = this.#since(caller)
+    if (since === undefined || Date.parse(recording.started) < since.getTime()) return false
+    return recording.user === caller.name || recording.participants.includes(caller.name)
+  }
+
+  /** From when on this name is theirs: recordings of an earlier user of the same name are not. */
+  #since(caller: Caller): Date | undefined {
+    const user = this.#hub.user(caller.name)
+    return user === undefined ? undefined : new Date(Date.parse(user.created) - SKEW_MS)
+  }
+}
+
+function maySeeAll(caller: Caller, verb: 'list' | 'read'): boolean {
+  return caller.role === 'Admin' || checkRule(caller.user?.roles ?? [], 'session', verb).allow
+}
+
+/** Tells the audit log that a recording is complete, under an id that is the same each time: told twice, it is there once. */
+export function announceUpload(audit: Audit, recording: RecordingSummary): Promise<void> {
+  const { sid, user, login, serverId, serverHostname, chunks, bytes, chain, state } = recording
+  return audit.emit(
+    {
+      event: 'session.upload',
+      sid,
+      user,
+      login,
+      server_id: serverId,
+      server_hostname: serverHostname,
+      chunks,
+      size: bytes,
+      sha256: chain,
+      ...(state === 'interrupted' ? { interrupted: true } : {}),
+    },
+    uploadUid(sid),
+  )
+}
+
+/** A UUID (RFC 9562, version 8) made of the session's. */
+export function uploadUid(sid: string): string {
+  const hex = createHash('sha256').update(`session.upload ${sid}`).digest('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+}
