@@ -1,10 +1,12 @@
 /** The options of `tsh ssh`, as data for commander and for the quick parser, and what they mean together. */
 
+import { parseDuration } from '../../../common/durations.ts'
 import { checkName } from '../../../common/names.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import type { OptionSpec, OptionValues } from '../../common/spec.ts'
 import { checkPort, joinHostPort, splitHostPort } from '../address.ts'
 import { type Forward, parseDynamicForward, parseForward } from './forward-spec.ts'
+import type { X11Options } from './x11.ts'
 
 export const sshOptionSpecs: readonly OptionSpec[] = [
   { flags: '-l, --login <name>', description: 'login on the remote host (TELEPORT_LOGIN)' },
@@ -12,6 +14,13 @@ export const sshOptionSpecs: readonly OptionSpec[] = [
   { flags: '-J, --jumphost <address>', description: 'go through another proxy of the cluster: HOST[:3023]' },
   { flags: '-t, --tty', description: 'allocate a terminal even for a command' },
   { flags: '-A, --forward-agent', description: 'forward the ssh-agent' },
+  { flags: '-X, --x11-untrusted', description: 'show windows of the node here, with few rights on your display' },
+  { flags: '-Y, --x11-trusted', description: 'show windows of the node here, with all rights on your display' },
+  { flags: '-x, --no-x11', description: 'no windows of the node' },
+  {
+    flags: '--x11-untrusted-timeout <time>',
+    description: 'with -X, how long new windows may be opened: 20m unless given, 0 for ever',
+  },
   { flags: '-N, --no-remote-exec', description: 'run nothing; useful with forwards' },
   {
     flags: '-L, --forward <spec>',
@@ -41,6 +50,8 @@ export interface SshRequest {
   readonly jumphost: string | undefined
   readonly tty: 'auto' | 'force' | 'never'
   readonly forwardAgent: boolean
+  /** Undefined: no X11. */
+  readonly x11: X11Options | undefined
   readonly noCommand: boolean
   readonly forwards: readonly Forward[]
   readonly exitOnForwardFailure: boolean
@@ -60,6 +71,9 @@ export interface SshRequest {
 
 interface OpenSshOptions {
   forwardAgent?: boolean
+  x11?: boolean
+  x11Trusted?: boolean
+  x11TimeoutMs?: number
   requestTty?: 'auto' | 'force' | 'never'
   connectTimeoutMs?: number
   keepAliveMs?: number
@@ -94,6 +108,7 @@ export function sshRequest(values: OptionValues, args: readonly string[], env: N
     jumphost: jumphost === undefined ? undefined : parseJumphost(jumphost),
     tty: values.flag('tty') ? 'force' : (extra.requestTty ?? 'auto'),
     forwardAgent: values.flag('forwardAgent') || (extra.forwardAgent ?? false),
+    x11: x11Options(values, extra),
     noCommand: values.tristate('remoteExec') === false || values.flag('noRemoteExec'),
     forwards: [
       ...values.list('forward').map((text) => parseForward('local', text)),
@@ -113,6 +128,21 @@ export function sshRequest(values: OptionValues, args: readonly string[], env: N
     trace: values.flag('trace'),
     command: words.length === 0 ? undefined : words.join(' '),
     commandWords: words,
+  }
+}
+
+/** As ForwardX11Timeout of OpenSSH. Milliseconds. */
+const x11TimeoutMs = 20 * 60_000
+
+function x11Options(values: OptionValues, extra: OpenSshOptions): X11Options | undefined {
+  const trusted = values.flag('x11Trusted')
+  const wanted = trusted || values.flag('x11Untrusted') || (extra.x11 ?? false)
+  if (!wanted || values.tristate('x11') === false) return undefined
+  const typed = values.string('x11UntrustedTimeout')
+  const typedMs = typed === undefined ? undefined : parseDuration(typed, { name: '--x11-untrusted-timeout' })
+  return {
+    trusted: trusted || (!values.flag('x11Untrusted') && (extra.x11Trusted ?? false)),
+    timeoutMs: typedMs ?? extra.x11TimeoutMs ?? x11TimeoutMs,
   }
 }
 
@@ -175,6 +205,15 @@ function readOpenSshOption(found: OpenSshOptions, name: string, value: string): 
   switch (name.toLowerCase()) {
     case 'forwardagent':
       found.forwardAgent = yes()
+      return
+    case 'forwardx11':
+      found.x11 = yes()
+      return
+    case 'forwardx11trusted':
+      found.x11Trusted = yes()
+      return
+    case 'forwardx11timeout':
+      found.x11TimeoutMs = parseDuration(value, { name: '-o ForwardX11Timeout', bare: 'seconds' })
       return
     case 'requesttty':
       found.requestTty = value === 'no' ? 'never' : value === 'auto' ? 'auto' : 'force'

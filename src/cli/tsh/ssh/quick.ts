@@ -38,9 +38,8 @@ async function tryQuick(argv: readonly string[]): Promise<number | undefined> {
     // The full program finds the same mistake and has the words for it.
     return undefined
   }
-  if (request.selector !== undefined || request.forwards.length > 0 || request.forwardAgent || request.local) {
-    return undefined
-  }
+  const { selector, forwards, forwardAgent, x11, local } = request
+  if (selector !== undefined || forwards.length > 0 || forwardAgent || x11 !== undefined || local) return undefined
   tolerateClosedOutput()
   try {
     return await runOnNode(request, prepare(request, wantedFrom(parsed.options)))

@@ -13,10 +13,12 @@ import type { Profile } from '../profile.ts'
 import type { SshRequest } from './options.ts'
 import { osLogin } from './os-login.ts'
 import { runSession } from './session.ts'
+import type { X11Client } from './x11.ts'
 
-/** What only some sessions have: forwards, an agent, a command on this side. Loaded apart. */
+/** What only some sessions have: forwards, an agent, a display, a command on this side. Loaded apart. */
 export interface Extras {
-  readonly handlers: Pick<SshClientOptions, 'onAgent' | 'onForwardedTcpip' | 'onForwardedStreamlocal'>
+  readonly handlers: Pick<SshClientOptions, 'onAgent' | 'onForwardedTcpip' | 'onForwardedStreamlocal' | 'onX11'>
+  readonly x11: X11Client | undefined
   start(client: SshClient): Promise<{ readonly lines: readonly string[]; close(): void } | undefined>
   /** Instead of a session. */
   readonly local: (() => Promise<number>) | undefined
@@ -83,7 +85,7 @@ export async function runOnNode(request: SshRequest, prepared: Prepared, extras?
   const forwards = await extras?.start(client)
   try {
     if (extras?.local !== undefined) return await extras.local()
-    return await runRequest(request, client, () => forwards?.lines ?? ['No forwards.'], trace)
+    return await runRequest(request, client, () => forwards?.lines ?? ['No forwards.'], trace, extras?.x11)
   } finally {
     forwards?.close()
     // Not awaited: the peer's goodbye must not delay the prompt.
@@ -97,6 +99,7 @@ async function runRequest(
   client: SshClient,
   forwardLines: () => readonly string[],
   trace: Trace | undefined,
+  x11?: X11Client,
 ): Promise<number> {
   if (request.noCommand) {
     const error = await client.closed
@@ -112,8 +115,11 @@ async function runRequest(
     setEnv: request.setEnv,
     escape: request.escape,
     forwardLines,
+    x11: x11?.request,
     ...(trace === undefined ? {} : { trace }),
   })
+  // As with `ssh`: windows of programs that go on in the background stay open.
+  await x11?.idle(client.signal)
   if (request.command === undefined && wantsPty) {
     process.stderr.write(`the connection was closed on the remote side on  ${shortTime(new Date())}\n`)
   }

@@ -10,7 +10,7 @@ import { connectionTrouble, prepare, runOnNode } from './run-node.ts'
 export async function runSsh(request: SshRequest, wanted: Wanted): Promise<number> {
   try {
     const prepared = prepare(request, wanted)
-    const extras = extrasOf(request, prepared.login)
+    const extras = await extrasOf(request, prepared.login)
     if (request.selector === undefined) return await runOnNode(request, prepared, extras)
     const outcome = await runOnMatches(request, request.selector, prepared.login)
     if (typeof outcome === 'number') return outcome

@@ -2,8 +2,9 @@
 
 import { constants } from 'node:os'
 import { pipeline } from 'node:stream/promises'
+import { isAccessDenied } from '../../../errors/errors.ts'
 import type { SshClient } from '../../../ssh/client-types.ts'
-import type { ClientSession, ExitResult, TerminalSize } from '../../../ssh/connection/types.ts'
+import type { ClientSession, ExitResult, TerminalSize, X11Request } from '../../../ssh/connection/types.ts'
 import type { Trace } from '../connect.ts'
 import { EscapeFilter, escapeHelp } from './escape.ts'
 import type { RawTerminal } from './raw-terminal.ts'
@@ -12,6 +13,7 @@ export interface SessionOptions {
   readonly command: string | undefined
   readonly pty: boolean
   readonly forwardAgent: boolean
+  readonly x11: X11Request | undefined
   readonly setEnv: readonly (readonly [string, string])[]
   readonly escape: string | undefined
   /** Lines for `~#`. */
@@ -40,10 +42,22 @@ function sendEnvironment(session: ClientSession, extra: SessionOptions['setEnv']
   for (const [name, value] of extra) session.setEnv(name, value)
 }
 
+async function askForX11(session: ClientSession, request: X11Request): Promise<void> {
+  try {
+    await session.requestX11(request)
+  } catch (error) {
+    if (!isAccessDenied(error)) throw error
+    process.stderr.write(
+      'tsh: warning: the node refused X11 forwarding; a role must permit it (permit_x11_forwarding)\n',
+    )
+  }
+}
+
 /** Runs it to its end. Returns the exit status, or undefined when the connection ended without one. */
 export async function runSession(client: SshClient, options: SessionOptions): Promise<number | undefined> {
   const session = await client.openSession()
   if (options.forwardAgent) await session.requestAgentForwarding()
+  if (options.x11 !== undefined) await askForX11(session, options.x11)
   sendEnvironment(session, options.setEnv)
   const terminal = options.pty && process.stdin.isTTY ? (await import('./raw-terminal.ts')).rawTerminal() : undefined
   if (options.pty) {
