@@ -14,6 +14,7 @@ import type { NodeConnection, NodeContext } from './context.ts'
 import { atExpiry } from './expiry.ts'
 import { dialTcp, dialUnix } from './forward/direct.ts'
 import { RemoteForwards } from './forward/remote.ts'
+import { recordX11Refusal } from './forward/x11.ts'
 import { connectionFields, formatAddress, record, serverFields } from './node-events.ts'
 import type { NodeUser } from './node-user.ts'
 import { serveSession } from './session/session.ts'
@@ -38,6 +39,7 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
   const forwards = new RemoteForwards(context)
   const leave = new WeakMap<NodeConnection, () => void>()
   const refusals: CertificateRefusals = new WeakMap()
+  const refusedX11 = new WeakSet<NodeConnection>()
 
   return createSshServer<NodeUser>(
     {
@@ -95,14 +97,18 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
           ...(error === undefined ? {} : { error: messageOf(error) }),
         })
       },
-      allowSessionRequest(request, { identity: { permissions } }) {
+      allowSessionRequest(request, connection) {
+        const { permissions } = connection.identity
         switch (request) {
           case 'pty':
             return permissions.pty
           case 'agent':
             return permissions.agentForwarding
           case 'x11':
-            return false
+            // Once: a client that asks again and again is no news.
+            if (!permissions.x11Forwarding && !refusedX11.has(connection)) recordX11Refusal(connection, context)
+            if (!permissions.x11Forwarding) refusedX11.add(connection)
+            return permissions.x11Forwarding
         }
       },
       session: (session, connection) => serveSession(session, connection, context),

@@ -100,9 +100,9 @@ export async function connectNode(
   login: ActiveLogin,
   target: NodeTarget,
   options: DialOptions &
-    Pick<SshClientOptions, 'onAgent' | 'onBanner' | 'onForwardedTcpip' | 'onForwardedStreamlocal'> = {},
+    Pick<SshClientOptions, 'onAgent' | 'onBanner' | 'onForwardedTcpip' | 'onForwardedStreamlocal' | 'onX11'> = {},
 ): Promise<SshClient> {
-  const { trace, signal, keepAlive, onAgent, onBanner, onForwardedTcpip, onForwardedStreamlocal } = options
+  const { trace, signal, keepAlive, onAgent, onBanner, onForwardedTcpip, onForwardedStreamlocal, onX11 } = options
   const channel = await proxy.openDirectTcpip(target.host, target.port).catch((error: unknown) => {
     throw explainRefusal(error, target)
   })
@@ -123,6 +123,7 @@ export async function connectNode(
     ...(keepAlive === undefined ? {} : { keepAlive }),
     ...(onAgent === undefined ? {} : { onAgent }),
     ...(onBanner === undefined ? {} : { onBanner }),
+    ...(onX11 === undefined ? {} : { onX11 }),
     ...(onForwardedTcpip === undefined ? {} : { onForwardedTcpip }),
     ...(onForwardedStreamlocal === undefined ? {} : { onForwardedStreamlocal }),
   }).catch((error: unknown) => {

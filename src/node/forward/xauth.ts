@@ -37,7 +37,22 @@ export const addXauth = (user: XauthUser, { name, protocol, cookie }: XauthEntry
 /** Throws as `addXauth`. */
 export const removeXauth = (user: XauthUser, name: string): Promise<void> => runXauth(user, `remove ${name}\n`)
 
-async function runXauth({ owner, env, clock }: XauthUser, input: string): Promise<void> {
+/** The last call for each account: two at once would wait for each other's lock by sleeping whole seconds. */
+const turns = new Map<string, Promise<void>>()
+
+async function runXauth(user: XauthUser, input: string): Promise<void> {
+  const { name } = user.owner.account
+  const before = turns.get(name)
+  const mine = (before ?? Promise.resolve()).then(() => runNow(user, input))
+  const settled = mine.catch(() => {})
+  turns.set(name, settled)
+  void settled.then(() => {
+    if (turns.get(name) === settled) turns.delete(name)
+  })
+  await mine
+}
+
+async function runNow({ owner, env, clock }: XauthUser, input: string): Promise<void> {
   const file = places.find(isExecutable)
   if (file === undefined) throw new NotFound('this node has no xauth; install the package xauth')
   const child = startProcess({

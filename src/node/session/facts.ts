@@ -27,6 +27,7 @@ export async function startProgram(facts: SessionFacts, size?: TerminalSize): Pr
   const { node, session, connection } = facts
   const account = facts.user.account.target
   const directory = await startDirectory(account, node.env)
+  const notice = [directory.notice, facts.extras.notice].filter((text) => text !== undefined).join('')
   return startProcess({
     account,
     program: facts.program.program,
@@ -36,7 +37,7 @@ export async function startProgram(facts: SessionFacts, size?: TerminalSize): Pr
       client: session.env,
       extras: facts.extras.env,
     }),
-    directory,
+    directory: { path: directory.path, notice: notice === '' ? undefined : notice },
     pty: session.pty === undefined ? undefined : { ...session.pty, ...size },
     ttyGid: node.accounts.groupId('tty'),
     privileges: node.privileges,

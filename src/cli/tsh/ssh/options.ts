@@ -183,7 +183,7 @@ export function parseSelector(text: string): ReadonlyMap<string, string> {
 function readOpenSshOptions(options: readonly string[]): OpenSshOptions {
   const found: OpenSshOptions = { setEnv: [], forwards: [] }
   for (const text of options) {
-    const match = /^\s*([A-Za-z]+)\s*(?:=|\s)\s*(.+?)\s*$/.exec(text)
+    const match = /^\s*([A-Za-z][A-Za-z0-9]*)\s*(?:=|\s)\s*(.+?)\s*$/.exec(text)
     if (match?.[1] === undefined || match[2] === undefined) {
       throw new BadParameter('-o', `-o: ${JSON.stringify(text)} is not Name=value`)
     }

@@ -1,0 +1,135 @@
+/** A real `ssh -X` with a real X server behind it, and what a node does when something is missing. */
+
+import { execFileSync } from 'node:child_process'
+import { createServer } from 'node:net'
+import { userInfo } from 'node:os'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { run } from '../../ssh/testing/run.ts'
+import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
+import { poll } from '../testing/poll.ts'
+import { TestNode, type TestUser } from '../testing/test-node.ts'
+import { displayPorts, startXServer, type XServer } from '../testing/x-server.ts'
+
+const me = userInfo().username
+const alice: TestUser = { name: 'alice', roles: ['dev'], logins: [me] }
+let directory: TempDir
+let node: TestNode
+let x: XServer
+
+beforeAll(async () => {
+  directory = tempDir()
+  node = new TestNode(directory.path)
+  await node.listen()
+  node.addUser(alice)
+  x = await startXServer(directory.file('Xauthority'))
+}, 30_000)
+beforeEach(() => {
+  node.events.length = 0
+  role(true)
+})
+afterAll(async () => {
+  await x.stop()
+  await node.server.close()
+  directory[Symbol.dispose]()
+})
+
+const role = (x11: boolean): unknown =>
+  node.addRole('dev', { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } }, { permit_x11_forwarding: x11 })
+/** Trusted: the untrusted kind is the client's business. */
+const ssh = (command: string, flags: readonly string[] = ['-Y'], input = '') =>
+  node.ssh(alice, me, [...flags, command], { env: x.env, input })
+const events = () => node.events.filter((event) => event.event === 'x11-forward')
+
+describe('with permission', () => {
+  test('a program shows itself on the display of the client, and nothing is left afterwards', async () => {
+    const before = displayPorts()
+    const result = await ssh('echo $DISPLAY; xauth list $DISPLAY; xdpyinfo | grep -c "dimensions: *640x480"')
+    const [name = '', entry = '', found] = result.stdout.toString().split('\n')
+    expect(name, result.stderr).toMatch(/^localhost:\d+\.0$/)
+    expect(entry).toMatch(/unix:\d+ {2}MIT-MAGIC-COOKIE-1 {2}[0-9a-f]{32}$/)
+    expect(entry).not.toContain(x.cookie)
+    expect(found, result.stderr).toBe('1')
+    const start = node.events.find((event) => event.event === 'session.start')
+    expect(events()).toMatchObject([
+      { code: 'T3008I', user: 'alice', login: me, display: name, sid: start?.event === 'session.start' && start.sid },
+    ])
+    await poll(displayPorts).toEqual(before)
+    await poll(() => execFileSync('xauth', ['list', name]).toString()).toBe('')
+  })
+
+  test('sessions have a display each, and programs of one share it', async () => {
+    const waits = 'echo $DISPLAY; xdpyinfo >/dev/null; echo $?; read line'
+    const [one, two] = await Promise.all([ssh(waits), ssh(waits)])
+    const lines = [one, two].map(({ stdout }) => stdout.toString().split('\n'))
+    expect(lines.map(([, status]) => status)).toEqual(['0', '0'])
+    const both = await ssh('xdpyinfo >/dev/null & xdpyinfo >/dev/null; echo $?; wait $!; echo $?')
+    expect(both.stdout.toString(), both.stderr).toBe('0\n0\n')
+  })
+
+  test('S19 whoever finds the port without the cookie gets nothing', async () => {
+    const script = [
+      'number=$(echo $DISPLAY | tr -dc 0-9. | cut -d. -f1)',
+      'exec 3<>/dev/tcp/127.0.0.1/$((6000 + number))',
+      // A client that authenticates with nothing.
+      String.raw`printf 'l\0\013\0\0\0\0\0\0\0\0\0' >&3`,
+      'head -c 8 <&3 | wc -c',
+    ].join('\n')
+    const result = await ssh('bash', ['-Y', '-o', 'LogLevel=INFO'], `${script}\n`)
+    expect(result.stdout.toString().trim(), result.stderr).toBe('0')
+    expect(result.stderr).toMatch(/X11 connection (?:rejected|uses different authentication)/)
+  })
+
+  test('a role that is taken away counts for displays that are there', async () => {
+    // The channel's input ends only after the change.
+    const running = ssh(`until test -e ${directory.file('go')}; do sleep 0.1; done; xdpyinfo >/dev/null 2>&1; echo $?`)
+    await poll(() => events().length).toBe(1)
+    role(false)
+    directory.write('go', '')
+    expect((await running).stdout.toString()).toBe('1\n')
+  })
+
+  test('S19 a display that somebody else holds on the other version of IP is passed over', async () => {
+    const squatter = createServer()
+    const got = await new Promise<boolean>((resolve) => {
+      squatter.once('listening', () => resolve(true)).once('error', () => resolve(false))
+      squatter.listen(6010, '::1')
+    })
+    const result = await ssh('echo $DISPLAY')
+    if (got) expect(result.stdout.toString()).toMatch(/^localhost:(?!10\.)\d+\.0\n$/)
+    squatter.close()
+  })
+
+  test('without a record there is no display', async () => {
+    const before = displayPorts()
+    node.auditProblem = new Error('full')
+    const result = await ssh('echo "[$DISPLAY]"')
+    node.auditProblem = undefined
+    expect(result.stdout.toString()).not.toContain('localhost')
+    await poll(displayPorts).toEqual(before)
+  })
+})
+
+describe('S19 without permission', () => {
+  test.each(['-X', '-Y'])('%s gives no display, no listener and an event', async (flag) => {
+    role(false)
+    const before = displayPorts()
+    const result = await ssh('echo "[$DISPLAY]"', [flag])
+    expect(result.stdout.toString()).toBe('[]\n')
+    expect(displayPorts()).toEqual(before)
+    if (flag === '-X') return
+    expect(result.stderr).toContain('X11 forwarding request failed')
+    expect(events()).toMatchObject([
+      { code: 'T3008W', success: false, error: expect.stringContaining('not permitted') },
+    ])
+  })
+
+  test('a certificate without the extension is as good as no role', async () => {
+    const extensions = { 'permit-pty': '', 'teleport-roles': '["dev"]', 'teleport-route-to-cluster': 'test' }
+    const traits = JSON.stringify({ logins: [me] })
+    const [flag = '', config = '', host = ''] = node.openSsh(alice, me, {
+      extensions: { ...extensions, 'teleport-traits': traits },
+    })
+    const result = await run('ssh', [flag, config, '-Y', host, 'echo "[$DISPLAY]"'], { env: x.env })
+    expect(result.stdout.toString(), result.stderr).toBe('[]\n')
+  })
+})
