@@ -21,6 +21,7 @@ import {
 import { page, pageOf } from './pages.ts'
 
 export * from './audit-routes.ts'
+export * from './lease-routes.ts'
 export * from './recording-routes.ts'
 export * from './session-routes.ts'
 

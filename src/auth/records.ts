@@ -115,6 +115,11 @@ const storedInvite = z.strictObject({
 const storedToken = z.strictObject({ shown: z.string(), roles: z.array(serverRole).min(1), labels, expires: isoTime })
 export type StoredToken = z.infer<typeof storedToken>
 const storedHost = z.strictObject({ hostname: z.string(), roles: z.array(serverRole), joined: isoTime })
+const leases = z.strictObject({
+  /** Connections that count, with the node that has each. */
+  holders: z.array(z.strictObject({ server: z.uuid(), id: z.uuid(), expires: z.number() })),
+})
+export type StoredLeases = z.infer<typeof leases>
 const attempts = z.strictObject({
   /** Milliseconds since 1970 of failed logins. */
   failures: z.array(z.number()),
@@ -138,6 +143,8 @@ export function openTables(backend: Backend) {
     hosts: table('hosts', storedHost),
     /** By `<role>/<uuid>`. */
     presence: table('presence', presence),
+    /** By user name. */
+    leases: table('leases', leases),
     /** By SHA-256 of the user name, existing or not. */
     attempts: table('attempts', attempts),
     /** By `<SHA-256 of the secret> <step>`: codes that were used. */

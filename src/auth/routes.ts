@@ -24,6 +24,7 @@ export function mountRoutes(app: FastifyInstance, services: Services): void {
   mountLogins(app, services)
   mountAudit(app, services)
   mountRecordings(app, services)
+  mountLeases(app, services)
 }
 
 function mountCluster(app: FastifyInstance, { hub, authorities, env }: Services): void {
@@ -182,4 +183,17 @@ function mountAudit(app: FastifyInstance, { audit }: Services): void {
     return {}
   })
   serve(app, routes.searchEvents, ({ query }) => audit.search(query))
+}
+
+function mountLeases(app: FastifyInstance, { leases }: Services): void {
+  serve(app, routes.acquireLease, async ({ caller, body }) => ({
+    expires: (await leases.acquire(caller, body)).toISOString(),
+  }))
+  serve(app, routes.renewLeases, async ({ caller, body }) => ({
+    expires: (await leases.renew(caller, body.leases)).toISOString(),
+  }))
+  serve(app, routes.releaseLease, async ({ caller, body }) => {
+    await leases.release(caller, body)
+    return {}
+  })
 }

@@ -11,6 +11,7 @@ import { type Authorities, loadAuthorities } from './authorities.ts'
 import { Issuer } from './certificates.ts'
 import { Hub } from './hub.ts'
 import { Invites } from './invites.ts'
+import { Leases } from './leases.ts'
 import { Lockout } from './lockout.ts'
 import { Logins } from './logins.ts'
 import { Machines } from './machines.ts'
@@ -39,6 +40,7 @@ export interface Services {
   readonly roles: Roles
   readonly invites: Invites
   readonly logins: Logins
+  readonly leases: Leases
   /** All of them; `recordingAccess` knows who may see which. */
   readonly recordings: RecordingStore
   readonly recordingAccess: Recordings
@@ -91,6 +93,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     users,
     roles: new Roles({ backend, tables, audit }),
     invites: new Invites({ backend, tables, audit, passwords, otp, lockout, users, hub, settings, env }),
+    leases: new Leases({ backend, tables, env }),
     logins: new Logins({ tables, audit, passwords, otp, lockout, users, issuer, settings, env }),
     recordings,
     recordingAccess: new Recordings({ recordings, audit, hub, env }),

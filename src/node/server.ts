@@ -7,7 +7,7 @@ import { openClusterCache } from '../api/cache.ts'
 import { connectAuth } from '../api/connect.ts'
 import { runHeartbeat } from '../api/heartbeat.ts'
 import type { MachineIdentity } from '../api/identity.ts'
-import { emitEvents } from '../api/routes.ts'
+import { acquireLease, emitEvents, releaseLease, renewLeases } from '../api/routes.ts'
 import { openSpool } from '../audit/spool.ts'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
@@ -139,6 +139,17 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     context,
     identity: () => identity,
     version,
+    leases: {
+      acquire: async (lease, maximum, signal) => {
+        await client.call(acquireLease, { body: { ...lease, maximum } }, signal)
+      },
+      renew: async (leases, signal) => {
+        await client.call(renewLeases, { body: { leases: [...leases] } }, signal)
+      },
+      release: async (lease) => {
+        await client.call(releaseLease, { body: lease })
+      },
+    },
     connectionLimits: { maxConnections: options.maxConnections ?? 15_000, maxUsers: options.maxUsers ?? 250 },
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.algorithms === undefined ? {} : { algorithms: options.algorithms }),

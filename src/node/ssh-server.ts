@@ -15,6 +15,10 @@ import { atExpiry } from './expiry.ts'
 import { dialTcp, dialUnix } from './forward/direct.ts'
 import { RemoteForwards } from './forward/remote.ts'
 import { recordX11Refusal } from './forward/x11.ts'
+import { ConnectionLeases, type LeaseApi } from './limits/leases.ts'
+import { Rejections } from './limits/rejections.ts'
+import { optionsNow } from './limits/role-limits.ts'
+import { admitSession } from './limits/sessions.ts'
 import { connectionFields, formatAddress, record, serverFields } from './node-events.ts'
 import type { NodeUser } from './node-user.ts'
 import { serveSession } from './session/session.ts'
@@ -25,6 +29,7 @@ export interface NodeServerOptions {
   identity(): MachineIdentity
   readonly version: string
   readonly connectionLimits: ConnectionLimits
+  readonly leases: LeaseApi
   readonly limits?: Partial<Limits>
   readonly algorithms?: Partial<AlgorithmPreferences>
 }
@@ -37,6 +42,8 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
   const connections = new Connections(options.connectionLimits)
   const penalties = new Penalties(env)
   const forwards = new RemoteForwards(context)
+  const rejections = new Rejections(context)
+  const leases = new ConnectionLeases(context, options.leases, rejections)
   const leave = new WeakMap<NodeConnection, () => void>()
   const refusals: CertificateRefusals = new WeakMap()
   const refusedX11 = new WeakSet<NodeConnection>()
@@ -84,13 +91,16 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
       connected(connection) {
         const { user, expires } = connection.identity.identity
         leave.set(connection, connections.enter(user))
+        const admitted = leases.enter(connection)
         logger.debug('a user connected', { user, login: connection.user, client: connection.peer.address })
         void atExpiry(expires, env, connection.signal, () => {
-          if (state.config.disconnectExpiredCert) endConnection(context, connection, expiredMessage)
+          if (optionsNow(context, connection).disconnectExpiredCert) endConnection(context, connection, expiredMessage)
         })
+        return admitted
       },
       closed(connection, error) {
         leave.get(connection)?.()
+        leases.leave(connection)
         forwards.closeAll(connection)
         logger.debug('a user disconnected', {
           user: connection.identity.identity.user,
@@ -111,6 +121,7 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
             return permissions.x11Forwarding
         }
       },
+      admitSession: (open, connection) => admitSession(open, connection, context, rejections),
       session: (session, connection) => serveSession(session, connection, context),
       directTcpip: (request, connection) => dialTcp(request, connection, context),
       directStreamlocal: (path, connection) => dialUnix(path, connection, context),

@@ -143,6 +143,13 @@ export class AuthenticatedConnection<Identity> implements ServerConnection<Ident
       open.refuse('prohibited', 'sessions are not permitted')
       return
     }
+    try {
+      this.#handlers.admitSession?.(this.mux.sessionCount, this)
+    } catch (error) {
+      const refusal = refusalOf(error)
+      open.refuse(refusal.failure, refusal.message)
+      return
+    }
     const channel = open.accept({ stderr: 'write', holdOpen: true })
     if (channel === undefined) return
     serveSession({

@@ -66,8 +66,13 @@ export interface ServerHandlers<Identity> {
   cancelTcpipForward?(address: string, port: number, connection: ServerConnection<Identity>): Promise<void>
   streamlocalForward?(path: string, connection: ServerConnection<Identity>): Promise<void>
   cancelStreamlocalForward?(path: string, connection: ServerConnection<Identity>): Promise<void>
-  /** After authentication. Throwing refuses: the message is sent as DISCONNECT. */
-  connected?(connection: ServerConnection<Identity>): void
+  /** Asked before each session channel; `open` counts it too. Throws ChannelOpenError to refuse it. */
+  admitSession?(open: number, connection: ServerConnection<Identity>): void
+  /**
+   * After authentication; may return a promise. Throwing, or rejecting, refuses: the message is sent as DISCONNECT. Nothing that the client asks for is looked at
+   * before it is settled, so the wait must be bounded.
+   */
+  connected?(connection: ServerConnection<Identity>): unknown
   closed?(connection: ServerConnection<Identity>, error: Error | undefined): void
 }
 

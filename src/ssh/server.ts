@@ -143,7 +143,9 @@ class Listener<Identity> implements SshServer {
     const { transport } = live
     if (transport === undefined) return
     try {
-      this.#options.connected?.(connection)
+      const admitted = this.#options.connected?.(connection)
+      // Without a promise there is no wait, not even for a microtask.
+      if (admitted instanceof Promise) await admitted
     } catch (error) {
       transport.disconnect(disconnectReason.byApplication, messageOf(error))
     }

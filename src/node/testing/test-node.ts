@@ -3,15 +3,18 @@
 import { join } from 'node:path'
 import type { Labels } from '../../access/types.ts'
 import type { MachineIdentity } from '../../api/identity.ts'
+import type { Lease } from '../../api/lease-routes.ts'
 import { clusterName, TestClusterState, type TestUser } from '../../api/testing/cluster-state.ts'
 import type { AuditEvent } from '../../audit/events.ts'
 import { realEnv } from '../../common/env.ts'
 import { silentLogger } from '../../common/log.ts'
+import { LimitExceeded } from '../../errors/errors.ts'
 import type { CertificateTemplate } from '../../ssh/certificate/types.ts'
 import type { SshServer } from '../../ssh/server-types.ts'
 import { type RunOptions, type RunResult, run } from '../../ssh/testing/run.ts'
 import { authorize } from '../authorize.ts'
 import type { NodeContext } from '../context.ts'
+import type { LeaseApi } from '../limits/leases.ts'
 import { openAccounts } from '../os/accounts.ts'
 import { currentPrivileges, type Privileges } from '../os/privileges.ts'
 import { FileJournal } from '../session/open-sessions.ts'
@@ -31,6 +34,7 @@ export class TestNode extends TestClusterState {
   /** When set, events cannot be kept. */
   auditProblem: Error | undefined
   permitUserEnvironment = false
+  readonly leases = new TestLeases()
   port = 0
 
   constructor(directory: string, privileges: Privileges = currentPrivileges()) {
@@ -70,6 +74,7 @@ export class TestNode extends TestClusterState {
       identity: () => this.identity,
       version: '0.0.0',
       connectionLimits: { maxConnections: 1000, maxUsers: 100 },
+      leases: this.leases,
     })
   }
 
@@ -94,5 +99,22 @@ export class TestNode extends TestClusterState {
     const [flag = '', config = '', host = ''] = this.openSsh(user, login)
     const flags = args.slice(0, -1)
     return run('ssh', [flag, config, ...flags, host, ...args.slice(-1)], options)
+  }
+}
+
+/** Counts connections as auth would, for one node. */
+export class TestLeases implements LeaseApi {
+  readonly held = new Set<string>()
+  /** When set, auth is away. */
+  problem: Error | undefined
+
+  async acquire({ id }: Lease, maximum: number): Promise<void> {
+    if (this.problem !== undefined) throw this.problem
+    if (this.held.size >= maximum) throw new LimitExceeded(`there are ${this.held.size} connections`)
+    this.held.add(id)
+  }
+  async renew(): Promise<void> {}
+  async release({ id }: Lease): Promise<void> {
+    this.held.delete(id)
   }
 }

@@ -78,6 +78,11 @@ export class ConnectionMux extends MessageSender implements ChannelHost {
     return this.#limits.windowSize
   }
 
+  /** Session channels, those that are being opened among them. */
+  get sessionCount(): number {
+    return this.#sessions
+  }
+
   /** Channels that count against the limit. */
   get channelCount(): number {
     return this.#channels.size
