@@ -9,6 +9,7 @@ import type { ServerConnection } from '../ssh/server-types.ts'
 import type { NodeUser } from './node-user.ts'
 import type { Accounts } from './os/accounts.ts'
 import type { Privileges } from './os/privileges.ts'
+import type { Recorder } from './recording/types.ts'
 import type { OpenSessions } from './session/open-sessions.ts'
 import type { Sessions } from './session/sessions.ts'
 
@@ -23,6 +24,7 @@ export interface NodeContext {
   readonly sessions: Sessions
   /** On disk, for the ends that this process may not live to tell. */
   readonly openSessions: OpenSessions
+  readonly recorder: Recorder
   readonly uuid: string
   readonly hostname: string
   /** `host:port` under which it is registered. */

@@ -16,8 +16,11 @@ import { advertisedAddress } from './advertised-address.ts'
 import { authorize } from './authorize.ts'
 import type { NodeContext } from './context.ts'
 import { type CommandLabel, openLabels } from './labels.ts'
+import { record, serverFields } from './node-events.ts'
 import { openAccounts } from './os/accounts.ts'
 import { currentPrivileges } from './os/privileges.ts'
+import { openRecorder } from './recording/recorder.ts'
+import { uploadToAuth } from './recording/upload.ts'
 import { runRenewal } from './renewal.ts'
 import { openSessionJournal } from './session/open-sessions.ts'
 import { Sessions } from './session/sessions.ts'
@@ -27,7 +30,7 @@ import { createNodeServer } from './ssh-server.ts'
 export interface StartNodeOptions {
   /** Of role Node, as `joinCluster` gave it or `loadIdentity` read it. */
   readonly identity: MachineIdentity
-  /** The role's own directory, `data_dir/node`: identity.json, cache.json, spool/. */
+  /** The role's own directory, `data_dir/node`: identity.json, cache.json, spool/, recordings/. */
   readonly dataDir: string
   /** `host:port` of the auth servers. */
   readonly authServers: readonly string[]
@@ -112,6 +115,15 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
   await Promise.all([state.ready, labels.first])
 
   let address = ''
+  const recorder = await openRecorder({
+    dir: join(dataDir, 'recordings'),
+    upload: uploadToAuth(client),
+    env,
+    logger,
+    onFailed: ({ sid, user, login }, error) =>
+      record(context, { event: 'session.recording.failed', ...serverFields(context), sid, user, login, error }),
+  })
+  cleanup.defer(() => recorder.close())
   const context: NodeContext = {
     env,
     logger,
@@ -120,6 +132,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     privileges,
     sessions: new Sessions(),
     openSessions,
+    recorder,
     uuid: identity.uuid,
     hostname,
     address: () => address,

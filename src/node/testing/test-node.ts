@@ -20,6 +20,7 @@ import { currentPrivileges, type Privileges } from '../os/privileges.ts'
 import { FileJournal } from '../session/open-sessions.ts'
 import { Sessions } from '../session/sessions.ts'
 import { createNodeServer } from '../ssh-server.ts'
+import { TestRecorder } from './test-recorder.ts'
 
 export type { TestUser } from '../../api/testing/cluster-state.ts'
 
@@ -27,6 +28,7 @@ const env = realEnv
 
 export class TestNode extends TestClusterState {
   readonly events: AuditEvent[] = []
+  readonly recorder = new TestRecorder()
   readonly identity: MachineIdentity
   readonly context: NodeContext
   readonly server: SshServer
@@ -48,6 +50,7 @@ export class TestNode extends TestClusterState {
       accounts: openAccounts(env),
       privileges,
       sessions: new Sessions(),
+      recorder: this.recorder,
       openSessions: new FileJournal({ dir: directory, env, logger: silentLogger }, join(directory, 'open-1-1.jsonl')),
       uuid: this.identity.uuid,
       hostname: 'node',

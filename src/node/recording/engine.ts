@@ -1,0 +1,140 @@
+/** The recording worker without its thread: takes messages, keeps the sessions, shares the disk among them. */
+
+import type { Env } from '../../common/env.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+import { type SessionHost, SessionRecording } from './session-recording.ts'
+
+export interface EngineOptions {
+  readonly env: Env
+  send(message: FromWorker, transfer?: readonly ArrayBuffer[]): void
+  /** Default 16 MiB. */
+  readonly segmentBytes?: number
+}
+
+/**
+ * Writes and fsyncs at a time. They run in the threads that the whole process shares for its files and names, of which a
+ * slow disk must not take all.
+ */
+const DISK_TURNS = 2
+const TICK_MS = 200
+
+export class RecordingEngine implements SessionHost {
+  readonly segmentBytes: number
+  readonly #options: EngineOptions
+  readonly #sessions = new Map<number, SessionRecording>()
+  readonly #stop = new AbortController()
+  full: string | undefined
+  #diskFree = DISK_TURNS
+  readonly #diskWaiting: (() => void)[] = []
+  #counts = new Map<number, number>()
+  #buffers: ArrayBuffer[] = []
+  #reporting = false
+
+  constructor(options: EngineOptions) {
+    this.#options = options
+    this.segmentBytes = options.segmentBytes ?? 16 * 1024 * 1024
+    void this.#tick()
+  }
+
+  receive(message: ToWorker): void {
+    switch (message.type) {
+      case 'open':
+        this.#sessions.set(message.id, new SessionRecording(message, this))
+        return
+      case 'full':
+        this.full = message.reason
+        return
+      case 'output':
+        this.#output(message)
+        return
+      case 'screen': {
+        const screen = this.#sessions.get(message.id)?.screen() ?? { columns: 0, rows: 0, data: '' }
+        this.send({ type: 'screen', request: message.request, ...screen })
+        return
+      }
+    }
+    const session = this.#sessions.get(message.id)
+    if (session === undefined) return
+    switch (message.type) {
+      case 'resize':
+        session.resize(message.atMs, message.columns, message.rows)
+        return
+      case 'mark':
+        session.mark(message.atMs, message.text)
+        return
+      case 'lost':
+        session.lose(message.lost)
+        return
+      case 'stop':
+        void session.stop()
+        return
+      case 'end': {
+        const { id, atMs, ended, participants, interrupted, failure } = message
+        const end = { ended, participants, interrupted, ...(failure === undefined ? {} : { failure }) }
+        void session.end(atMs, end).finally(() => this.#sessions.delete(id))
+        return
+      }
+    }
+  }
+
+  close(): void {
+    this.#stop.abort()
+  }
+
+  monotonicMs(): number {
+    return this.#options.env.monotonicMs()
+  }
+
+  send(message: FromWorker): void {
+    this.#options.send(message)
+  }
+
+  done(id: number, bytes: number): void {
+    if (bytes === 0) return
+    this.#counts.set(id, (this.#counts.get(id) ?? 0) + bytes)
+    this.#report()
+  }
+
+  async withDisk<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#diskFree > 0) this.#diskFree--
+    else await new Promise<void>((resolve) => this.#diskWaiting.push(resolve))
+    try {
+      return await run()
+    } finally {
+      const next = this.#diskWaiting.shift()
+      if (next === undefined) this.#diskFree++
+      else next()
+    }
+  }
+
+  #output(message: ToWorker & { readonly type: 'output' }): void {
+    const { id, atMs, data, length, cut } = message
+    const session = this.#sessions.get(id)
+    if (session === undefined) this.done(id, length)
+    else session.output(atMs, new Uint8Array(data, 0, length), cut)
+    this.#buffers.push(data)
+    this.#report()
+  }
+
+  /** One message for all that happens in a turn of the event loop. */
+  #report(): void {
+    if (this.#reporting) return
+    this.#reporting = true
+    setImmediate(() => {
+      this.#reporting = false
+      const counts = [...this.#counts]
+      const buffers = this.#buffers
+      this.#counts = new Map()
+      this.#buffers = []
+      this.#options.send({ type: 'done', counts, buffers }, buffers)
+    })
+  }
+
+  async #tick(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      await this.#options.env.sleep(TICK_MS, signal).catch(() => undefined)
+      for (const session of this.#sessions.values()) session.tick()
+    }
+  }
+}
