@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Cluster, node, root } from './cluster.ts'
+import { fileRows } from './files.ts'
 import { must, processTree, pss, run, stop } from './processes.ts'
 import type { Reference } from './sshd.ts'
 import { alternate, median } from './statistics.ts'
@@ -58,6 +59,7 @@ export const rows: readonly Row[] = [
     goal: { is: 'at least', value: 1.2 },
     measure: (context) => throughput(context, (ssh) => `head -c ${megabytes}M /dev/zero | ${ssh} 'cat >/dev/null'`),
   },
+  ...fileRows,
   {
     name: 'connections',
     title: 'connections per second, 10 in parallel',
