@@ -1,6 +1,6 @@
 /**
  * Bundles the programs into `dist/`: one file each and lazily loaded chunks, so that a subcommand loads what it needs; and the
- * short way of `tsh ssh` as a single file, since opening thirty chunks costs more than running it.
+ * short ways of `tsh ssh` and `tsh scp` as single files, since opening thirty chunks costs more than running it.
  */
 
 import { existsSync } from 'node:fs'
@@ -41,11 +41,14 @@ const withRequire = {
   js: "import { createRequire as __createRequire } from 'node:module';const require=__createRequire(import.meta.url);",
 }
 
-/** In the programs' bundle, the import of the short way leads to its own file. */
+/** In the programs' bundle, the imports of the short ways lead to their own files. */
 const quickApart: Plugin = {
   name: 'quick-apart',
   setup(builder) {
-    builder.onResolve({ filter: /\/ssh\/quick\.ts$/ }, () => ({ path: './tsh-ssh.js', external: true }))
+    builder.onResolve({ filter: /\/(ssh|scp)\/quick\.ts$/ }, ({ path }) => {
+      const command = path.includes('/scp/') ? 'scp' : 'ssh'
+      return { path: `./tsh-${command}.js`, external: true }
+    })
   },
 }
 
@@ -73,7 +76,7 @@ await Promise.all([
   }),
   build({
     ...shared,
-    entryPoints: { 'tsh-ssh': 'src/cli/tsh/ssh/quick.ts' },
+    entryPoints: { 'tsh-ssh': 'src/cli/tsh/ssh/quick.ts', 'tsh-scp': 'src/cli/tsh/scp/quick.ts' },
     outdir: 'dist',
     keepNames: false,
     plugins: [builtins],

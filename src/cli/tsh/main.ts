@@ -13,6 +13,10 @@ async function main(): Promise<void> {
     const { quickSsh } = await import('./ssh/quick.ts')
     await quickSsh(argv)
   }
+  if (argv.includes('scp')) {
+    const { quickScp } = await import('./scp/quick.ts')
+    await quickScp(argv)
+  }
   const { runTsh } = await import('./run.ts')
   await runTsh(argv)
 }

@@ -1,9 +1,10 @@
 /**
- * Reads the ordinary forms of `tsh ssh` without loading commander. Anything it does not understand it leaves to commander,
+ * Reads the ordinary forms of `tsh ssh` and `tsh scp` without loading commander. Anything it does not understand it leaves to commander,
  * which has the better words for mistakes; so it never reports an error itself.
  */
 
 import { type OptionSpec, OptionValues } from '../../common/spec.ts'
+import { globalOptions } from '../globals.ts'
 
 interface Known {
   readonly key: string
@@ -61,4 +62,15 @@ export function quickParse(
   // A lone `-- command` after the host, and anything that asks for help, is commander's.
   if (args.length === 0 || args[1] === '--') return undefined
   return { options: new OptionValues(values), args }
+}
+
+/**
+ * `-i id ssh host` as `-i id host`: options of the program count before the command as well as after it. Undefined when the
+ * command is another one.
+ */
+export function afterCommand(command: string, argv: readonly string[]): readonly string[] | undefined {
+  const parsed = quickParse(globalOptions, argv)
+  if (parsed?.args[0] !== command) return undefined
+  const before = argv.slice(0, argv.length - parsed.args.length)
+  return [...before, ...parsed.args.slice(1)]
 }

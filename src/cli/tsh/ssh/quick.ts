@@ -7,7 +7,7 @@ import { leave, tolerateClosedOutput } from '../../common/exit.ts'
 import { globalOptions } from '../globals.ts'
 import { wantedFrom } from '../login-state.ts'
 import { type SshRequest, sshOptionSpecs, sshRequest } from './options.ts'
-import { quickParse } from './quick-parse.ts'
+import { afterCommand, quickParse } from './quick-parse.ts'
 import { connectionTrouble, prepare, runOnNode } from './run-node.ts'
 
 /**
@@ -15,17 +15,9 @@ import { connectionTrouble, prepare, runOnNode } from './run-node.ts'
  * must do it. Never throws.
  */
 export async function quickSsh(argv: readonly string[]): Promise<void> {
-  const own = afterCommand(argv)
+  const own = afterCommand('ssh', argv)
   const code = own === undefined ? undefined : await tryQuick(own)
   if (code !== undefined) await leave(code)
-}
-
-/** `-i id ssh host` as `-i id host`: options of the program count before the command as well as after it. */
-export function afterCommand(argv: readonly string[]): readonly string[] | undefined {
-  const parsed = quickParse(globalOptions, argv)
-  if (parsed?.args[0] !== 'ssh') return undefined
-  const before = argv.slice(0, argv.length - parsed.args.length)
-  return [...before, ...parsed.args.slice(1)]
 }
 
 async function tryQuick(argv: readonly string[]): Promise<number | undefined> {

@@ -6,8 +6,7 @@ import { globalOptions } from '../globals.ts'
 import { EscapeFilter } from './escape.ts'
 import { endpointText, parseDynamicForward, parseForward } from './forward-spec.ts'
 import { parseSelector, sshOptionSpecs, sshRequest } from './options.ts'
-import { afterCommand } from './quick.ts'
-import { quickParse } from './quick-parse.ts'
+import { afterCommand, quickParse } from './quick-parse.ts'
 import { modesOf } from './raw-terminal.ts'
 
 describe('forward specifications', () => {
@@ -84,7 +83,7 @@ describe('the short way', () => {
     ['another command', ['ls', 'ssh'], undefined],
     ['the command as a value only', ['--user', 'ssh'], undefined],
     ['an option of the command before it', ['-t', 'ssh', 'node'], undefined],
-  ])('%s', (_, argv, expected) => expect(afterCommand(argv)).toEqual(expected))
+  ])('%s', (_, argv, expected) => expect(afterCommand('ssh', argv)).toEqual(expected))
 })
 
 describe('a request', () => {
