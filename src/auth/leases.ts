@@ -7,6 +7,7 @@ import type { Caller } from '../api/caller.ts'
 import type { Lease } from '../api/lease-routes.ts'
 import type { Backend } from '../backend/contract.ts'
 import type { Env } from '../common/env.ts'
+import { counted } from '../common/text.ts'
 import { isCompareFailed, LimitExceeded } from '../errors/errors.ts'
 import { KeyedQueue } from './queue.ts'
 import type { StoredLeases, Tables } from './records.ts'
@@ -37,7 +38,7 @@ export class Leases {
     return this.#change(user, (holders, expires) => {
       const others = holders.filter((holder) => !isHeldBy(holder, caller, id))
       if (others.length >= maximum) {
-        throw new LimitExceeded(`there are ${others.length} connections in the cluster already, ${maximum} are allowed`)
+        throw new LimitExceeded(`${counted(others.length, 'connection')} in the cluster already`)
       }
       return [...others, { server: caller.name, id, expires }]
     })

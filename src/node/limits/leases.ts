@@ -4,6 +4,7 @@
  */
 
 import type { Lease } from '../../api/lease-routes.ts'
+import { counted } from '../../common/text.ts'
 import { withDeadline } from '../../common/timeout.ts'
 import { isLimitExceeded, LimitExceeded } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
@@ -63,7 +64,7 @@ export class ConnectionLeases {
     } catch (error) {
       this.leave(connection)
       const reason = isLimitExceeded(error)
-        ? `your roles allow ${maximum} connections at a time (max_connections): ${error.message}`
+        ? `your roles allow ${counted(maximum, 'connection')} at a time (max_connections): ${error.message}`
         : `your roles limit your connections (max_connections), and the auth service cannot be asked how many there are: ${messageOf(error)}`
       this.#rejections.record(connection, reason, maximum)
       throw new LimitExceeded(reason, { cause: error })

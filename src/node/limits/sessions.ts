@@ -1,5 +1,6 @@
 /** `max_sessions`: how many session channels one connection may have. */
 
+import { counted } from '../../common/text.ts'
 import { ChannelOpenError } from '../../ssh/connection/types.ts'
 import type { NodeConnection, NodeContext } from '../context.ts'
 import type { Rejections } from './rejections.ts'
@@ -14,7 +15,7 @@ export function admitSession(
 ): void {
   const { maxSessions } = optionsNow(node, connection)
   if (maxSessions === 0 || open <= maxSessions) return
-  const reason = `your roles allow ${maxSessions} sessions on one connection (max_sessions)`
+  const reason = `your roles allow ${counted(maxSessions, 'session')} on one connection (max_sessions)`
   rejections.record(connection, reason, maxSessions)
   throw new ChannelOpenError('resource-shortage', reason)
 }

@@ -356,7 +356,10 @@ export class ConnectionMux extends MessageSender implements ChannelHost {
   }
 
   #lost(error: Error | undefined): void {
-    const reason = error ?? new ConnectionProblem('the SSH connection is closed')
+    const { farewell } = this.#transport
+    const words =
+      farewell === undefined ? 'the SSH connection is closed' : `the other side ended the connection: ${farewell}`
+    const reason = error ?? new ConnectionProblem(words)
     this.#ended ??= reason
     this.#globalReplies.closeAll()
     const entries = [...this.#channels.values()]

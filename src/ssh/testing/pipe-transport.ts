@@ -14,6 +14,7 @@ export interface PipeTransportOptions {
 const packetOverhead = 32
 
 export class PipeTransport implements Transport {
+  readonly farewell: string | undefined = undefined
   readonly role: 'client' | 'server'
   readonly sessionId: Buffer = Buffer.alloc(32)
   readonly remoteVersion = 'SSH-2.0-pipe'

@@ -59,6 +59,7 @@ export class SshTransport implements Transport {
   #waiting: Buffer | undefined
   #authenticated = false
   #isClosed = false
+  #farewell: string | undefined
   #replyBytes = 0
   #packets = 0
   #cancelGrace: () => void
@@ -119,6 +120,9 @@ export class SshTransport implements Transport {
   }
   get presentedHostKey(): PresentedHostKey | undefined {
     return this.#kex.presented
+  }
+  get farewell(): string | undefined {
+    return this.#farewell
   }
   get isClosed(): boolean {
     return this.#isClosed
@@ -301,6 +305,7 @@ export class SshTransport implements Transport {
 
   #onDisconnect(payload: Buffer): void {
     const { reason, text } = readDisconnect(payload)
+    if (text !== '') this.#farewell = text
     const orderly = reason === DisconnectReason.BY_APPLICATION && this.#authenticated
     this.#finish(orderly ? undefined : new PeerDisconnected(reason, text))
   }

@@ -121,6 +121,8 @@ export interface Transport {
   /** Resolves once when the stream has ended: undefined for an orderly end, else why. */
   readonly closed: Promise<Error | undefined>
   readonly isClosed: boolean
+  /** What the peer said when it ended the connection, made harmless. */
+  readonly farewell: string | undefined
   readonly bytesIn: number
   readonly bytesOut: number
 }
