@@ -3,11 +3,13 @@
 import { completionCommand } from '../common/completion.ts'
 import { formatOption } from '../common/output.ts'
 import type { CommandSpec, OptionSpec, ProgramSpec } from '../common/spec.ts'
+import { exportOptions, listOptions } from '../tsh/play/options.ts'
 
 const ttl: OptionSpec = { flags: '--ttl <duration>', description: 'lifetime: 1h, 30m (a bare number means minutes)' }
 const users = () => import('./commands/users.ts')
 const tokens = () => import('./commands/tokens.ts')
 const auth = () => import('./commands/auth.ts')
+const recordings = () => import('./commands/recordings.ts')
 const resources = () => import('./commands/resources.ts')
 const nameArgument = { name: 'name', description: 'user name', required: true } as const
 
@@ -282,6 +284,27 @@ export const tctlProgram: ProgramSpec = {
             'tctl audit ls --format=json --limit=1000',
           ],
           load: async () => (await import('./commands/audit.ts')).auditLs,
+        },
+      ],
+    },
+    {
+      name: 'recordings',
+      summary: 'Recordings of sessions',
+      commands: [
+        {
+          name: 'ls',
+          summary: 'List recordings, newest first',
+          options: [...listOptions, formatOption],
+          examples: ['tctl recordings ls', 'tctl recordings ls --user=alice --from=7d'],
+          load: async () => (await recordings()).recordingsLs,
+        },
+        {
+          name: 'export',
+          summary: 'Write a recording into a file',
+          arguments: [{ name: 'session', description: 'id of the session', required: true }],
+          options: exportOptions,
+          examples: ['tctl recordings export SID --out=session.cast'],
+          load: async () => (await recordings()).recordingsExport,
         },
       ],
     },

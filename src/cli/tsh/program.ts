@@ -4,6 +4,7 @@ import { completionCommand } from '../common/completion.ts'
 import { formatOption } from '../common/output.ts'
 import type { ProgramSpec } from '../common/spec.ts'
 import { globalOptions } from './globals.ts'
+import { playCommand, recordingsCommand } from './play/commands.ts'
 import { scpOptionSpecs } from './scp/options.ts'
 import { sshOptionSpecs } from './ssh/options.ts'
 
@@ -103,6 +104,8 @@ export const tshProgram: ProgramSpec = {
       ],
       load: async () => (await import('./commands/scp.ts')).scp,
     },
+    playCommand,
+    recordingsCommand,
     {
       name: 'config',
       summary: 'Print the OpenSSH configuration for plain ssh',

@@ -1,0 +1,82 @@
+/**
+ * One row of a recorded screen as text for the viewer's terminal. Nothing of the recorded bytes passes: a row is made of printable
+ * characters, colours and attributes that were read from cells, and moves to a column.
+ */
+
+import type { IBufferCell } from '@xterm/headless'
+import type { Screen } from '../../../audit/recording/screen.ts'
+
+/** Code points of one cell that are shown; a base character with more marks than any script has is an attack. */
+const maxMarks = 8
+const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
+
+/** What may stand for a cell. Controls, direction changes and zero-width characters are left out. */
+export function safeCell(chars: string): string {
+  if (chars.length === 1 && chars >= ' ' && chars <= '~') return chars
+  const clean = [...chars.slice(0, 64).toWellFormed().replace(unsafe, '')].slice(0, maxMarks).join('')
+  // A mark alone would land on what stands before it.
+  return clean === '' || /^[\p{Mn}\p{Me}]/u.test(clean) ? ' ' : clean
+}
+
+const rgb = (colour: number): string => `${(colour >> 16) & 255};${(colour >> 8) & 255};${colour & 255}`
+
+function colours(cell: IBufferCell): string {
+  let codes = ''
+  const [fore, back] = [cell.getFgColor(), cell.getBgColor()]
+  if (cell.isFgRGB()) codes += `;38;2;${rgb(fore)}`
+  else if (cell.isFgPalette()) codes += fore < 8 ? `;${30 + fore}` : fore < 16 ? `;${82 + fore}` : `;38;5;${fore & 255}`
+  if (cell.isBgRGB()) codes += `;48;2;${rgb(back)}`
+  else if (cell.isBgPalette()) codes += back < 8 ? `;${40 + back}` : back < 16 ? `;${92 + back}` : `;48;5;${back & 255}`
+  return codes
+}
+
+/** Parameters of the SGR sequence (ECMA-48 8.3.117) that sets all of the cell's attributes. */
+export function attributes(cell: IBufferCell): string {
+  if (cell.isAttributeDefault()) return '0'
+  let codes = '0'
+  if (cell.isBold()) codes += ';1'
+  if (cell.isDim()) codes += ';2'
+  if (cell.isItalic()) codes += ';3'
+  if (cell.isUnderline()) codes += ';4'
+  if (cell.isBlink()) codes += ';5'
+  if (cell.isInverse()) codes += ';7'
+  if (cell.isInvisible()) codes += ';8'
+  if (cell.isStrikethrough()) codes += ';9'
+  if (cell.isOverline()) codes += ';53'
+  return codes + colours(cell)
+}
+
+/**
+ * Columns `left` to `left + width` of a row, to be written at the first column of an erased line. After each character that the
+ * viewer's terminal may count differently from ours, the next column is named.
+ */
+export function rowText(screen: Screen, row: number, left: number, width: number): string {
+  let text = ''
+  let current = '0'
+  /** Blank cells so far that are only written when something follows. */
+  let blanks = 0
+  let moved = false
+  screen.eachCell(row, (cell, column) => {
+    const at = column - left
+    const cellWidth = cell.getWidth()
+    if (at < 0 || at >= width || (cellWidth === 0 && at > 0)) return
+    // Half of a wide character, cut by the edge, is shown as a blank.
+    const cut = at + cellWidth > width || cellWidth === 0
+    const chars = cut ? ' ' : safeCell(cell.getChars())
+    const wanted = attributes(cell)
+    if (chars === ' ' && wanted === '0') {
+      blanks++
+      return
+    }
+    if (moved || blanks > 0) {
+      // Blanks are skipped, not written: they could be of another colour.
+      text += at === 0 ? '' : `\u001b[${at + 1}G`
+      blanks = 0
+    }
+    if (wanted !== current) text += `\u001b[${wanted}m`
+    current = wanted
+    text += chars
+    moved = cellWidth !== 1 || chars.length !== 1 || chars > '~'
+  })
+  return current === '0' ? text : `${text}\u001b[0m`
+}

@@ -1,0 +1,17 @@
+/** Where a player gets a recording from: a file or the auth service. */
+
+import type { CastEntry, CastHeader } from '../../../audit/recording/read-cast.ts'
+
+export interface PlaySource {
+  readonly header: CastHeader
+  /** What is known of the length by now, in milliseconds. */
+  durationMs(): number
+  /** Resolves when the length is known. Throws what reading throws. */
+  settled(): Promise<void>
+  /**
+   * Entries from a moment not after `atMs` on where an empty terminal of the header's size can begin, in order. The first ones put it
+   * into the state of that moment. Throws what reading throws.
+   */
+  from(atMs: number, signal: AbortSignal): AsyncIterable<CastEntry>
+  close(): Promise<void>
+}

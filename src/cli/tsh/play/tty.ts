@@ -1,0 +1,112 @@
+/** The viewer's terminal while a recording plays in it. However the player ends, the terminal is as it was. */
+
+import { writeSync } from 'node:fs'
+import { realEnv } from '../../../common/env.ts'
+import { AccessDenied } from '../../../errors/errors.ts'
+import { rawTerminal } from '../ssh/raw-terminal.ts'
+import { KeyReader } from './keys.ts'
+import { Player, type PlayerOptions } from './player.ts'
+import { rowText } from './row-text.ts'
+
+/** The alternate screen without automatic wrapping: the last column can be written without scrolling. */
+const begin = '\u001b[?1049h\u001b[?7l\u001b[0m\u001b[2J'
+const end = '\u001b[0m\u001b[?7h\u001b[?25h\u001b[?1049l'
+
+class Stopped extends AccessDenied {
+  readonly signal: NodeJS.Signals
+  constructor(signal: NodeJS.Signals) {
+    super(`ended by ${signal}`)
+    this.signal = signal
+  }
+}
+
+const stopSignals = { SIGTERM: 15, SIGHUP: 1, SIGINT: 2, SIGQUIT: 3 } as const
+
+/** Plays on standard output, with keys from standard input if that is a terminal. Returns the exit code. */
+export async function playOnTerminal(options: Omit<PlayerOptions, 'env' | 'view' | 'write'>): Promise<number> {
+  const { stdin, stdout } = process
+  const keyboard = stdin.isTTY ? rawTerminal() : undefined
+  const stopping = new AbortController()
+  const stop = (signal: NodeJS.Signals) => stopping.abort(new Stopped(signal))
+  const view = () => ({ columns: Math.max(1, stdout.columns || 80), rows: Math.max(1, stdout.rows || 24) })
+  let shown = false
+  const show = () => {
+    keyboard?.enter()
+    shown = true
+    stdout.write(begin)
+  }
+  const restore = () => {
+    if (!shown) return
+    shown = false
+    // At once: nothing may be lost when the process is about to end.
+    try {
+      writeSync(1, end)
+    } catch {
+      // The terminal is gone or does not take anything; there is nothing left to restore.
+    }
+    keyboard?.leave()
+  }
+  const player = new Player({ ...options, env: realEnv, view: view(), write: writer(stopping.signal) })
+  const resize = () => player.resize(view())
+  const keys = new KeyReader()
+  const type = (data: Buffer) => {
+    for (const action of keys.read(data.toString('latin1'))) {
+      if (action.type === 'suspend') {
+        restore()
+        process.kill(process.pid, 'SIGSTOP')
+      } else player.press(action)
+    }
+  }
+  const resume = () => {
+    if (shown) return
+    show()
+    resize()
+  }
+  // The player's own timers do not hold the process.
+  const alive = setInterval(() => undefined, 60_000)
+  process.on('exit', restore)
+  for (const signal of Object.keys(stopSignals) as NodeJS.Signals[]) process.on(signal, stop)
+  process.on('SIGCONT', resume)
+  stdout.on('resize', resize)
+  try {
+    show()
+    if (keyboard !== undefined) stdin.on('data', type).resume()
+    const how = await player.run(stopping.signal)
+    restore()
+    if (how === 'ended') stdout.write(lastScreen(player))
+    return 0
+  } catch (error) {
+    const { reason } = stopping.signal
+    if (!stopping.signal.aborted || !(reason instanceof Stopped)) throw error
+    return 128 + (stopSignals[reason.signal as keyof typeof stopSignals] ?? 0)
+  } finally {
+    restore()
+    clearInterval(alive)
+    stdin.off('data', type).pause()
+    stdout.off('resize', resize)
+    process.off('exit', restore).off('SIGCONT', resume)
+    for (const signal of Object.keys(stopSignals)) process.off(signal, stop)
+    player.screen.dispose()
+  }
+}
+
+/** Writes to standard output and waits while the terminal does not read: frames are then left out, not queued. */
+function writer(signal: AbortSignal): (text: string) => Promise<void> {
+  return (text) =>
+    new Promise((resolve) => {
+      if (process.stdout.write(text) || signal.aborted) return resolve()
+      process.stdout.once('drain', resolve)
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+}
+
+/** What stays on the terminal at the end: the rows of the last screen. */
+function lastScreen({ screen }: Player): string {
+  const width = Math.max(1, process.stdout.columns || 80)
+  const rows = Array.from({ length: screen.rows }, (_, row) => rowText(screen, row, 0, width))
+  const used = rows.findLastIndex((row) => row !== '') + 1
+  return rows
+    .slice(0, used)
+    .map((row) => `${row}\u001b[0m\r\n`)
+    .join('')
+}
