@@ -1,16 +1,10 @@
 /** A recording as a stream of text: asciicast for other players, JSON for programs. Control characters are always escaped. */
 
-import type { CastEntry, CastHeader } from '../../../audit/recording/read-cast.ts'
 import { Transcript } from './transcript.ts'
+import type { Writer } from './writer.ts'
 
 export const textFormats = ['text', 'json', 'cast'] as const
 export type TextFormat = (typeof textFormats)[number]
-
-export interface Writer {
-  head(header: CastHeader): string
-  entry(entry: CastEntry): string | Promise<string>
-  tail(): string | Promise<string>
-}
 
 /** What JSON leaves as it is and a terminal would act on. */
 const active = /[\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g

@@ -1,0 +1,9 @@
+/** What turns a recording into a stream of text. */
+
+import type { CastEntry, CastHeader } from '../../../audit/recording/read-cast.ts'
+
+export interface Writer {
+  head(header: CastHeader): string
+  entry(entry: CastEntry): string | Promise<string>
+  tail(): string | Promise<string>
+}
