@@ -41,8 +41,8 @@ export function boundEvent(input: unknown): BoundEvent {
   const trimmed: string[] = []
   const clean: Record<string, unknown> = Object.create(null)
   for (const [name, value] of Object.entries(fields).slice(0, MAX_ENTRIES)) {
-    // `ei` is the store's to give; `trimmed` ours.
-    if (name === 'ei' || name === 'trimmed' || name.length > 128) continue
+    // `ei` and `hash` are the store's to give; `trimmed` ours.
+    if (name === 'ei' || name === 'hash' || name === 'trimmed' || name.length > 128) continue
     const state = { cut: false }
     clean[name] = FIXED.includes(name) ? value : bound(value, 0, state)
     if (state.cut) trimmed.push(name)

@@ -114,6 +114,8 @@ interface Fields {
     readonly sid: string
     readonly action: 'play' | 'export' | 'text'
   } & Addresses
+  /** Removed by the retention setting, not by hand. */
+  'session.recording.removed': { readonly sid: string; readonly before: string }
   exec: Session & { readonly command: string; readonly exitCode?: string; readonly exitError?: string }
   subsystem: Session & { readonly name: string; readonly exitError?: string }
   /** A file through the legacy scp protocol. */
@@ -170,8 +172,13 @@ interface Fields {
   'role.deleted': ResourceChange
   'client.disconnect': Addresses &
     Partial<Server> & { readonly user: string; readonly login?: string; readonly sid?: string; readonly reason: string }
-  /** The oldest events were removed by the retention setting; the chain goes on from `ei_last` with hash `hash`. */
-  'audit.cut': { readonly ei_last: number; readonly events: number; readonly before: string; readonly hash: string }
+  /** The oldest events were removed by the retention setting; the chain goes on from `ei_last` with hash `hash_last`. */
+  'audit.cut': {
+    readonly ei_last: number
+    readonly events: number
+    readonly before: string
+    readonly hash_last: string
+  }
 }
 
 export type EventName = keyof Fields
@@ -191,6 +198,7 @@ const codes = {
   'session.data': { ok: 'T2006I' },
   'session.recording.access': { ok: 'T2012I' },
   'session.recording.failed': { ok: 'T2013W' },
+  'session.recording.removed': { ok: 'T2017I' },
   'session.control': { ok: 'T2014I' },
   'session.detach': { ok: 'T2015I' },
   'session.attach': { ok: 'T2016I' },
@@ -239,8 +247,12 @@ export type AuditEvent = { [Name in EventName]: EventOf<Name> }[EventName]
 /** What a caller says; uid, time and code are added. */
 export type EventInput<Name extends EventName> = { readonly event: Name; readonly cluster_name: string } & Fields[Name]
 
-/** An event in a store: `ei` grows by one with each event and never repeats; `trimmed` names fields that were cut. */
-export type StoredEvent = AuditEvent & { readonly ei: number; readonly trimmed?: readonly string[] }
+/** An event in a store: `ei` grows by one with each event and never repeats, `hash` ties it to the one before (`chain.ts`); `trimmed` names fields that were cut. */
+export type StoredEvent = AuditEvent & {
+  readonly ei: number
+  readonly hash: string
+  readonly trimmed?: readonly string[]
+}
 
 /**
  * Completes an event with its uid, time and code. The code says failure when `success` is false or `exitError` is set. A `uid` is

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +8,9 @@ import { fakeEnv } from '../common/fake-env.ts'
 import { openSqliteAudit } from './sqlite.ts'
 import { auditSuite, loginEvent } from './suite.ts'
 
-auditSuite('sqlite', async () => openSqliteAudit(await temporaryFile()))
+const privateKey = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+
+auditSuite('sqlite', async () => openSqliteAudit(await temporaryFile(), { privateKey }))
 
 async function temporaryFile(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'audit-'))
@@ -18,15 +21,15 @@ async function temporaryFile(): Promise<string> {
 test('the index goes on after a reopen, and rows cannot be changed or removed', async () => {
   const path = await temporaryFile()
   const env = fakeEnv()
-  const first = await openSqliteAudit(path)
+  const first = await openSqliteAudit(path, { privateKey })
   await first.append([loginEvent(env, 'alice')])
   await first.close()
-  const second = await openSqliteAudit(path)
+  const second = await openSqliteAudit(path, { privateKey })
   await second.append([loginEvent(env, 'bob')])
   expect((await second.search({})).events.map((event) => event.ei)).toEqual([2, 1])
   await second.close()
   const database = new DatabaseSync(path)
   onTestFinished(() => database.close())
-  expect(() => database.exec("UPDATE events SET user = 'x'")).toThrow(/only grows/)
+  expect(() => database.exec("UPDATE events SET body = 'x'")).toThrow(/only grows/)
   expect(() => database.exec('DELETE FROM events')).toThrow(/only grows/)
 })

@@ -1,168 +1,262 @@
 /**
- * The default audit store: one append-only SQLite file beside the cluster state. Events that arrive together share one
- * transaction and one fsync, so that many logins a second are possible with every event on disk before its login is answered.
+ * The default audit store: one append-only SQLite file beside the cluster state, in a worker thread of its own, so that neither a slow
+ * disk nor a long search delays anything else. This is the caller's end: it bounds what waits, and starts the thread again when it dies.
  */
 
 import { dirname } from 'node:path'
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import { type Env, realEnv } from '../common/env.ts'
 import { checkPrivateDir } from '../common/files.ts'
-import { openSqlite, type SqliteSchema, sqliteError } from '../common/sqlite.ts'
-import { BadParameter, ConnectionProblem, LimitExceeded } from '../errors/errors.ts'
-import { type BoundEvent, boundEvent, parseBody } from './bound.ts'
-import type { AuditEvent, StoredEvent } from './events.ts'
-import type { AuditPage, AuditQuery, AuditStore } from './store.ts'
-
-const schema: SqliteSchema = {
-  what: 'audit log',
-  applicationId: 0x54504155,
-  migrations: [
-    `CREATE TABLE events (
-       ei INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, time INTEGER NOT NULL, event TEXT NOT NULL,
-       user TEXT NOT NULL, sid TEXT NOT NULL, body TEXT NOT NULL
-     ) STRICT;
-     CREATE INDEX events_time ON events (time);
-     CREATE INDEX events_sid ON events (sid) WHERE sid <> '';
-     CREATE TRIGGER events_keep BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
-     CREATE TRIGGER events_fixed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;`,
-  ],
-}
+import { type Logger, silentLogger } from '../common/log.ts'
+import { programFile } from '../common/program-file.ts'
+import { ConnectionProblem, LimitExceeded } from '../errors/errors.ts'
+import { errorFromJson } from '../errors/json.ts'
+import { messageOf } from '../errors/system.ts'
+import { type BoundEvent, boundEvent } from './bound.ts'
+import type { Cut, Head } from './chain.ts'
+import type { AuditEvent, EventName } from './events.ts'
+import type { Call, FromWorker, ToWorker, WorkerSettings } from './messages.ts'
+import type {
+  AuditFilter,
+  AuditPage,
+  AuditQuery,
+  AuditStatus,
+  AuditStore,
+  CutEvent,
+  DiskState,
+  VerifyStep,
+} from './store.ts'
 
 const MAX_QUEUED_EVENTS = 20_000
-const MAX_PAGE = 1000
-/** Rows looked at before other work gets its turn: a few milliseconds. */
-const SCAN_ROWS = 2000
+const MAX_QUEUED_CHARS = 64 * 1024 * 1024
+const MAX_CALLS = 1000
+const RESTART_AFTER_MS = 250
 
-interface Pending {
-  readonly events: readonly BoundEvent[]
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
-
-interface StoredRow {
-  readonly ei: number
-  readonly body: string
+export interface SqliteAuditOptions {
+  /** PKCS#8 in PEM, Ed25519: signs the checkpoints. */
+  readonly privateKey: string
+  /** A checkpoint at least every so many events, and at the latest so many milliseconds after an event. */
+  readonly signEvery?: number
+  readonly signAfterMs?: number
+  /** What the log is known to contain; what it does not is in its status. */
+  readonly expected?: readonly Head[]
+  /** A checkpoint is on disk. */
+  readonly onSigned?: (head: Head) => void
+  readonly env?: Env
+  readonly logger?: Logger
 }
 
 /** Opens or creates the file; its directory must be private already. Throws the errors of `openSqlite`. */
-export async function openSqliteAudit(path: string): Promise<AuditStore> {
+export async function openSqliteAudit(path: string, options: SqliteAuditOptions): Promise<AuditStore> {
   await checkPrivateDir(dirname(path))
-  return new SqliteAudit(path)
+  const store = new SqliteAudit(path, options)
+  await store.opened
+  return store
+}
+
+/** Without these nobody could log in to make room on a full disk. */
+const vital: ReadonlySet<string> = new Set<EventName>(['user.login', 'cert.create', 'session.recording.removed'])
+
+interface Waiting {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
 }
 
 class SqliteAudit implements AuditStore {
-  readonly #path: string
-  readonly #database: DatabaseSync
-  readonly #insert: StatementSync
-  readonly #bounds: StatementSync
-  #pending: Pending[] = []
+  readonly opened: Promise<void>
+  readonly #settings: WorkerSettings
+  readonly #options: SqliteAuditOptions
+  readonly #env: Env
+  readonly #log: Logger
+  readonly #waiting = new Map<number, Waiting>()
+  /** Undefined after it died, until it is started again. */
+  #worker: Worker | undefined
+  #ready: Promise<void>
+  #lastId = 0
   #queued = 0
+  #queuedChars = 0
   #closed = false
 
-  constructor(path: string) {
-    this.#path = path
-    this.#database = openSqlite(path, schema)
-    this.#insert = this.#database.prepare(
-      'INSERT INTO events (uid, time, event, user, sid, body) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING',
-    )
-    this.#bounds = this.#database.prepare(
-      'SELECT coalesce(min(ei), 1) AS low, coalesce(max(ei), 0) AS high FROM events',
-    )
+  constructor(path: string, options: SqliteAuditOptions) {
+    const { privateKey, signEvery = 1000, signAfterMs = 60_000, expected = [] } = options
+    const { env = realEnv, logger = silentLogger } = options
+    this.#settings = { path, privateKey, signEvery, signAfterMs, expected }
+    this.#options = options
+    this.#env = env
+    this.#log = logger
+    this.#ready = this.#start()
+    this.opened = this.#ready
   }
 
   async append(events: readonly AuditEvent[]): Promise<void> {
     this.#assertOpen()
     const bounded = events.map(boundEvent)
     if (bounded.length === 0) return
-    if (this.#queued + bounded.length > MAX_QUEUED_EVENTS) {
+    const chars = bounded.reduce((sum, { body }) => sum + body.length, 0)
+    if (this.#queued + bounded.length > MAX_QUEUED_EVENTS || this.#queuedChars + chars > MAX_QUEUED_CHARS) {
       throw new LimitExceeded('the audit log cannot keep up with the events; try again')
     }
-    await new Promise<void>((resolve, reject) => {
-      if (this.#pending.length === 0) setImmediate(() => this.#flush())
-      this.#pending.push({ events: bounded, resolve, reject })
-      this.#queued += bounded.length
-    })
+    this.#queued += bounded.length
+    this.#queuedChars += chars
+    try {
+      await this.#call(appendCall(bounded))
+    } finally {
+      this.#queued -= bounded.length
+      this.#queuedChars -= chars
+    }
   }
 
   async search(query: AuditQuery): Promise<AuditPage> {
-    const { limit = 100, order = 'newest' } = query
-    if (!Number.isInteger(limit) || limit < 1)
-      throw new BadParameter('limit', 'the page limit must be a whole number of at least 1')
-    const size = Math.min(limit, MAX_PAGE)
-    const rows: StoredRow[] = []
-    for await (const row of this.#scan(query, order, parseCursor(query.cursor))) {
-      rows.push(row)
-      if (rows.length > size) break
-    }
-    const events = rows.slice(0, size).map(toEvent)
-    const last = events.at(-1)
-    return rows.length > size && last !== undefined ? { events, next: String(last.ei) } : { events }
+    return await this.#call<AuditPage>({ op: 'search', query })
   }
 
-  async *exportLines(query: Omit<AuditQuery, 'limit' | 'cursor'>): AsyncGenerator<string> {
-    for await (const row of this.#scan(query, query.order ?? 'oldest', undefined)) yield JSON.stringify(toEvent(row))
+  export(filter: AuditFilter): AsyncGenerator<readonly string[]> {
+    return this.#stream<readonly string[]>({ op: 'export', filter })
+  }
+
+  verify(expected: readonly Head[] = []): AsyncGenerator<VerifyStep> {
+    return this.#stream<VerifyStep>({ op: 'verify', expected })
+  }
+
+  async cut(before: Date, event: CutEvent): Promise<Cut | undefined> {
+    return await this.#call<Cut | undefined>({ op: 'cut', before: before.getTime(), event })
+  }
+
+  async status(): Promise<AuditStatus> {
+    return await this.#call<AuditStatus>({ op: 'status' })
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
-    this.#flush()
     this.#closed = true
-    this.#database.close()
+    await this.#ready.catch(() => undefined)
+    const worker = this.#worker
+    if (worker === undefined) return
+    const ended = new Promise((resolve) => worker.once('exit', resolve))
+    await this.#send({ op: 'close' }).catch((error: unknown) => {
+      this.#log.error('the audit log was not closed cleanly', { reason: messageOf(error) })
+      return worker.terminate()
+    })
+    await ended
   }
 
-  #flush(): void {
-    const pending = this.#pending
-    if (pending.length === 0) return
-    this.#pending = []
-    this.#queued = 0
+  async *#stream<T>(call: Call): AsyncGenerator<T> {
+    const stream = await this.#call<number>(call)
+    let done = false
     try {
-      this.#database.exec('BEGIN IMMEDIATE')
-      for (const { events } of pending) {
-        for (const event of events) {
-          this.#insert.run(event.uid, event.timeMs, event.event, event.user, event.sid, event.body)
+      for (;;) {
+        const result = await this.#call<IteratorResult<T>>({ op: 'next', stream })
+        if (result.done === true) {
+          done = true
+          return
         }
+        yield result.value
       }
-      this.#database.exec('COMMIT')
-    } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
-      const reason = sqliteError(error, this.#path, schema)
-      for (const { reject } of pending) reject(reason)
-      return
+    } finally {
+      if (!done && !this.#closed) await this.#call({ op: 'return', stream }).catch(() => undefined)
     }
-    for (const { resolve } of pending) resolve()
   }
 
-  /** Windows of `SCAN_ROWS`, with a turn of the event loop between them: a search never stalls logins. */
-  async *#scan(
-    query: Omit<AuditQuery, 'limit' | 'cursor'>,
-    order: 'newest' | 'oldest',
-    after: number | undefined,
-  ): AsyncGenerator<StoredRow> {
+  async #call<T>(call: Call): Promise<T> {
     this.#assertOpen()
-    const { where, values } = conditions(query)
-    const direction = order === 'newest' ? 'DESC' : 'ASC'
-    const statement = this.#guard(() =>
-      this.#database.prepare(`SELECT ei, body FROM events WHERE ei >= ? AND ei < ?${where} ORDER BY ei ${direction}`),
-    )
-    const bounds = this.#guard(() => this.#bounds.get())
-    const [low, high] = [Number(bounds?.low), Number(bounds?.high)]
-    let from = order === 'newest' ? Math.min(after ?? high + 1, high + 1) : Math.max((after ?? low - 1) + 1, low)
-    while (order === 'newest' ? from > low : from <= high) {
-      this.#assertOpen()
-      const start = order === 'newest' ? Math.max(low, from - SCAN_ROWS) : from
-      const end = order === 'newest' ? from : from + SCAN_ROWS
-      const rows = this.#guard(() => statement.all(start, end, ...values))
-      for (const row of rows) yield { ei: Number(row.ei), body: String(row.body) }
-      from = order === 'newest' ? start : end
-      await nextTurn()
+    return (await this.#send(call)) as T
+  }
+
+  #send(call: Call): Promise<unknown> {
+    const worker = this.#worker
+    if (worker === undefined) throw new ConnectionProblem('the audit log is being opened again; try again')
+    // Appends have a bound of their own.
+    if (call.op !== 'append' && call.op !== 'close' && this.#waiting.size >= MAX_CALLS) {
+      throw new LimitExceeded('too many requests wait for the audit log; try again')
+    }
+    const id = ++this.#lastId
+    return new Promise((resolve, reject) => {
+      // It keeps the process alive only while somebody waits for it.
+      if (this.#waiting.size === 0) worker.ref()
+      this.#waiting.set(id, { resolve, reject })
+      worker.postMessage({ id, call } satisfies ToWorker)
+    })
+  }
+
+  #start(): Promise<void> {
+    const file = programFile(new URL('./worker.ts', import.meta.url), 'audit-worker', import.meta.url)
+    const worker = new Worker(file, { workerData: this.#settings, stdin: false })
+    return new Promise((resolve, reject) => {
+      let problem: unknown
+      worker.on('message', (message: FromWorker) => {
+        if (message.type === 'failed') problem = errorFromJson(message.error, message.status)
+        else if (message.type === 'ready') {
+          this.#worker = worker
+          worker.unref()
+          resolve()
+        } else this.#receive(message)
+      })
+      worker.on('error', (error) => {
+        problem ??= error
+      })
+      worker.on('exit', () => {
+        if (this.#worker === worker) this.#died(problem)
+        else reject(problem ?? new ConnectionProblem('the audit log could not be opened'))
+      })
+    })
+  }
+
+  #receive(message: Exclude<FromWorker, { type: 'ready' | 'failed' }>): void {
+    switch (message.type) {
+      case 'done':
+      case 'error': {
+        const waiting = this.#waiting.get(message.id)
+        this.#waiting.delete(message.id)
+        if (this.#waiting.size === 0) this.#worker?.unref()
+        if (message.type === 'done') waiting?.resolve(message.value)
+        else waiting?.reject(errorFromJson(message.error, message.status))
+        break
+      }
+      case 'signed':
+        this.#options.onSigned?.(message.head)
+        break
+      case 'disk':
+        this.#tellDisk(message.state, message.free)
+        break
+      case 'log':
+        this.#log[message.level](message.message, { reason: message.reason })
+        break
     }
   }
 
-  #guard<T>(run: () => T): T {
-    try {
-      return run()
-    } catch (error) {
-      throw sqliteError(error, this.#path, schema)
+  #tellDisk(state: DiskState, free: number): void {
+    const file = this.#settings.path
+    if (state === 'ok') this.#log.info('the disk of the audit log has room again', { file })
+    else if (state === 'low') this.#log.warn('the disk of the audit log is nearly full', { file, freeBytes: free })
+    else this.#log.error('the disk of the audit log is full: only logins are still possible', { file, state })
+  }
+
+  /** Whoever waits is told at once; nobody knows whether their events were stored, so they try again. */
+  #died(problem: unknown): void {
+    this.#worker = undefined
+    const waiting = [...this.#waiting.values()]
+    this.#waiting.clear()
+    const error = new ConnectionProblem('the audit log stopped unexpectedly; try again', { cause: problem })
+    for (const { reject } of waiting) reject(error)
+    if (this.#closed) return
+    this.#log.error('the audit log stopped unexpectedly and is opened again', {
+      reason: messageOf(problem ?? 'no reason'),
+    })
+    this.#ready = this.#restart()
+    // Those who need it get the error from their own call.
+    this.#ready.catch(() => undefined)
+  }
+
+  async #restart(): Promise<void> {
+    for (;;) {
+      await this.#env.sleep(RESTART_AFTER_MS)
+      if (this.#closed) throw new ConnectionProblem('the audit log is closed')
+      try {
+        return await this.#start()
+      } catch (error) {
+        this.#log.error('the audit log cannot be opened', { reason: messageOf(error) })
+        await this.#env.sleep(RESTART_AFTER_MS * 20)
+      }
     }
   }
 
@@ -171,38 +265,12 @@ class SqliteAudit implements AuditStore {
   }
 }
 
-function conditions(query: Omit<AuditQuery, 'limit' | 'cursor'>): { where: string; values: (string | number)[] } {
-  const parts: string[] = []
-  const values: (string | number)[] = []
-  const add = (part: string, ...more: (string | number)[]) => {
-    parts.push(` AND ${part}`)
-    values.push(...more)
+function appendCall(events: readonly BoundEvent[]): Call {
+  return {
+    op: 'append',
+    times: events.map(({ timeMs }) => timeMs),
+    uids: events.map(({ uid }) => uid),
+    bodies: events.map(({ body }) => body),
+    vital: events.every(({ event }) => vital.has(event)),
   }
-  if (query.from !== undefined) add('time >= ?', query.from.getTime())
-  if (query.to !== undefined) add('time < ?', query.to.getTime())
-  if (query.types !== undefined) {
-    const types = query.types.slice(0, 200)
-    add(`event IN (${types.map(() => '?').join(', ')})`, ...types)
-  }
-  if (query.user !== undefined) add('user = ?', query.user)
-  if (query.sid !== undefined) add('sid = ?', query.sid)
-  if (query.text !== undefined && query.text !== '') {
-    if (query.text.length > 1000)
-      throw new BadParameter('text', 'the text to search for is longer than 1000 characters')
-    // As JSON writes it, so that quotes and backslashes are found too.
-    const escaped = JSON.stringify(query.text)
-      .slice(1, -1)
-      .replace(/[\\%_]/g, '\\$&')
-    add("body LIKE ? ESCAPE '\\'", `%${escaped}%`)
-  }
-  return { where: parts.join(''), values }
 }
-
-function parseCursor(cursor: string | undefined): number | undefined {
-  if (cursor === undefined) return undefined
-  if (!/^[1-9]\d{0,14}$/.test(cursor))
-    throw new BadParameter('cursor', 'the page cursor is not one that this search returned')
-  return Number(cursor)
-}
-
-const toEvent = ({ ei, body }: StoredRow): StoredEvent => ({ ei, ...parseBody(body) })

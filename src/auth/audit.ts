@@ -1,10 +1,12 @@
 /** The audit trail from the auth service's side: an action counts as done only after its event is on disk. */
 
+import type { Cut, Head } from '../audit/chain.ts'
 import type { AuditEvent } from '../audit/events.ts'
 import { type EventInput, type EventName, eventNames, newEvent } from '../audit/events.ts'
-import type { AuditStore } from '../audit/store.ts'
+import type { AuditFilter, AuditStatus, AuditStore, VerifyStep } from '../audit/store.ts'
 import type { Env } from '../common/env.ts'
 import { BadParameter } from '../errors/errors.ts'
+import type { AuditLogHandle } from './audit-log.ts'
 
 type WithoutCluster<T> = T extends unknown ? Omit<T, 'cluster_name'> : never
 export type NewAuditEvent = { [Name in EventName]: WithoutCluster<EventInput<Name>> }[EventName]
@@ -43,12 +45,14 @@ const reported: ReadonlySet<string> = new Set<EventName>([
 ])
 
 export class Audit {
+  readonly #log: AuditLogHandle
   readonly #store: AuditStore
   readonly #env: Env
   readonly #clusterName: string
 
-  constructor(store: AuditStore, clusterName: string, env: Env) {
-    this.#store = store
+  constructor(log: AuditLogHandle, clusterName: string, env: Env) {
+    this.#log = log
+    this.#store = log.store
     this.#clusterName = clusterName
     this.#env = env
   }
@@ -75,28 +79,61 @@ export class Audit {
     await this.#store.append(stamped as unknown as AuditEvent[])
   }
 
-  async search(query: {
-    readonly from?: string | undefined
-    readonly to?: string | undefined
-    readonly type?: string | undefined
-    readonly user?: string | undefined
-    readonly session?: string | undefined
-    readonly text?: string | undefined
-    readonly limit: number
-    readonly after?: string | undefined
-  }) {
+  async search(query: FilterQuery & { readonly limit: number; readonly after?: string | undefined }) {
     const { events, next } = await this.#store.search({
       limit: query.limit,
-      ...(query.from === undefined ? {} : { from: new Date(query.from) }),
-      ...(query.to === undefined ? {} : { to: new Date(query.to) }),
-      ...(query.type === undefined ? {} : { types: query.type.split(',').map(eventName) }),
-      ...(query.user === undefined ? {} : { user: query.user }),
-      ...(query.session === undefined ? {} : { sid: query.session }),
-      ...(query.text === undefined ? {} : { text: query.text }),
+      ...filterOf(query),
       ...(query.after === undefined ? {} : { cursor: query.after }),
     })
     const items = events.map((event) => ({ ...event }))
     return next === undefined ? { items } : { items, next }
+  }
+
+  /** Lines of an export, several at a time. */
+  export(query: FilterQuery): AsyncGenerator<readonly string[]> {
+    return this.#store.export(filterOf(query))
+  }
+
+  /** Of the key that signs the log, base64. */
+  get publicKey(): string {
+    return this.#log.publicKey
+  }
+
+  status(): Promise<AuditStatus> {
+    return this.#store.status()
+  }
+
+  /** Reads the whole log and proves it; `expected` is a head that the caller knows, beside those that the cluster state knows. */
+  verify(expected?: Head): AsyncGenerator<VerifyStep> {
+    return this.#store.verify(expected === undefined ? this.#log.heads() : [...this.#log.heads(), expected])
+  }
+
+  /** Removes events from before that time, from the oldest on, and says so in the log. */
+  cut(before: Date): Promise<Cut | undefined> {
+    const { randomUuid, now } = this.#env
+    const time = now().toISOString()
+    return this.#store.cut(before, { uid: randomUuid(), time, cluster_name: this.#clusterName })
+  }
+}
+
+/** As the API brings it. */
+export interface FilterQuery {
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+  readonly type?: string | undefined
+  readonly user?: string | undefined
+  readonly session?: string | undefined
+  readonly text?: string | undefined
+}
+
+function filterOf(query: FilterQuery): AuditFilter {
+  return {
+    ...(query.from === undefined ? {} : { from: new Date(query.from) }),
+    ...(query.to === undefined ? {} : { to: new Date(query.to) }),
+    ...(query.type === undefined ? {} : { types: query.type.split(',').map(eventName) }),
+    ...(query.user === undefined ? {} : { user: query.user }),
+    ...(query.session === undefined ? {} : { sid: query.session }),
+    ...(query.text === undefined ? {} : { text: query.text }),
   }
 }
 

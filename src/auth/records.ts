@@ -95,6 +95,7 @@ const authorityRecord = z.strictObject({
   /** PKCS#8 in PEM. The first one signs, all are trusted. */
   keys: z.array(z.strictObject({ privateKey: z.string(), publicKey: z.string() })).min(1),
 })
+const auditHead = z.strictObject({ ei: z.number().int().nonnegative(), hash: z.string() })
 const storedUser = userRecord.omit({ revision: true })
 export type StoredUser = z.infer<typeof storedUser>
 const credentials = z.strictObject({
@@ -132,6 +133,10 @@ export function openTables(backend: Backend) {
   return {
     cluster: table('cluster', clusterRecord),
     authorities: table('authorities', authorityRecord),
+    /** The key that signs the audit log, PKCS#8 in PEM. */
+    auditKeys: table('audit-keys', z.strictObject({ privateKey: z.string() })),
+    /** How far the audit log had come when it was last signed, and heads that it had and does not have any more. */
+    auditHeads: table('audit-heads', z.strictObject({ head: auditHead.optional(), lost: z.array(auditHead) })),
     roles: table('roles', roleRecord),
     users: table('users', storedUser),
     /** By user name. */

@@ -7,11 +7,11 @@ import { createApiApp } from '../api/app.ts'
 import type { Caller } from '../api/caller.ts'
 import type { RuleRequirement } from '../api/endpoint.ts'
 import { openRecordingDirectory } from '../audit/recording/directory.ts'
-import { openSqliteAudit } from '../audit/sqlite.ts'
 import { openSqliteBackend } from '../backend/sqlite.ts'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
 import type { Limits } from '../ssh/transport/types.ts'
+import { openAuditLog } from './audit-log.ts'
 import { type AuthPaths, ensureCluster, ensureIdentities, prepareDirectory } from './bootstrap.ts'
 import { openTables } from './records.ts'
 import { mountRoutes } from './routes.ts'
@@ -64,12 +64,12 @@ export async function startAuth(options: StartAuthOptions): Promise<AuthService>
     const clusterName = options.clusterName
     const tables = openTables(backend)
     const cluster = await ensureCluster({ backend, tables, paths, dataDir, clusterName, env, logger })
-    const auditStore = await openSqliteAudit(paths.events)
-    undo.push(() => auditStore.close())
+    const auditLog = await openAuditLog({ path: paths.events, backend, tables, env, logger })
+    undo.push(() => auditLog.close())
     const [services, app, callers] = await Promise.all([
       startServices({
         backend,
-        auditStore,
+        auditLog,
         openRecordings: (onComplete) => openRecordingDirectory(paths.recordings, { onComplete, env, logger }),
         ...cluster,
         settings,

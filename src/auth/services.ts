@@ -2,11 +2,11 @@
 
 import type { RecordingStore } from '../audit/recording/store.ts'
 import type { RecordingSummary } from '../audit/recording/types.ts'
-import type { AuditStore } from '../audit/store.ts'
 import type { Backend } from '../backend/contract.ts'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
 import { Audit } from './audit.ts'
+import type { AuditLogHandle } from './audit-log.ts'
 import { type Authorities, loadAuthorities } from './authorities.ts'
 import { Issuer } from './certificates.ts'
 import { Hub } from './hub.ts'
@@ -50,7 +50,7 @@ export interface Services {
 
 export interface ServicesOptions {
   readonly backend: Backend
-  readonly auditStore: AuditStore
+  readonly auditLog: AuditLogHandle
   /** `onComplete` is to be called for each recording that becomes complete, until it has succeeded. */
   readonly openRecordings: (onComplete: (recording: RecordingSummary) => Promise<void>) => Promise<RecordingStore>
   readonly clusterName: string
@@ -63,10 +63,10 @@ export interface ServicesOptions {
 
 /** Resolves when the state is loaded and followed. */
 export async function startServices(options: ServicesOptions): Promise<Services> {
-  const { backend, auditStore, clusterName, uuid, settings, env = realEnv, logger = silentLogger } = options
+  const { backend, auditLog, clusterName, uuid, settings, env = realEnv, logger = silentLogger } = options
   const tables = openTables(backend)
   const authorities = await loadAuthorities(tables, clusterName)
-  const audit = new Audit(auditStore, clusterName, env)
+  const audit = new Audit(auditLog, clusterName, env)
   const issuer = new Issuer(authorities, audit, env)
   const config = { ...settings.cluster, clusterName, secondFactor: settings.secondFactor }
   const presence = new PresenceService({ backend, tables, env, logger })

@@ -10,6 +10,7 @@ import type { BuiltinRole } from '../../api/endpoint.ts'
 import { parseCertificateLine } from '../../api/lines.ts'
 import type { UserCredentials } from '../../api/model.ts'
 import { TestCallers } from '../../api/testing/in-process.ts'
+import { firstHash } from '../../audit/chain.ts'
 import type { AuditEvent } from '../../audit/events.ts'
 import { openMemoryRecordings } from '../../audit/recording/memory.ts'
 import type { AuditStore } from '../../audit/store.ts'
@@ -56,20 +57,27 @@ export async function testServices(settings: Partial<AuthSettings> = {}): Promis
   const events: AuditEvent[] = []
   const clusterName = 'example'
   const bench = { auditFailure: undefined as Error | undefined }
+  const head = { ei: 0, hash: firstHash }
   const auditStore: AuditStore = {
     append: async (added) => {
       if (bench.auditFailure !== undefined) throw bench.auditFailure
       events.push(...added)
     },
     search: async () => ({ events: [] }),
-    async *exportLines() {},
+    async *export() {},
+    async *verify() {
+      yield { proof: { events: 0, checkpoints: 0, signedTo: 0, startsAfter: 0, head }, recordings: [], result: null }
+    },
+    cut: async () => undefined,
+    status: async () => ({ head, checkpoint: { n: 0, ei: 0 }, cutTo: 0, indexedTo: 0, disk: 'ok', lost: [] }),
     close: async () => undefined,
   }
+  const auditLog = { store: auditStore, publicKey: '', heads: () => [], close: async () => undefined }
   await makeCluster(backend, openTables(backend), { clusterName, uuid: ownUuid, env })
   const all = { ...defaultSettings, ...settings }
   const services = await startServices({
     backend,
-    auditStore,
+    auditLog,
     openRecordings: async (onComplete) => openMemoryRecordings(onComplete),
     clusterName,
     uuid: ownUuid,
