@@ -114,3 +114,13 @@ function bad(why: string): BadParameter {
 export function parseBody(body: string): AuditEvent {
   return JSON.parse(body)
 }
+
+/** The fields of a stored body; none when it was damaged, which is for those to say who verify the log. */
+export function parseFields(body: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(body)
+    return typeof value === 'object' && value !== null ? { ...value } : {}
+  } catch {
+    return {}
+  }
+}

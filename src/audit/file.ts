@@ -3,8 +3,10 @@
  * refuse everything else but the removal of what a signed cut covers.
  */
 
+import { hash } from 'node:crypto'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { openSqlite, type SqliteSchema, sqliteError } from '../common/sqlite.ts'
+import { parseFields } from './bound.ts'
 import {
   type AuditKey,
   type Checkpoint,
@@ -32,13 +34,14 @@ export const auditSchema: SqliteSchema = {
      CREATE INDEX events_sid ON events (sid) WHERE sid <> '';
      CREATE TRIGGER events_keep BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
      CREATE TRIGGER events_fixed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;`,
-    // What a log from before holds is tied together when it is opened, a piece at a time. The same event always comes with the same
-    // time, so this one index finds repeats, and grows at its end instead of all over.
+    // What a log from before holds is tied together when it is opened, a piece at a time. `once` is the time: an event that is
+    // delivered again has the same one, so that the index which finds repeats grows at its end instead of all over. It is another
+    // number where the time does not count, see `onceOf`.
     `DROP TRIGGER events_keep; DROP TRIGGER events_fixed; DROP INDEX events_time; DROP INDEX events_sid;
      ALTER TABLE events RENAME TO events_unchained;
      CREATE TABLE events (
-       ei INTEGER PRIMARY KEY, time INTEGER NOT NULL, uid BLOB NOT NULL, hash TEXT NOT NULL, body TEXT NOT NULL,
-       UNIQUE (time, uid)
+       ei INTEGER PRIMARY KEY, time INTEGER NOT NULL, once INTEGER NOT NULL, uid BLOB NOT NULL, hash TEXT NOT NULL,
+       body TEXT NOT NULL, UNIQUE (once, uid)
      ) STRICT;
      CREATE TABLE checkpoints (
        n INTEGER PRIMARY KEY, ei INTEGER NOT NULL, cut INTEGER NOT NULL, text TEXT NOT NULL, signature TEXT NOT NULL
@@ -93,7 +96,7 @@ export class AuditFile {
     this.#database = openSqlite(path, auditSchema)
     this.#database.exec('PRAGMA cache_size = -32768')
     this.#insert = this.#database.prepare(
-      'INSERT INTO events (ei, time, uid, hash, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (time, uid) DO NOTHING',
+      'INSERT INTO events (ei, time, once, uid, hash, body) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (once, uid) DO NOTHING',
     )
     const last = this.#get('SELECT ei, hash FROM events ORDER BY ei DESC LIMIT 1')
     const checkpoint = this.#get('SELECT n, ei, text FROM checkpoints ORDER BY n DESC LIMIT 1')
@@ -143,14 +146,18 @@ export class AuditFile {
     return this.#guard(() => this.#prepared(sql).all(from, to, limit)).map(toRow)
   }
 
-  /** Like `rows`, for proof: `exact` is false when the bytes are no UTF-8, and so cannot be what was stored. */
+  /** Like `rows`, for proof: `exact` is false when the row cannot be what was stored: bytes that are no UTF-8, columns that
+   * disagree. */
   exactRows(from: number, limit: number): (StoredRow & { readonly exact: boolean })[] {
-    const sql = 'SELECT ei, time, uid, hash, CAST(body AS BLOB) AS body FROM events WHERE ei >= ? ORDER BY ei LIMIT ?'
+    const sql =
+      'SELECT ei, time, once, uid, hash, CAST(body AS BLOB) AS body FROM events WHERE ei >= ? ORDER BY ei LIMIT ?'
     return this.#guard(() => this.#prepared(sql).all(from, limit)).map((row) => {
       const bytes = row.body instanceof Uint8Array ? Buffer.from(row.body) : Buffer.alloc(0)
       const body = bytes.toString('utf8')
       // Bytes that are no UTF-8 read as U+FFFD, which the text may have held itself.
-      return { ...toRow({ ...row, body }), exact: bytes.equals(Buffer.from(body)) }
+      const stored = toRow({ ...row, body })
+      const exact = bytes.equals(Buffer.from(body)) && onceOf(stored) === row.once
+      return { ...stored, exact }
     })
   }
 
@@ -220,9 +227,9 @@ export class AuditFile {
 
   #add({ timeMs, uid, body }: NewRow): void {
     const ei = this.#head.ei + 1
-    const hash = nextHash(this.#head.hash, ei, body)
-    const { changes } = this.#insert.run(ei, timeMs, uid, hash, body)
-    if (changes !== 0) this.#head = { ei, hash }
+    const link = nextHash(this.#head.hash, ei, body)
+    const { changes } = this.#insert.run(ei, timeMs, onceOf({ timeMs, uid, body }), uid, link, body)
+    if (changes !== 0) this.#head = { ei, hash: link }
   }
 
   #sign(now: number, cut?: Cut, adopted = false): void {
@@ -259,9 +266,10 @@ export class AuditFile {
         for (const row of rows) {
           const ei = Number(row.ei)
           const body = String(row.body)
-          const hash = nextHash(this.#head.hash, ei, body)
-          this.#insert.run(ei, Number(row.time), uidBytes(String(row.uid)), hash, body)
-          this.#head = { ei, hash }
+          const link = nextHash(this.#head.hash, ei, body)
+          const [timeMs, uid] = [Number(row.time), uidBytes(String(row.uid))]
+          this.#insert.run(ei, timeMs, onceOf({ timeMs, uid, body }), uid, link, body)
+          this.#head = { ei, hash: link }
         }
       })
     }
@@ -305,6 +313,15 @@ export class AuditFile {
       throw sqliteError(error, this.#path, auditSchema)
     }
   }
+}
+
+/**
+ * A uid of version 8 (RFC 9562) is made from what it tells of, and may be told again at another time: once for each kind of event, so
+ * that nobody can keep somebody else's event out by taking its uid first.
+ */
+function onceOf({ timeMs, uid, body }: NewRow): number {
+  if ((uid[6] ?? 0) >> 4 !== 8) return timeMs
+  return -1 - Number.parseInt(hash('sha256', String(parseFields(body).event), 'hex').slice(0, 12), 16)
 }
 
 export const uidBytes = (uid: string): Buffer => Buffer.from(uid.replaceAll('-', ''), 'hex')

@@ -1,9 +1,10 @@
 /** Finds events: by the index as far as it reaches, by looking at each event in what is newer. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { parseFields } from './bound.ts'
 import type { AuditFile, StoredRow } from './file.ts'
 import type { AuditFilter } from './store.ts'
-import { type IndexQuery, parseFields, type TextIndex } from './text-index.ts'
+import type { IndexQuery, TextIndex } from './text-index.ts'
 import { matchesTerms, parseTerms, wordsOf } from './words.ts'
 
 /** Rows looked at before other work gets its turn: a few milliseconds. */

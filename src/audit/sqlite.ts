@@ -180,7 +180,7 @@ class SqliteAudit implements AuditStore {
 
   #start(): Promise<void> {
     const file = programFile(new URL('./worker.ts', import.meta.url), 'audit-worker', import.meta.url)
-    const worker = new Worker(file, { workerData: this.#settings, stdin: false })
+    const worker = new Worker(file, { workerData: this.#settings, execArgv: [] })
     return new Promise((resolve, reject) => {
       let problem: unknown
       worker.on('message', (message: FromWorker) => {

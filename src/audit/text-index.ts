@@ -8,6 +8,7 @@ import { existsSync, rmSync } from 'node:fs'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { openSqlite, type SqliteSchema, sqliteError } from '../common/sqlite.ts'
 import { errnoOf } from '../errors/system.ts'
+import { parseFields } from './bound.ts'
 import type { AuditFile, StoredRow } from './file.ts'
 import type { Term } from './words.ts'
 import { wordsOf } from './words.ts'
@@ -197,14 +198,4 @@ function matchText({ types, user, sid, terms }: IndexQuery): string {
   const parts = tags.length === 0 ? [] : [`(tags : (${tags.join(' AND ')}))`]
   for (const { words, prefix } of terms ?? []) parts.push(`(text : "${words}"${prefix ? ' *' : ''})`)
   return parts.join(' AND ')
-}
-
-/** A body that was damaged is found by what verifies the log; the index just leaves it out. */
-export function parseFields(body: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(body)
-    return typeof value === 'object' && value !== null ? { ...value } : {}
-  } catch {
-    return {}
-  }
 }

@@ -114,7 +114,7 @@ export class ChainVerifier {
     const wanted = this.#last === undefined ? this.#firstCheckpoint : this.#last.n + 1
     if (checkpoint === undefined) return badSignature(wanted)
     const { n, ei, hash, previous } = checkpoint
-    if (!verifyText('checkpoint', signed, this.#keys)) return badSignature(n)
+    if (!verifyText('checkpoint', signed, this.#keys)) return badSignature(wanted)
     if (n !== wanted) {
       return { what: 'missing', checkpoint: wanted, message: `checkpoint ${wanted} is missing; the next one is ${n}` }
     }

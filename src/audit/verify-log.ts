@@ -3,11 +3,11 @@
 import type { KeyObject } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { errnoOf, messageOf } from '../errors/system.ts'
+import { parseFields } from './bound.ts'
 import type { Head } from './chain.ts'
 import type { AuditFile, StoredCheckpoint } from './file.ts'
 import { uidBytes } from './file.ts'
 import type { RecordingMark, VerifyStep } from './store.ts'
-import { parseFields } from './text-index.ts'
 import { ChainVerifier, type Problem } from './verifier.ts'
 
 const WINDOW = 1000

@@ -49,6 +49,8 @@ const table: Readonly<Record<string, { callers: readonly BuiltinRole[]; users?: 
   releaseLease: { callers: ['Node'] },
   emitEvents: { callers: ['Node', 'Proxy'] },
   searchEvents: { callers: ['Admin', 'User'], users: 'rule' },
+  exportEvents: { callers: ['Admin', 'User'], users: 'rule' },
+  verifyEvents: { callers: ['Admin', 'User'], users: 'rule' },
   beginRecording: { callers: ['Node'] },
   appendChunk: { callers: ['Node'] },
   completeRecording: { callers: ['Node'] },

@@ -90,8 +90,9 @@ export class Audit {
   }
 
   /** Lines of an export, several at a time. */
-  export(query: FilterQuery): AsyncGenerator<readonly string[]> {
-    return this.#store.export(filterOf(query))
+  async *export(query: FilterQuery): AsyncGenerator<{ readonly lines: string[]; readonly total: number }> {
+    const { head, cutTo } = await this.#store.status()
+    for await (const lines of this.#store.export(filterOf(query))) yield { lines: [...lines], total: head.ei - cutTo }
   }
 
   /** Of the key that signs the log, base64. */

@@ -10,6 +10,7 @@ import * as routes from '../api/routes.ts'
 import { PreparedLines, serve } from '../api/serve.ts'
 import { version } from '../common/version.ts'
 import { AccessDenied, BadParameter } from '../errors/errors.ts'
+import { verifyAudit } from './audit-verify.ts'
 import { mountRecordings } from './recording-routes.ts'
 import type { Services } from './services.ts'
 import { toRecord } from './users.ts'
@@ -177,12 +178,14 @@ function mountLogins(app: FastifyInstance, services: Services): void {
   })
 }
 
-function mountAudit(app: FastifyInstance, { audit }: Services): void {
+function mountAudit(app: FastifyInstance, { audit, recordings }: Services): void {
   serve(app, routes.emitEvents, async ({ caller, body }) => {
     await audit.collect(caller.name, body.events)
     return {}
   })
   serve(app, routes.searchEvents, ({ query }) => audit.search(query))
+  serve(app, routes.exportEvents, ({ query }) => audit.export(query))
+  serve(app, routes.verifyEvents, ({ query, signal }) => verifyAudit({ audit, recordings, query, signal }))
 }
 
 function mountLeases(app: FastifyInstance, { leases }: Services): void {

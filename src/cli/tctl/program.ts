@@ -96,6 +96,14 @@ const usersCommand: CommandSpec = {
   ],
 }
 
+const eventOptions: readonly OptionSpec[] = [
+  { flags: '--from <time>', description: 'not before: 2026-11-20, 2026-11-20T12:00:00Z, or 2h ago as 2h' },
+  { flags: '--to <time>', description: 'before this time' },
+  { flags: '--type <event>', description: 'only this event, such as user.login; several with commas', repeat: true },
+  { flags: '--user <name>', description: 'only events of this user' },
+  { flags: '--session <id>', description: 'only events of this session' },
+]
+
 const tokenOptions: readonly OptionSpec[] = [
   ttl,
   { flags: '--labels <list>', description: 'labels k=v,… kept with the token' },
@@ -270,11 +278,7 @@ export const tctlProgram: ProgramSpec = {
           name: 'ls',
           summary: 'List audit events, newest first',
           options: [
-            { flags: '--from <time>', description: 'not before: 2026-11-20, 2026-11-20T12:00:00Z, or 2h ago as 2h' },
-            { flags: '--to <time>', description: 'not after' },
-            { flags: '--type <event>', description: 'only this event, such as user.login' },
-            { flags: '--user <name>', description: 'only events of this user' },
-            { flags: '--session <id>', description: 'only events of this session' },
+            ...eventOptions,
             { flags: '--limit <count>', description: 'at most so many; default 100' },
             formatOption,
           ],
@@ -284,6 +288,53 @@ export const tctlProgram: ProgramSpec = {
             'tctl audit ls --format=json --limit=1000',
           ],
           load: async () => (await import('./commands/audit.ts')).auditLs,
+        },
+        {
+          name: 'search',
+          summary: 'Search commands, paths, names and errors in audit events, newest first',
+          arguments: [{ name: 'text', description: 'words, "a phrase", a begin*', required: true, variadic: true }],
+          options: [
+            ...eventOptions,
+            { flags: '--limit <count>', description: 'at most so many; default 100' },
+            formatOption,
+          ],
+          examples: [
+            'tctl audit search /etc/shadow',
+            'tctl audit search \'"permission denied"\' --from=7d --user=alice',
+            "tctl audit search 'syst*' --type=exec --format=json",
+          ],
+          load: async () => (await import('./commands/audit.ts')).auditSearch,
+        },
+        {
+          name: 'verify',
+          summary: 'Prove that no event and no recording was changed or removed, or name the first that was',
+          options: [
+            { flags: '--file <export>', description: 'an exported file instead of the live log; needs no server' },
+            { flags: '--key <key>', description: 'with --file: the public key of the log, or a file with it' },
+            { flags: '--expect-head <ei:hash>', description: 'a head noted earlier that the log must still contain' },
+            { flags: '--no-recordings', description: 'only the events' },
+            formatOption,
+          ],
+          examples: [
+            'tctl audit verify',
+            'tctl audit verify --expect-head=1042:5f0c…',
+            'tctl audit verify --file=audit.jsonl --key=MCowBQYDK2VwAyEA…',
+          ],
+          load: async () => (await import('./commands/audit-verify.ts')).auditVerify,
+        },
+        {
+          name: 'export',
+          summary: 'Write the audit log to a file of JSON lines that proves itself',
+          options: [
+            { flags: '-o, --out <path>', description: 'file, or directory for it' },
+            ...eventOptions,
+            formatOption,
+          ],
+          examples: [
+            'tctl audit export --out=audit.jsonl',
+            'tctl audit export --out=/var/backups/ --from=2026-11-01 --to=2026-12-01',
+          ],
+          load: async () => (await import('./commands/audit-export.ts')).auditExport,
         },
       ],
     },

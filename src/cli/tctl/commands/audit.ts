@@ -1,11 +1,11 @@
-/** `tctl audit ls` */
+/** `tctl audit ls` and `tctl audit search` */
 
 import { searchEvents } from '../../../api/routes.ts'
 import { parseDuration } from '../../../common/durations.ts'
 import { formatTable } from '../../../common/text.ts'
-import { BadParameter } from '../../../errors/errors.ts'
+import { BadParameter, MissingParameter } from '../../../errors/errors.ts'
 import { print } from '../../common/output.ts'
-import type { CommandRun } from '../../common/spec.ts'
+import type { CommandRun, Invocation, OptionValues } from '../../common/spec.ts'
 import { withAdminApi } from '../connect.ts'
 
 /** A time, or a duration that means so long ago. Throws BadParameter. */
@@ -17,37 +17,54 @@ function timeOf(text: string | undefined, param: string, now: number): string | 
   return new Date(time).toISOString()
 }
 
+/** The options that choose events, as the API takes them. */
+export function eventFilter(options: OptionValues): Readonly<Record<string, string>> {
+  const now = Date.now()
+  const filter = {
+    from: timeOf(options.string('from'), '--from', now),
+    to: timeOf(options.string('to'), '--to', now),
+    type: options.list('type').join(',') || undefined,
+    user: options.string('user'),
+    session: options.string('session'),
+  }
+  return Object.fromEntries(
+    Object.entries(filter).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
+}
+
 /** Everything of an event that the other columns do not show. */
 function details(event: Readonly<Record<string, unknown>>): string {
-  const shown = new Set(['event', 'code', 'time', 'uid', 'user', 'ei', 'cluster_name'])
+  const shown = new Set(['event', 'code', 'time', 'uid', 'user', 'ei', 'hash', 'cluster_name'])
   return Object.entries(event)
     .filter(([key, value]) => !shown.has(key) && value !== undefined && value !== null)
     .map(([key, value]) => `${key}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
     .join(' ')
 }
 
-export const auditLs: CommandRun = async ({ options }) => {
-  const now = Date.now()
+export const auditLs: CommandRun = (invocation) => list(invocation, undefined)
+
+export const auditSearch: CommandRun = (invocation) => {
+  const text = invocation.args.join(' ').trim()
+  if (text === '') {
+    throw new MissingParameter(
+      'text',
+      'say what to search for: words, "a phrase", a begin*; or list events with "tctl audit ls"',
+    )
+  }
+  return list(invocation, text)
+}
+
+async function list({ options }: Invocation, text: string | undefined): Promise<number> {
   const limitText = options.string('limit') ?? '100'
   const limit = /^\d{1,7}$/.test(limitText) ? Number(limitText) : 0
   if (limit < 1) throw new BadParameter('--limit', `--limit: ${JSON.stringify(limitText)} is not a number above 0`)
-  const from = timeOf(options.string('from'), '--from', now)
-  const to = timeOf(options.string('to'), '--to', now)
-  const [type, user, session] = [options.string('type'), options.string('user'), options.string('session')]
+  const filter = { ...eventFilter(options), ...(text === undefined ? {} : { text }) }
   return await withAdminApi(options, async (api) => {
     const events: Record<string, unknown>[] = []
     let after: string | undefined
     do {
       const page = await api.call(searchEvents, {
-        query: {
-          limit: Math.min(1000, limit - events.length),
-          ...(after === undefined ? {} : { after }),
-          ...(from === undefined ? {} : { from }),
-          ...(to === undefined ? {} : { to }),
-          ...(type === undefined ? {} : { type }),
-          ...(user === undefined ? {} : { user }),
-          ...(session === undefined ? {} : { session }),
-        },
+        query: { limit: Math.min(1000, limit - events.length), ...(after === undefined ? {} : { after }), ...filter },
       })
       events.push(...page.items)
       after = page.next
