@@ -121,7 +121,7 @@ export class TextIndex {
   remove(upTo: number, limit: number): number {
     return this.#guard(() => {
       const sql = 'DELETE FROM words WHERE rowid IN (SELECT rowid FROM words WHERE rowid <= ? LIMIT ?)'
-      return Number(this.#database.prepare(sql).run(upTo, limit).changes)
+      return Number(bigInts(this.#database.prepare(sql)).run(upTo, limit).changes)
     })
   }
 
@@ -167,7 +167,7 @@ export class TextIndex {
         `SELECT rowid FROM words WHERE words MATCH ? AND rowid >= ? AND rowid < ? ORDER BY rowid ${order} LIMIT ?`,
       )
     return {
-      insert: database.prepare('INSERT INTO words (rowid, text, tags) VALUES (?, ?, ?)'),
+      insert: bigInts(database.prepare('INSERT INTO words (rowid, text, tags) VALUES (?, ?, ?)')),
       find: { ASC: find('ASC'), DESC: find('DESC') },
       block: database.prepare(
         `INSERT INTO blocks (block, low, high) VALUES (?, ?, ?)
@@ -183,6 +183,12 @@ export class TextIndex {
       throw sqliteError(error, this.#path, schema)
     }
   }
+}
+
+/** The row numbers that FTS5 uses below, and that each change reports, do not fit a number. */
+function bigInts(statement: StatementSync): StatementSync {
+  statement.setReadBigInts(true)
+  return statement
 }
 
 function removeFiles(path: string): void {
