@@ -66,6 +66,7 @@ const unknownConfig = (clusterName: string): ClusterConfig => ({
   keepAliveInterval: 300,
   keepAliveCountMax: 3,
   sessionRecording: 'node',
+  sessionDetachTimeout: 0,
   messageOfTheDay: '',
 })
 

@@ -77,6 +77,8 @@ export const clusterConfig = z.strictObject({
   /** Unanswered messages after which a connection is dead. */
   keepAliveCountMax: z.number().int().positive(),
   sessionRecording: z.string(),
+  /** Seconds that a session waits for its owner after a lost connection; 0: it ends at once. */
+  sessionDetachTimeout: z.number().int().nonnegative().default(0),
   messageOfTheDay: z.string(),
   /** `host:port` of the web side of a proxy. Absent before the first one was heard of. */
   proxyAddress: z.string().optional(),

@@ -37,6 +37,7 @@ export const defaultSettings: AuthSettings = {
     keepAliveInterval: 300,
     keepAliveCountMax: 3,
     sessionRecording: 'node',
+    sessionDetachTimeout: 0,
     messageOfTheDay: '',
   },
   authServers: [],

@@ -99,8 +99,10 @@ function buildAuth(section: Section<'auth_service'>, context: Context): AuthConf
   const passwordMinLength = authentication.password_min_length ?? 12
   const sessionRecording = section.session_recording ?? 'node'
   if (enabled) {
-    if (sessionRecording !== 'off')
-      warnings.push(`session_recording is '${sessionRecording}', but sessions are not recorded yet in this version`)
+    if (sessionRecording.startsWith('proxy'))
+      warnings.push(
+        `session_recording is '${sessionRecording}', but proxies do not record yet: the nodes do it instead`,
+      )
     if (passwordMinLength < 12)
       warnings.push(`password_min_length ${passwordMinLength} allows weak passwords; 12 or more is recommended`)
     if (authentication.second_factor === 'off')
@@ -129,6 +131,7 @@ function buildAuth(section: Section<'auth_service'>, context: Context): AuthConf
       },
     },
     sessionRecording,
+    sessionDetachTimeoutMs: section.session_detach_timeout ?? 0,
     proxyChecksHostKeys: section.proxy_checks_host_keys ?? true,
     clientIdleTimeoutMs: section.client_idle_timeout ?? 0,
     disconnectExpiredCert: section.disconnect_expired_cert ?? false,

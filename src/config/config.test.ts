@@ -108,6 +108,7 @@ describe('teleport.yaml', () => {
           lockout: { failures: 5, windowMs: 1_800_000, durationMs: 1_200_000 },
         },
         sessionRecording: 'off',
+        sessionDetachTimeoutMs: 0,
         proxyChecksHostKeys: false,
         clientIdleTimeoutMs: 0,
         disconnectExpiredCert: true,
@@ -290,7 +291,7 @@ describe('teleport.yaml', () => {
   })
 
   test.each([
-    ['{}', 'sessions are not recorded yet'],
+    ['auth_service: {session_recording: proxy}', 'proxies do not record yet'],
     ['proxy_service: {proxy_protocol: on}', 'proxy_protocol is not available'],
     ['auth_service: {authentication: {password_min_length: 8}}', 'weak passwords'],
     ['auth_service: {license_file: /x}', 'license_file is ignored'],

@@ -241,6 +241,7 @@ const auth = strictObject(
     tokens: list(parsedBy(parseToken)),
     authentication: section(authentication),
     session_recording: unset(sessionRecording()),
+    session_detach_timeout: duration({}),
     proxy_checks_host_keys: bool,
     client_idle_timeout: unset(
       z.preprocess(

@@ -62,6 +62,8 @@ export interface AuthConfig {
     readonly lockout: { readonly failures: number; readonly windowMs: number; readonly durationMs: number }
   }
   readonly sessionRecording: 'node' | 'node-sync' | 'proxy' | 'proxy-sync' | 'off'
+  /** How long a session waits for its owner after a lost connection. 0: it ends with the connection. */
+  readonly sessionDetachTimeoutMs: number
   readonly proxyChecksHostKeys: boolean
   /** 0: sessions are not ended for being idle. */
   readonly clientIdleTimeoutMs: number

@@ -11,7 +11,7 @@ import type { ClusterState } from '../api/cluster-state.ts'
 import type { Env } from '../common/env.ts'
 import { AccessDenied } from '../errors/errors.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
-import type { NodeUser } from './node-user.ts'
+import type { ConnectedUser, NodeUser } from './node-user.ts'
 import type { Accounts } from './os/accounts.ts'
 import type { Privileges } from './os/privileges.ts'
 
@@ -23,6 +23,9 @@ export interface AuthorizeContext {
   labels(): Labels
   readonly env: Env
 }
+
+/** The SSH user of connections that join sessions. It can be no OS account: names of these do not begin with a hyphen. */
+export const joinLogin = '-teleport-internal-join'
 
 export interface LoginAttempt {
   readonly certificate: Certificate
@@ -79,6 +82,21 @@ export async function authorize(context: AuthorizeContext, attempt: LoginAttempt
     noTouchRequired: verdict.noTouchRequired,
     verifyRequired: verdict.verifyRequired,
   }
+}
+
+/**
+ * For a connection that can do nothing but join sessions: a good certificate, and roles that the cluster still grants. Which session
+ * may be joined is decided for each. Throws CertificateRefused.
+ */
+export function authorizeJoiner(
+  context: Pick<AuthorizeContext, 'state' | 'env'>,
+  attempt: Omit<LoginAttempt, 'login'>,
+): ConnectedUser {
+  const verdict = authenticateUser(context.state, { ...attempt, login: undefined, now: context.env.now() })
+  if (!verdict.ok) throw new CertificateRefused(verdict.user, verdict.reason)
+  const { identity, noTouchRequired, verifyRequired } = verdict
+  const permissions = { pty: true, portForwarding: false, agentForwarding: false, x11Forwarding: false }
+  return { identity, permissions, noTouchRequired, verifyRequired }
 }
 
 function reasonOf<T>(run: () => T, refuse: (message: string) => LoginRefused): T {

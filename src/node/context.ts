@@ -6,14 +6,14 @@ import type { AuditEvent } from '../audit/events.ts'
 import type { Env } from '../common/env.ts'
 import type { Logger } from '../common/log.ts'
 import type { ServerConnection } from '../ssh/server-types.ts'
-import type { NodeUser } from './node-user.ts'
+import type { ConnectedUser, NodeUser } from './node-user.ts'
 import type { Accounts } from './os/accounts.ts'
 import type { Privileges } from './os/privileges.ts'
 import type { Recorder } from './recording/types.ts'
 import type { OpenSessions } from './session/open-sessions.ts'
 import type { Sessions } from './session/sessions.ts'
 
-export type NodeConnection = ServerConnection<NodeUser>
+export type NodeConnection = ServerConnection<ConnectedUser>
 
 export interface NodeContext {
   readonly env: Env
@@ -35,6 +35,10 @@ export interface NodeContext {
   readonly permitUserEnvironment: boolean
   /** Resolves when the events are on the local disk. Rejects when they cannot be kept. */
   audit(events: readonly AuditEvent[]): Promise<void>
-  /** Decides again about the user of a connection. Throws AccessDenied. */
+  /** Decides again about the user of a connection. Throws AccessDenied, always for a connection that joins sessions. */
   recheck(connection: NodeConnection): Promise<NodeUser>
+  /** The same for a connection that joins sessions. Throws AccessDenied. */
+  recheckJoiner(connection: NodeConnection): ConnectedUser
+  /** Calls back when users, roles or authorities have changed; the function returned ends it. */
+  onAccessChange(listener: () => void): () => void
 }

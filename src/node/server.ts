@@ -13,7 +13,7 @@ import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
 import type { AlgorithmPreferences, Limits } from '../ssh/transport/types.ts'
 import { advertisedAddress } from './advertised-address.ts'
-import { authorize } from './authorize.ts'
+import { authorize, authorizeJoiner } from './authorize.ts'
 import type { NodeContext } from './context.ts'
 import { type CommandLabel, openLabels } from './labels.ts'
 import { record, serverFields } from './node-events.ts'
@@ -146,6 +146,12 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
         login: connection.user,
         sourceAddress: connection.peer.address,
       }),
+    recheckJoiner: (connection) =>
+      authorizeJoiner(context, {
+        certificate: connection.identity.identity.certificate,
+        sourceAddress: connection.peer.address,
+      }),
+    onAccessChange: (listener) => state.onChange(listener),
   }
   await openSessions.takeOver((session) => keepLostEnd(context, session))
   const server = createNodeServer({

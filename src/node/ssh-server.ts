@@ -1,5 +1,6 @@
 /** The SSH server of a node: who may log in, and which handler serves what they ask for. */
 
+import { sessionOptions } from '../access/session-options.ts'
 import type { MachineIdentity } from '../api/identity.ts'
 import { preambleVerifier } from '../api/preamble.ts'
 import { Penalties } from '../common/penalties.ts'
@@ -8,7 +9,14 @@ import { messageOf } from '../errors/system.ts'
 import { createSshServer } from '../ssh/server.ts'
 import type { AuthDecision, AuthRequest, PendingConnection, SshServer } from '../ssh/server-types.ts'
 import type { AlgorithmPreferences, Limits } from '../ssh/transport/types.ts'
-import { type AuthorizeContext, authorize, CertificateRefused, LoginRefused } from './authorize.ts'
+import {
+  type AuthorizeContext,
+  authorize,
+  authorizeJoiner,
+  CertificateRefused,
+  joinLogin,
+  LoginRefused,
+} from './authorize.ts'
 import { type ConnectionLimits, Connections } from './connections.ts'
 import type { NodeConnection, NodeContext } from './context.ts'
 import { atExpiry } from './expiry.ts'
@@ -20,7 +28,7 @@ import { Rejections } from './limits/rejections.ts'
 import { optionsNow } from './limits/role-limits.ts'
 import { admitSession } from './limits/sessions.ts'
 import { connectionFields, formatAddress, record, serverFields } from './node-events.ts'
-import type { NodeUser } from './node-user.ts'
+import type { ConnectedUser } from './node-user.ts'
 import { serveSession } from './session/session.ts'
 
 export interface NodeServerOptions {
@@ -48,7 +56,7 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
   const refusals: CertificateRefusals = new WeakMap()
   const refusedX11 = new WeakSet<NodeConnection>()
 
-  return createSshServer<NodeUser>(
+  return createSshServer<ConnectedUser>(
     {
       // OpenSSH's client tells that its own output is gone (`ssh node yes | head`), and that it will open no more sessions, only
       // to servers whose version begins with OpenSSH: with another one the command would write for ever.
@@ -142,7 +150,7 @@ async function authenticate(
   refusals: CertificateRefusals,
   request: AuthRequest,
   pending: PendingConnection,
-): Promise<AuthDecision<NodeUser>> {
+): Promise<AuthDecision<ConnectedUser>> {
   if (request.method !== 'publickey') return { allow: false, reason: `the method ${request.method} is not offered` }
   if (request.certificate === undefined) {
     return { allow: false, reason: 'a plain key was shown; only certificates of this cluster are taken' }
@@ -152,11 +160,11 @@ async function authenticate(
     return { allow: false, reason: message, disconnect: message }
   }
   try {
-    const identity = await authorize(context, {
-      certificate: request.certificate,
-      login: request.user,
-      sourceAddress: pending.peer.address,
-    })
+    const attempt = { certificate: request.certificate, sourceAddress: pending.peer.address }
+    const identity =
+      request.user === joinLogin
+        ? authorizeJoiner(context, attempt)
+        : await authorize(context, { ...attempt, login: request.user })
     const { noTouchRequired, verifyRequired } = identity
     return { allow: true, identity, noTouchRequired, verifyRequired }
   } catch (error) {
@@ -170,18 +178,15 @@ async function authenticate(
 }
 
 /** The reason is for whoever has the key, so it waits for the proof. The connection ends with it: another try cannot help. */
-function refuseLogin(error: LoginRefused, signed: boolean): AuthDecision<NodeUser> {
+function refuseLogin(error: LoginRefused, signed: boolean): AuthDecision<ConnectedUser> {
   if (signed) return { allow: false, reason: error.message, disconnect: error.message }
   // "Go on and sign": the engine takes an identity only from the answer to a signed request.
   return { allow: true, identity: nobody }
 }
 
 /** Grants nothing, should it ever be looked at: reading any part of it throws. */
-const nobody: NodeUser = {
+const nobody: ConnectedUser = {
   get identity(): never {
-    throw new AccessDenied('nobody is logged in')
-  },
-  get account(): never {
     throw new AccessDenied('nobody is logged in')
   },
   permissions: { pty: false, portForwarding: false, agentForwarding: false, x11Forwarding: false },
@@ -192,6 +197,6 @@ const nobody: NodeUser = {
 /** Tells each open session why, then ends the connection with everything on it: sessions, forwards, listeners. */
 export function endConnection(context: NodeContext, connection: NodeConnection, reason: string): void {
   record(context, { event: 'client.disconnect', ...connectionFields(context, connection), reason })
-  for (const session of context.sessions.of(connection)) session.terminate(reason)
+  for (const session of context.sessions.list()) session.connectionEnds(connection, reason)
   connection.disconnect(reason)
 }

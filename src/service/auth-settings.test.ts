@@ -10,6 +10,7 @@ test('what the file says about connections reaches the cluster', () => {
   keep_alive_interval: 90s
   keep_alive_count_max: 7
   session_recording: off
+  session_detach_timeout: 2m
   message_of_the_day: hello
 `,
     't.yaml',
@@ -22,6 +23,7 @@ test('what the file says about connections reaches the cluster', () => {
     keepAliveInterval: 90,
     keepAliveCountMax: 7,
     sessionRecording: 'off',
+    sessionDetachTimeout: 120,
     messageOfTheDay: 'hello',
   })
 })

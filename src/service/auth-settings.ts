@@ -25,6 +25,7 @@ export function authSettings(config: Config): AuthSettings {
       keepAliveCountMax: auth.keepAliveCountMax,
       keepAliveInterval: Math.max(1, Math.round(auth.keepAliveIntervalMs / 1000)),
       sessionRecording: auth.sessionRecording,
+      sessionDetachTimeout: Math.ceil(auth.sessionDetachTimeoutMs / 1000),
       messageOfTheDay: auth.messageOfTheDay,
     },
     ...(webAddress === undefined ? {} : { webAddress: formatAddress(webAddress) }),

@@ -22,6 +22,7 @@ import { serveSession } from './connection/server-session.ts'
 import { type Channel, ChannelOpenError } from './connection/types.ts'
 import { spliceStreams } from './forward/splice.ts'
 import type { PeerAddress, PendingConnection, ServerConnection, ServerHandlers } from './server-types.ts'
+import { PeerDisconnected, ProtocolProblem } from './transport/problem.ts'
 import type { Limits, Transport } from './transport/types.ts'
 import { WireError, type WireReader } from './wire/reader.ts'
 import { WireWriter } from './wire/writer.ts'
@@ -52,6 +53,7 @@ export class AuthenticatedConnection<Identity> implements ServerConnection<Ident
   readonly #abort = new AbortController()
   #forwards = 0
   #noMoreSessions = false
+  #wasLost = false
 
   constructor(options: AuthenticatedOptions<Identity>) {
     const { pending, transport, auth } = options
@@ -74,13 +76,18 @@ export class AuthenticatedConnection<Identity> implements ServerConnection<Ident
       onOpen: (open) => this.#onOpen(open),
       onGlobalRequest: (name, extra, reply) => this.#onGlobalRequest(name, extra, reply),
     })
-    void transport.closed.then((error) =>
-      this.#abort.abort(error ?? new ConnectionProblem('the SSH connection is closed')),
-    )
+    void transport.closed.then((error) => {
+      this.#wasLost = error !== undefined && !(error instanceof PeerDisconnected) && !(error instanceof ProtocolProblem)
+      this.#abort.abort(error ?? new ConnectionProblem('the SSH connection is closed'))
+    })
   }
 
   get signal(): AbortSignal {
     return this.#abort.signal
+  }
+
+  get wasLost(): boolean {
+    return this.#wasLost
   }
 
   openForwardedTcpip(request: {

@@ -115,6 +115,8 @@ export interface ServerConnection<Identity> extends PendingConnection {
   /** The certificate whose possession was proven; undefined for other methods. */
   readonly certificate: Certificate | undefined
   readonly signal: AbortSignal
+  /** The connection ended without a word of the client: network gone, client killed, no answer to keepalive requests. */
+  readonly wasLost: boolean
   /** For `-R` (RFC 4254 section 7.2). Rejects with ChannelOpenError when the client refuses, ConnectionProblem when the connection ends; so do the next three. */
   openForwardedTcpip(request: {
     readonly boundAddress: string

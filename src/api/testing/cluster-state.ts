@@ -83,6 +83,7 @@ export class TestClusterState {
         keepAliveInterval: 300,
         keepAliveCountMax: 3,
         sessionRecording: 'node',
+        sessionDetachTimeout: 0,
         messageOfTheDay: '',
         ...more,
       },

@@ -33,7 +33,8 @@ auth_service:
   enabled: yes
   cluster_name: quickstart
   listen_addr: 127.0.0.1:${auth}
-  session_recording: off
+  session_recording: node
+  session_detach_timeout: 5m
 ssh_service:
   enabled: yes
   listen_addr: 127.0.0.1:${node}

@@ -6,6 +6,7 @@ import type { UserProcess } from '../os/user-process.ts'
 import { type SessionFacts, startProgram } from './facts.ts'
 import { watchIdle } from './idle.ts'
 import { inspect, type ProgramStreams } from './program.ts'
+import { openRecording, recordOutput, recordsExec, type SessionRecording } from './recording.ts'
 import { closedSignal, streamEnd } from './streams.ts'
 import { recordEnd, sessionFields } from './trail.ts'
 
@@ -14,25 +15,43 @@ import { recordEnd, sessionFields } from './trail.ts'
  * start is on the local disk; nothing is reported to the client before.
  */
 export async function serveExec(facts: SessionFacts, recorded: Promise<void>): Promise<void> {
-  const child = await startProgram(facts)
-  await new ExecSession(facts, child).run(recorded)
+  let exec: ExecSession | undefined
+  let failure: string | undefined
+  const recording = recordsExec(facts)
+    ? await openRecording(facts, undefined, (reason) => {
+        failure = reason
+        exec?.terminate(reason)
+      })
+    : undefined
+  try {
+    exec = new ExecSession(facts, await startProgram(facts), recording)
+    if (failure !== undefined) exec.terminate(failure)
+    await exec.run(recorded)
+  } finally {
+    recording?.tap.end([facts.user.identity.user]).catch((error: unknown) => {
+      facts.node.logger.warn('a recording could not be completed', { sid: facts.id, reason: messageOf(error) })
+    })
+  }
 }
 
 class ExecSession {
   readonly #facts: SessionFacts
   readonly #child: UserProcess
   readonly #streams: ProgramStreams
+  readonly #recording: SessionRecording | undefined
   #terminated: string | undefined
   #lastActive: number
   #rx = 0
   #tx = 0
 
-  constructor(facts: SessionFacts, child: UserProcess) {
+  constructor(facts: SessionFacts, child: UserProcess, recording: SessionRecording | undefined) {
     const { node, connection, session, program } = facts
     this.#facts = facts
     this.#child = child
     this.#lastActive = node.env.monotonicMs()
-    this.#streams = inspect(program, child, { node, connection, fields: sessionFields(facts) })
+    this.#recording = recording
+    const streams = inspect(program, child, { node, connection, fields: sessionFields(facts) })
+    this.#streams = recording === undefined ? streams : recordOutput(streams, recording, (why) => this.terminate(why))
     session.onSignal = (signal) => child.signal(signal)
     // Its next write must fail, as in a local pipe whose reader has gone.
     session.onOutputClosed = () => {
@@ -52,16 +71,21 @@ class ExecSession {
       interactive: false,
       command: program.command,
       connection,
-      terminate: (message) => this.#terminate(message),
+      live: undefined,
+      status: () => ({ columns: 0, rows: 0, state: 'running', parties: [], lastActive: this.#lastActive }),
+      terminate: (message) => this.terminate(message),
+      connectionEnds: (ending, reason) => {
+        if (ending === connection) this.terminate(reason)
+      },
     })
-    recorded.catch((error: unknown) => this.#terminate(`this session cannot be recorded: ${messageOf(error)}`))
+    recorded.catch((error: unknown) => this.terminate(`this session cannot be recorded: ${messageOf(error)}`))
     session.accept()
     const over = new AbortController()
     void watchIdle(
       this.#facts,
       () => this.#lastActive,
       over.signal,
-      (reason) => this.#terminate(reason),
+      (reason) => this.terminate(reason),
     )
     const { signal } = session.channel
     const closed = closedSignal(signal)
@@ -72,7 +96,14 @@ class ExecSession {
     over.abort()
     node.sessions.remove(id)
     const participants = [connection.identity.identity.user]
-    recordEnd(this.#facts, { result, participants, reason: this.#terminated, rx: this.#rx, tx: this.#tx })
+    recordEnd(this.#facts, {
+      result,
+      participants,
+      reason: this.#terminated,
+      recording: this.#recording?.mode,
+      rx: this.#rx,
+      tx: this.#tx,
+    })
     if (result === undefined) return
     await recorded.catch(() => {})
     await session.exit(result)
@@ -113,7 +144,7 @@ class ExecSession {
     return result
   }
 
-  #terminate(message: string): void {
+  terminate(message: string): void {
     if (this.#terminated !== undefined) return
     this.#terminated = message
     this.#facts.session.stderr.write(`${message}\n`)

@@ -1,11 +1,14 @@
 /** Sessions of users begin here: what was asked for, whether it is still allowed, and who serves it. */
 
-import { KindError } from '../../errors/errors.ts'
+import { moderationOf } from '../../access/join.ts'
+import { AccessDenied, KindError } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
 import type { ServerSession, TerminalSize } from '../../ssh/connection/types.ts'
+import { joinLogin } from '../authorize.ts'
 import type { NodeConnection, NodeContext } from '../context.ts'
 import { serveExec } from './exec-session.ts'
 import { openExtras, type SessionExtra } from './extras.ts'
+import { parseAsk, serveJoiner, serveOwner } from './joining.ts'
 import { serveLive } from './live-session.ts'
 import { programFor, type SessionProgram } from './program.ts'
 import { recordStart } from './trail.ts'
@@ -13,8 +16,20 @@ import { recordStart } from './trail.ts'
 /** Exit status when the node could not do its part. 255 is what `ssh` uses for its own errors. */
 const nodeFailure = 254
 
+const moderated =
+  'your roles require that somebody joins your sessions, so commands need a terminal: ssh -t, tsh ssh -t. Files cannot be copied'
+
 /** Serves the session; never throws. */
 export function serveSession(session: ServerSession, connection: NodeConnection, node: NodeContext): void {
+  if (connection.user === joinLogin) {
+    serveJoiner(session, connection, node)
+    return
+  }
+  const ask = session.request.kind === 'subsystem' ? parseAsk(session.request.name) : undefined
+  if (ask?.kind === 'attach') {
+    serveOwner(session, connection, node, ask.sid)
+    return
+  }
   const program = programFor(session.request)
   if (program === undefined) {
     session.reject()
@@ -45,6 +60,10 @@ async function serveProgram(ask: Ask): Promise<void> {
   let extras: SessionExtra | undefined
   try {
     const user = await node.recheck(connection)
+    // Nobody could watch it.
+    if (session.pty === undefined && moderationOf({ user: user.identity.user, roles: user.identity.roles })) {
+      throw new AccessDenied(moderated)
+    }
     extras = await openExtras({ sid: id, session, connection, user, node })
     const facts = { ...ask, user, extras, started: node.env.now() }
     const { done: recorded } = await recordStart(facts)

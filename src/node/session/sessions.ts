@@ -1,6 +1,27 @@
-/** The sessions that are open now, by id. Later others can join one by its id, so the id is a UUID of its own. */
+/** The sessions that are open now, by id: for joining, for the cluster's listing, and for ending them. */
 
+import type { PartyMode } from '../../audit/events.ts'
 import type { NodeConnection } from '../context.ts'
+import type { LiveSession } from './live-session.ts'
+
+export interface PartyStatus {
+  readonly id: string
+  readonly user: string
+  readonly mode: PartyMode
+  /** `host:port` of the client. */
+  readonly address: string
+  readonly joined: Date
+}
+
+export interface SessionStatus {
+  readonly columns: number
+  readonly rows: number
+  readonly state: 'running' | 'waiting' | 'paused' | 'detached'
+  readonly detachedUntil?: Date | undefined
+  readonly parties: readonly PartyStatus[]
+  /** Monotonic milliseconds. */
+  readonly lastActive: number
+}
 
 export interface ActiveSession {
   readonly id: string
@@ -10,20 +31,28 @@ export interface ActiveSession {
   readonly interactive: boolean
   /** Undefined for a login shell. */
   readonly command: string | undefined
+  /** Of its owner; the last one while the session is detached. */
   readonly connection: NodeConnection
+  /** Undefined for a session without a terminal: nobody can join it. */
+  readonly live: LiveSession | undefined
+  status(): SessionStatus
   /** Says why on the session's terminal or standard error, then hangs up. */
   terminate(message: string): void
+  /** The node is about to end this connection: what it owns ends with the reason, who joined through it leaves with the reason. */
+  connectionEnds(connection: NodeConnection, reason: string): void
 }
 
 export class Sessions {
   readonly #active = new Map<string, ActiveSession>()
+  readonly #listeners = new Set<() => void>()
 
   add(session: ActiveSession): void {
     this.#active.set(session.id, session)
+    this.changed()
   }
 
   remove(id: string): void {
-    this.#active.delete(id)
+    if (this.#active.delete(id)) this.changed()
   }
 
   get(id: string): ActiveSession | undefined {
@@ -40,5 +69,15 @@ export class Sessions {
 
   of(connection: NodeConnection): readonly ActiveSession[] {
     return this.list().filter((session) => session.connection === connection)
+  }
+
+  /** Something that a listing shows is different now. */
+  changed(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 }

@@ -12,7 +12,7 @@ import { LimitExceeded } from '../../errors/errors.ts'
 import type { CertificateTemplate } from '../../ssh/certificate/types.ts'
 import type { SshServer } from '../../ssh/server-types.ts'
 import { type RunOptions, type RunResult, run } from '../../ssh/testing/run.ts'
-import { authorize } from '../authorize.ts'
+import { authorize, authorizeJoiner } from '../authorize.ts'
 import type { NodeContext } from '../context.ts'
 import type { LeaseApi } from '../limits/leases.ts'
 import { openAccounts } from '../os/accounts.ts'
@@ -38,6 +38,7 @@ export class TestNode extends TestClusterState {
   permitUserEnvironment = false
   readonly leases = new TestLeases()
   port = 0
+  readonly #listeners = new Set<() => void>()
 
   constructor(directory: string, privileges: Privileges = currentPrivileges()) {
     super(directory)
@@ -70,6 +71,15 @@ export class TestNode extends TestClusterState {
           login: connection.user,
           sourceAddress: connection.peer.address,
         }),
+      recheckJoiner: (connection) =>
+        authorizeJoiner(context, {
+          certificate: connection.identity.identity.certificate,
+          sourceAddress: connection.peer.address,
+        }),
+      onAccessChange: (listener) => {
+        this.#listeners.add(listener)
+        return () => void this.#listeners.delete(listener)
+      },
     }
     this.context = context
     this.server = createNodeServer({
@@ -79,6 +89,11 @@ export class TestNode extends TestClusterState {
       connectionLimits: { maxConnections: 1000, maxUsers: 100 },
       leases: this.leases,
     })
+  }
+
+  /** As when the cluster's state arrives: tells what looks at rights again. */
+  accessChanged(): void {
+    for (const listener of this.#listeners) listener()
   }
 
   async listen(): Promise<void> {

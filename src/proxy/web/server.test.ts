@@ -26,6 +26,7 @@ const config: ClusterConfig = {
   keepAliveInterval: 300,
   keepAliveCountMax: 3,
   sessionRecording: 'node',
+  sessionDetachTimeout: 0,
   messageOfTheDay: 'hello',
 }
 const token = '0123456789abcdef0123456789abcdef'
