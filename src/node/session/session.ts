@@ -8,10 +8,11 @@ import { joinLogin } from '../authorize.ts'
 import type { NodeConnection, NodeContext } from '../context.ts'
 import { serveExec } from './exec-session.ts'
 import { openExtras, type SessionExtra } from './extras.ts'
+import type { SessionFacts } from './facts.ts'
 import { parseAsk, serveJoiner, serveOwner } from './joining.ts'
 import { serveLive } from './live-session.ts'
 import { programFor, type SessionProgram } from './program.ts'
-import { recordStart } from './trail.ts'
+import { recordEnd, recordStart } from './trail.ts'
 
 /** Exit status when the node could not do its part. 255 is what `ssh` uses for its own errors. */
 const nodeFailure = 254
@@ -58,6 +59,7 @@ async function serveProgram(ask: Ask): Promise<void> {
     size = latest
   }
   let extras: SessionExtra | undefined
+  let facts: SessionFacts | undefined
   try {
     const user = await node.recheck(connection)
     // Nobody could watch it.
@@ -65,19 +67,24 @@ async function serveProgram(ask: Ask): Promise<void> {
       throw new AccessDenied(moderated)
     }
     extras = await openExtras({ sid: id, session, connection, user, node })
-    const facts = { ...ask, user, extras, started: node.env.now() }
-    const { done: recorded } = await recordStart(facts)
+    const beginning = { ...ask, user, extras, started: node.env.now() }
+    const { done: recorded } = await recordStart(beginning)
+    facts = beginning
     if (session.pty === undefined) await serveExec(facts, recorded)
     else await serveLive(facts, recorded, () => size)
   } catch (error) {
-    refuse(ask, error)
+    const reason = refuse(ask, error)
+    if (facts !== undefined) {
+      const participants = [facts.user.identity.user]
+      recordEnd(facts, { result: undefined, participants, reason, rx: 0, tx: 0 })
+    }
   } finally {
     extras?.close()
   }
 }
 
-/** Says on standard error why nothing was started. */
-function refuse({ session, node, id }: Ask, error: unknown): void {
+/** Says on standard error why nothing was started. Returns what it said. */
+function refuse({ session, node, id }: Ask, error: unknown): string {
   const known = error instanceof KindError
   if (!known) node.logger.error('cannot start a session', { reason: messageOf(error), sid: id })
   const message = known ? error.message : 'the node could not start the session; its log says why'
@@ -85,4 +92,5 @@ function refuse({ session, node, id }: Ask, error: unknown): void {
   const onTerminal = session.pty !== undefined
   ;(onTerminal ? session.channel : session.stderr).write(`ERROR: ${message}${onTerminal ? '\r\n' : '\n'}`)
   session.exit({ kind: 'exit', status: nodeFailure }).catch(() => {})
+  return message
 }

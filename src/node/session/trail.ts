@@ -66,11 +66,16 @@ export async function recordStart(facts: SessionFacts): Promise<{ readonly done:
   return { done: recorded }
 }
 
+const ended = new WeakSet<SessionFacts>()
+
+/** The first call for a session counts. */
 export function recordEnd(facts: SessionFacts, end: SessionEnd): void {
+  if (ended.has(facts)) return
+  ended.add(facts)
   const { node, program, started } = facts
   const fields = sessionFields(facts)
   if (program.command !== undefined) {
-    record(node, { event: 'exec', ...fields, command: program.command, ...exitFields(end.result) })
+    record(node, { event: 'exec', ...fields, command: program.command, ...exitFields(end) })
   }
   record(node, { event: 'session.data', ...fields, tx: end.tx, rx: end.rx })
   keep(
@@ -113,8 +118,8 @@ export function keepLostEnd(node: NodeContext, session: OpenSession): Promise<vo
   )
 }
 
-function exitFields(result: ExitResult | undefined): { readonly exitCode?: string; readonly exitError?: string } {
-  if (result === undefined) return { exitError: 'the client disconnected' }
+function exitFields({ result, reason }: SessionEnd): { readonly exitCode?: string; readonly exitError?: string } {
+  if (result === undefined) return { exitError: reason ?? 'the client disconnected' }
   if (result.kind === 'signal') return { exitError: `killed by signal ${result.signal}` }
   if (result.status === 0) return { exitCode: '0' }
   return { exitCode: String(result.status), exitError: `exit status ${result.status}` }
