@@ -1,6 +1,5 @@
 /** The SSH server of a node: who may log in, and which handler serves what they ask for. */
 
-import { sessionOptions } from '../access/session-options.ts'
 import type { MachineIdentity } from '../api/identity.ts'
 import { preambleVerifier } from '../api/preamble.ts'
 import { Penalties } from '../common/penalties.ts'

@@ -25,16 +25,15 @@ function modeOf(setting: string): RecordingMode {
 }
 
 /**
- * Undefined: this node has no recorder. Throws why the session may not start. `failed` is called at most once when a recording
+ * Throws why the session may not start. `failed` is called at most once when a recording
  * without which the session may not go on has failed.
  */
 export async function openRecording(
   facts: SessionFacts,
   size: TerminalSize | undefined,
   failed: (reason: string) => void,
-): Promise<SessionRecording | undefined> {
+): Promise<SessionRecording> {
   const { node, user, session, connection } = facts
-  if (node.recorder === undefined) return undefined
   const mode = modeOf(node.state.config.sessionRecording)
   const strict = sessionOptions(user.identity.roles, node.state.config).recordStrict || mode === 'node-sync'
   const login = connection.user
