@@ -10,7 +10,7 @@ import { messageOf } from '../../errors/system.ts'
 import type { ServerSession } from '../../ssh/connection/types.ts'
 import type { NodeConnection, NodeContext } from '../context.ts'
 import { connectionFields, record } from '../node-events.ts'
-import type { LiveSession } from './live-session.ts'
+import type { JoinableSession } from './sessions.ts'
 
 type Action = 'pause' | 'resume' | 'end'
 export type SessionAsk =
@@ -64,7 +64,7 @@ function chooseMode(asked: SessionMode | undefined, modes: readonly SessionMode[
 async function control(
   session: ServerSession,
   connection: NodeConnection,
-  live: LiveSession,
+  live: JoinableSession,
   action: Action,
   modes: readonly SessionMode[],
 ): Promise<void> {

@@ -19,7 +19,7 @@ import { Party, smallestSize } from './party.ts'
 import { presentRoles } from './present-roles.ts'
 import { openRecording, type SessionRecording } from './recording.ts'
 import { ResizeEvents } from './resize-events.ts'
-import type { ActiveSession, SessionStatus } from './sessions.ts'
+import type { ActiveSession, JoinableSession, SessionStatus } from './sessions.ts'
 import { recordEnd, sessionFields } from './trail.ts'
 
 /** With the owner. */
@@ -46,7 +46,7 @@ export async function serveLive(
   await new LiveSession(facts).run(recorded, latestSize)
 }
 
-export class LiveSession implements ActiveSession {
+export class LiveSession implements ActiveSession, JoinableSession {
   readonly id: string
   readonly user: string
   readonly login: string

@@ -1,8 +1,9 @@
 /** The sessions that are open now, by id: for joining, for the cluster's listing, and for ending them. */
 
+import type { SessionOwner } from '../../access/join.ts'
 import type { PartyMode } from '../../audit/events.ts'
+import type { ServerSession } from '../../ssh/connection/types.ts'
 import type { NodeConnection } from '../context.ts'
-import type { LiveSession } from './live-session.ts'
 
 export interface PartyStatus {
   readonly id: string
@@ -23,6 +24,20 @@ export interface SessionStatus {
   readonly lastActive: number
 }
 
+/** A session on a terminal: one to which people can come. Who may is decided before. */
+export interface JoinableSession {
+  readonly user: string
+  readonly login: string
+  /** For the rules about joining. */
+  readonly owner: SessionOwner
+  /** Throws LimitExceeded when too many are there, NotFound when the session ends just now, and why the event cannot be kept. */
+  join(session: ServerSession, connection: NodeConnection, mode: PartyMode): Promise<void>
+  /** The owner comes back, from a lost connection or from another one. */
+  attach(session: ServerSession, connection: NodeConnection): Promise<void>
+  /** By a moderator. */
+  control(action: 'pause' | 'resume' | 'end', connection: NodeConnection): Promise<void>
+}
+
 export interface ActiveSession {
   readonly id: string
   readonly user: string
@@ -34,7 +49,7 @@ export interface ActiveSession {
   /** Of its owner; the last one while the session is detached. */
   readonly connection: NodeConnection
   /** Undefined for a session without a terminal: nobody can join it. */
-  readonly live: LiveSession | undefined
+  readonly live: JoinableSession | undefined
   status(): SessionStatus
   /** Says why on the session's terminal or standard error, then hangs up. */
   terminate(message: string): void
