@@ -5,6 +5,7 @@
 
 import { SerializeAddon } from '@xterm/addon-serialize'
 import headless, { type Terminal } from '@xterm/headless'
+import { guardTerminal } from '../../audit/recording/guard-terminal.ts'
 
 interface Core {
   writeSync(data: string): void
@@ -44,6 +45,7 @@ export class Emulator {
   constructor(size: Size) {
     const { columns: cols, rows } = emulatedSize(size)
     this.#terminal = new headless.Terminal({ cols, rows, scrollback: 0, allowProposedApi: true, logLevel: 'off' })
+    guardTerminal(this.#terminal)
     this.#terminal.loadAddon(this.#serializer)
     // Titles and links are of no use here, and both are kept without a limit otherwise.
     for (const code of [0, 1, 2, 8]) this.#terminal.parser.registerOscHandler(code, () => true)

@@ -65,11 +65,9 @@ export class Transcript implements Writer {
 
   async tail(): Promise<string> {
     await this.#interpret()
+    // A program that never left is made to, so that what it shows is taken as ever.
+    if (this.#alternate) await this.#screen.write('\u001b[?1049l')
     this.#takeScreen()
-    if (this.#alternate) {
-      await this.#screen.write('\u001b[?1049l')
-      this.#takeScreen()
-    }
     this.#screen.dispose()
     return this.#collected()
   }
