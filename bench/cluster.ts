@@ -32,13 +32,13 @@ export interface Cluster extends AsyncDisposable {
 
 export async function startCluster(
   directory: string,
-  options: { profileTo?: string; prefix?: readonly string[] } = {},
+  options: { profileTo?: string; prefix?: readonly string[]; auth?: string } = {},
 ): Promise<Cluster> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const [auth = 0, proxy = 0, web = 0, nodePort = 0] = await freePorts(4)
   const ports: Ports = { auth, proxy, web, node: nodePort }
   const config = join(directory, 'teleport.yaml')
-  await writeFile(config, yaml(directory, ports), { mode: 0o600 })
+  await writeFile(config, yaml(directory, ports, options.auth), { mode: 0o600 })
   const log = join(directory, 'teleport.log')
   let child: ChildProcess | undefined
 
@@ -114,7 +114,8 @@ Host *
   }
 }
 
-const yaml = (directory: string, ports: Ports): string => `
+/** `auth`: more lines for its service, each with two spaces before it and a line feed. */
+const yaml = (directory: string, ports: Ports, auth = ''): string => `
 teleport:
   nodename: bench-node
   data_dir: ${join(directory, 'data')}
@@ -128,7 +129,7 @@ auth_service:
   authentication:
     type: local
     second_factor: off
-ssh_service:
+${auth}ssh_service:
   enabled: yes
   listen_addr: 127.0.0.1:${ports.node}
 proxy_service:

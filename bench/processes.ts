@@ -176,3 +176,17 @@ export async function pss(pid: number): Promise<number> {
     return 0
   }
 }
+
+const shells = /(^|\/|-)(sh|bash|dash|zsh|ash|busybox)$/
+
+/** PSS of all processes that the supervisor started, itself included, the users' shells and what runs in them excluded. */
+export async function memoryOf(pid: number): Promise<number> {
+  const tree = await processTree(pid)
+  const excluded = new Set<number>()
+  for (const one of tree) {
+    const isShell = one.pid !== pid && (shells.test(one.executable) || shells.test(one.name))
+    if (isShell || excluded.has(one.parent)) excluded.add(one.pid)
+  }
+  const sizes = await Promise.all(tree.filter((one) => !excluded.has(one.pid)).map((one) => pss(one.pid)))
+  return sizes.reduce((sum, size) => sum + size, 0)
+}

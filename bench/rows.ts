@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Cluster, node, root } from './cluster.ts'
 import { fileRows } from './files.ts'
-import { must, processTree, pss, run, stop } from './processes.ts'
+import { memoryOf, must, run, stop } from './processes.ts'
+import { recordingRows } from './recording.ts'
 import type { Reference } from './sshd.ts'
 import { alternate, median } from './statistics.ts'
 
@@ -60,6 +61,7 @@ export const rows: readonly Row[] = [
     measure: (context) => throughput(context, (ssh) => `head -c ${megabytes}M /dev/zero | ${ssh} 'cat >/dev/null'`),
   },
   ...fileRows,
+  ...recordingRows,
   {
     name: 'connections',
     title: 'connections per second, 10 in parallel',
@@ -160,7 +162,7 @@ async function perSecond(command: readonly string[], total: number, parallel: nu
 
 /** Bytes that each of `count` interactive sessions adds to our processes. */
 async function idleSessions(cluster: Cluster, count: number): Promise<number> {
-  const before = await ourMemory(cluster.pid())
+  const before = await memoryOf(cluster.pid())
   const [program = '', ...argv] = cluster.ssh
   const sessions = await Promise.all(
     Array.from({ length: count }, () => {
@@ -179,24 +181,10 @@ async function idleSessions(cluster: Cluster, count: number): Promise<number> {
   )
   // What is measured is idle sessions, and nothing tells when the last garbage of their logins is gone.
   await delay(3_000)
-  const after = await ourMemory(cluster.pid())
+  const after = await memoryOf(cluster.pid())
   for (const child of sessions) child.removeAllListeners('exit')
   await Promise.all(sessions.map((child) => stop(child)))
   // The next figure shall not pay for these sessions' end.
   await delay(1_000)
   return (after - before) / count
-}
-
-const shells = /(^|\/|-)(sh|bash|dash|zsh|ash|busybox)$/
-
-/** PSS of all processes that the supervisor started, itself included, the users' shells and what runs in them excluded. */
-async function ourMemory(pid: number): Promise<number> {
-  const tree = await processTree(pid)
-  const excluded = new Set<number>()
-  for (const one of tree) {
-    const isShell = one.pid !== pid && (shells.test(one.executable) || shells.test(one.name))
-    if (isShell || excluded.has(one.parent)) excluded.add(one.pid)
-  }
-  const sizes = await Promise.all(tree.filter((one) => !excluded.has(one.pid)).map((one) => pss(one.pid)))
-  return sizes.reduce((sum, size) => sum + size, 0)
 }
