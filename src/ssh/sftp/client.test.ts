@@ -11,13 +11,21 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { duplexPair } from 'node:stream'
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { AccessDenied, isAccessDenied, isConnectionProblem, isNotFound, isSystemError } from '../../errors/errors.ts'
+import {
+  AccessDenied,
+  isAccessDenied,
+  isConnectionProblem,
+  isNotFound,
+  isSystemError,
+  KindError,
+} from '../../errors/errors.ts'
 import { hasOpensshSftpServer, type Script, scriptedSftp, startOpensshSftp } from '../testing/sftp-peers.ts'
 import { connectSftp } from './client.ts'
 import type { SftpClient } from './client-types.ts'
 import { extensionName, openFlag, statusCode } from './constants.ts'
-import { encodeLimits, encodeReply, statusReply } from './encode.ts'
+import { encodeInit, encodeLimits, encodeReply, statusReply } from './encode.ts'
 import { copyPipelined } from './pipeline.ts'
 import type { NameEntry, SftpReply } from './types.ts'
 
@@ -225,6 +233,20 @@ describe('the client with a server that means harm, or is broken', () => {
     const [near, far] = duplexPair()
     far.end('This account is currently not available.\n')
     await expect(connectSftp(near)).rejects.toSatisfy(isConnectionProblem)
+  })
+
+  test('any bytes end it, sooner or later', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.boolean(), async (bytes, greet) => {
+        const [near, far] = duplexPair()
+        far.resume()
+        if (greet) far.write(encodeInit({ type: 'version', version: 3, extensions: [] }))
+        const asking = connectSftp(near).then((client) => client.stat('x'))
+        asking.catch(() => undefined)
+        far.end(bytes)
+        await expect(asking).rejects.toSatisfy((error) => error instanceof KindError)
+      }),
+    )
   })
 
   test('an end in the middle', async () => {

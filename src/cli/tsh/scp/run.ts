@@ -131,10 +131,16 @@ class Nodes {
     | Promise<{ readonly client: SshClient; readonly login: ActiveLogin; readonly trace: Trace | undefined }>
     | undefined
   readonly #clients: SshClient[] = []
+  /** Not every step of connecting looks at the signal. */
+  readonly #aborted: Promise<never>
 
   constructor(wanted: Wanted, signal: AbortSignal) {
     this.#wanted = wanted
     this.#signal = signal
+    this.#aborted = new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    })
+    this.#aborted.catch(() => undefined)
   }
 
   /** The file system, and the path in it. */
@@ -145,7 +151,7 @@ class Nodes {
       files = this.#connect(end)
       this.#open.set(end.key, files)
     }
-    const opened = await files
+    const opened = await Promise.race([files, this.#aborted])
     return [opened, await opened.home(end.path)]
   }
 
