@@ -55,6 +55,7 @@ const quickApart: Plugin = {
 /** Parts that are started on their own; `programFile` in `src/common/program-file.ts` finds them. */
 const parts = Object.entries({
   'recording-worker': 'src/node/recording/worker.ts',
+  'recordings-worker': 'src/audit/recording/catalogue-worker.ts',
   'audit-worker': 'src/audit/worker.ts',
   'sftp-server': 'src/node/files/sftp-main.ts',
 }).filter(([, file]) => existsSync(file))

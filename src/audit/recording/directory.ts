@@ -20,6 +20,7 @@ import {
 } from '../../errors/errors.ts'
 import { convertSystemError, messageOf } from '../../errors/system.ts'
 import type { Catalogue } from './catalogue.ts'
+import { ThreadCatalogue } from './catalogue-client.ts'
 import { nextLink } from './chain.ts'
 import { checkChunk, MAX_CHUNKS } from './check-chunk.ts'
 import { checkSid, exists, fileOf, locate, locateAny, makeMonth, monthOf, openFile, withFile, writeAt } from './disk.ts'
@@ -33,9 +34,8 @@ import {
   RECORD_BYTES,
 } from './index-file.ts'
 import { linkOf, loadState, readRecord, repair, type State, sizeOf, summaryOf } from './load.ts'
-import { pageOfSummaries } from './page.ts'
 import { readChunks, seekChunk } from './read-files.ts'
-import { Room } from './room.ts'
+import { type FreeSpace, Room } from './room.ts'
 import type { Progress, RecordingPage, RecordingQuery, RecordingStore, RecordingVerdict } from './store.ts'
 import { Turns } from './turns.ts'
 import type { Chunk, ChunkInfo, RecordingEnd, RecordingHeader, RecordingSummary, StoredChunkInfo } from './types.ts'
@@ -54,6 +54,10 @@ export interface DirectoryOptions {
   readonly logger?: Logger
   /** Called between the steps of a change, for tests that look at the disk there. */
   readonly onStep?: (step: string) => Promise<void>
+  /** Instead of asking the file system, for tests. */
+  readonly freeSpace?: FreeSpace
+  /** Instead of the one with a thread of its own, for tests. */
+  readonly catalogue?: Catalogue
 }
 
 export const DEFAULT_RESERVE_BYTES = 256 * 1024 * 1024
@@ -70,22 +74,11 @@ export async function openRecordingDirectory(
   options: DirectoryOptions = {},
 ): Promise<DirectoryRecordings> {
   await ensurePrivateDir(root)
-  const store = new DirectoryRecordings(root, scanCatalogue(root), options)
+  const { env = realEnv, logger = silentLogger } = options
+  const store = new DirectoryRecordings(root, options.catalogue ?? new ThreadCatalogue(root, env, logger), options)
   store.finishUnfinished()
   return store
 }
-
-/** Looks through the files for each list; no words of the screens. */
-const scanCatalogue = (root: string): Catalogue => ({
-  changed: () => undefined,
-  removed: () => undefined,
-  async list(query) {
-    const words = query.search
-    if (words !== undefined) throw new BadParameter('search', 'this auth server cannot search in recordings yet')
-    return pageOfSummaries(await Array.fromAsync(allRecordings(root)), query, async () => undefined)
-  },
-  close: async () => undefined,
-})
 
 export class DirectoryRecordings implements RecordingStore {
   readonly #root: string
@@ -109,7 +102,8 @@ export class DirectoryRecordings implements RecordingStore {
     this.#catalogue = catalogue
     this.#logger = logger
     this.#env = env
-    this.#room = new Room(root, options.reserveBytes ?? DEFAULT_RESERVE_BYTES, env, logger)
+    const { reserveBytes = DEFAULT_RESERVE_BYTES, freeSpace } = options
+    this.#room = new Room({ directory: root, reserveBytes, env, logger, freeSpace })
     this.#onComplete = options.onComplete ?? (async () => undefined)
     this.#step = options.onStep ?? (async () => undefined)
   }

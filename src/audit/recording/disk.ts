@@ -37,7 +37,7 @@ export function parseFileName(name: string): { readonly sid: string; readonly ex
 export function monthOf(started: string): string {
   const time = new Date(started)
   const year = time.getUTCFullYear()
-  if (!(year >= 1970 && year <= 9999)) throw new BadParameter('started', 'the recording has no time of its start')
+  if (!(year >= 1970 && year <= 2999)) throw new BadParameter('started', 'the recording has no time of its start')
   return join(String(year), String(time.getUTCMonth() + 1).padStart(2, '0'))
 }
 

@@ -11,20 +11,36 @@ const LARGEST_SHARE = 0.05
 /** Milliseconds for which an answer of the file system counts. */
 const FRESH_MS = 1000
 
+/** Bytes: what is free for us, and the size of the file system. */
+export type FreeSpace = (directory: string) => Promise<{ readonly free: number; readonly total: number }>
+
+const askFileSystem: FreeSpace = async (directory) => {
+  const { bavail, blocks, bsize } = await statfs(directory)
+  return { free: bavail * bsize, total: blocks * bsize }
+}
+
 export class Room {
   readonly #directory: string
   readonly #reserveBytes: number
   readonly #env: Pick<Env, 'monotonicMs'>
   readonly #logger: Logger
+  readonly #ask: FreeSpace
   #checkedMs = Number.NEGATIVE_INFINITY
   #full: SystemError | undefined
   #looking: Promise<void> | undefined
 
-  constructor(directory: string, reserveBytes: number, env: Pick<Env, 'monotonicMs'>, logger: Logger) {
-    this.#directory = directory
-    this.#reserveBytes = reserveBytes
-    this.#env = env
-    this.#logger = logger
+  constructor(options: {
+    readonly directory: string
+    readonly reserveBytes: number
+    readonly env: Pick<Env, 'monotonicMs'>
+    readonly logger: Logger
+    readonly freeSpace?: FreeSpace | undefined
+  }) {
+    this.#directory = options.directory
+    this.#reserveBytes = options.reserveBytes
+    this.#env = options.env
+    this.#logger = options.logger
+    this.#ask = options.freeSpace ?? askFileSystem
   }
 
   /** Why nothing is taken now; undefined when there is room. */
@@ -44,12 +60,11 @@ export class Room {
   }
 
   async #look(): Promise<void> {
-    const { bavail, blocks, bsize } = await statfs(this.#directory).catch((error: unknown) => {
+    const { free, total } = await this.#ask(this.#directory).catch((error: unknown) => {
       throw convertSystemError(error, `ask for the free space of ${this.#directory}`)
     })
     this.#checkedMs = this.#env.monotonicMs()
-    const free = bavail * bsize
-    const reserve = Math.min(this.#reserveBytes, blocks * bsize * LARGEST_SHARE)
+    const reserve = Math.min(this.#reserveBytes, total * LARGEST_SHARE)
     if (free >= reserve) {
       if (this.#full !== undefined) this.#logger.info('recordings are taken again', { free, reserve })
       this.#full = undefined

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { isBadParameter, isNotFound, isSystemError } from '../../errors/errors.ts'
+import { isAccessDenied, isBadParameter, isNotFound, isSystemError } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
 import { firstLink, nextLink } from './chain.ts'
 import { fileOf, openFile, readAt } from './disk.ts'
@@ -10,6 +10,11 @@ import { decodeRecord, type EndRecord, RECORD_BYTES } from './index-file.ts'
 import { loadState, readHeader } from './load.ts'
 import type { Progress, RecordingVerdict } from './store.ts'
 import { MAX_CHUNK_BYTES, type RecordingHeader } from './types.ts'
+
+/** What is there cannot be read, now or later. */
+const UNREADABLE = new Set(['ECORRUPT', 'ELOOP', 'EIO'])
+const LINES = 64
+const AHEAD_BYTES = 1024 * 1024
 
 /** `acknowledged`: what must be there when the recording is still running; undefined when this process has not touched it. */
 export async function verifyFiles(
@@ -32,11 +37,24 @@ export async function verifyFiles(
       await content.close()
     }
   } catch (error) {
-    if (isSystemError(error) && error.errno === 'ECORRUPT') return bad(0, error.message)
-    if (isBadParameter(error)) return bad(0, error.message)
+    if (isSystemError(error) && UNREADABLE.has(error.errno)) return bad(0, error.message)
+    if (isBadParameter(error) || isAccessDenied(error)) return bad(0, error.message)
     throw error
   } finally {
     await index.close()
+  }
+}
+
+/** Reads a file from start to end in larger pieces than are asked for. */
+function ahead(file: FileHandle, size: number): (position: number, length: number) => Promise<Buffer> {
+  let start = 0
+  let piece: Buffer = Buffer.alloc(0)
+  return async (position, length) => {
+    if (position < start || position + length > start + piece.length) {
+      start = position
+      piece = await readAt(file, position, Math.max(size, length))
+    }
+    return piece.subarray(position - start, position - start + length)
   }
 }
 
@@ -64,15 +82,17 @@ async function verifyContent(files: Files): Promise<RecordingVerdict> {
   let offset = 0
   let from = 0
   let key = 0
+  const lineOf = ahead(index, LINES * RECORD_BYTES)
+  const contentOf = ahead(content, AHEAD_BYTES)
   for (let at = 0; at < chunks; at++) {
-    const bytes = await readAt(index, headerBytes + at * RECORD_BYTES, RECORD_BYTES)
+    const bytes = await lineOf(headerBytes + at * RECORD_BYTES, RECORD_BYTES)
     if (bytes.length < RECORD_BYTES) return bad(at, 'its line in the index is missing')
     const record = decodeRecord(bytes, at)
     if (record === undefined) return bad(at, 'its line in the index was changed')
     if (record.keyframe) key = at
     if (record.offset !== offset || record.key !== key) return bad(at, 'it is not where it was stored')
     if (record.fromMs < from || record.toMs < record.fromMs) return bad(at, 'its time is out of order')
-    const data = await readAt(content, offset, Math.min(record.bytes, MAX_CHUNK_BYTES))
+    const data = await contentOf(offset, Math.min(record.bytes, MAX_CHUNK_BYTES))
     const sha256 = createHash('sha256').update(data).digest('hex')
     if (sha256 !== record.sha256 && at === mayBeTorn) return { ok: true, chunks: at, chain }
     if (data.length !== record.bytes) return bad(at, 'its content is cut off')
