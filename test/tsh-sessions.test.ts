@@ -113,6 +113,20 @@ describe('tsh agent --background', () => {
     expect(existsSync(dirname(socket))).toBe(false)
   })
 
+  test('ends with tsh logout, and holds nothing from that moment on', async () => {
+    await cluster.addUser('frank')
+    const franks = await cluster.login('frank')
+    const started = await cluster.tsh(franks, ['agent', '-b'])
+    const [, socket = '', pid = '0'] =
+      /SSH_AUTH_SOCK='?([^';]+)'?;[\s\S]*TSH_AGENT_PID=(\d+)/.exec(started.stdout) ?? []
+    const listing = async () => (await run('ssh-add', ['-l'], { env: { SSH_AUTH_SOCK: socket } })).stdout
+    expect(await listing(), started.stderr).toContain('teleport:frank')
+    expect((await cluster.tsh(franks, ['logout'])).code).toBe(0)
+    expect(await listing()).not.toContain('teleport:frank')
+    await until('the end of the agent', () => gone(Number(pid)))
+    expect(existsSync(dirname(socket))).toBe(false)
+  })
+
   test('what stands in the way is said, with the exit code', async () => {
     const nobody = await cluster.tsh(cluster.home('nobody'), ['agent', '-b'])
     expect(nobody.code).not.toBe(0)

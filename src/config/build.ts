@@ -5,7 +5,16 @@ import { type Address, defaultPorts, isHost, parseAddress, reachable } from '../
 import { checkName } from '../common/names.ts'
 import { BadParameter, isBadParameter } from '../errors/errors.ts'
 import type { FileConfig } from './schema.ts'
-import type { AuthConfig, Config, LoadedConfig, ProxyConfig, ServiceRole, SshConfig, StartFlags } from './types.ts'
+import type {
+  AuthConfig,
+  Config,
+  LoadedConfig,
+  ProxyConfig,
+  ServiceRole,
+  SshConfig,
+  StartFlags,
+  X11Config,
+} from './types.ts'
 import { parseCaPin, parseLabels, parseRoles, type RawToken } from './values.ts'
 
 const MINUTE = 60_000
@@ -165,7 +174,21 @@ function buildSsh(section: Section<'ssh_service'>, flags: StartFlags, context: C
     labels,
     commands: commands.map(({ name, command, period }) => ({ name, command, periodMs: period })),
     permitUserEnv: section.permit_user_env ?? false,
+    x11: buildX11(section.x11),
   }
+}
+
+/** As in the original, and as OpenSSH's X11DisplayOffset. */
+function buildX11(section: Section<'ssh_service'>['x11']): X11Config {
+  const firstDisplay = section?.display_offset ?? 10
+  const lastDisplay = section?.max_display ?? Math.min(firstDisplay + 1000, 59_535)
+  if (lastDisplay < firstDisplay) {
+    throw new BadParameter(
+      'ssh_service.x11.max_display',
+      `ssh_service.x11.max_display: ${lastDisplay} is less than display_offset, ${firstDisplay}`,
+    )
+  }
+  return { enabled: section?.enabled ?? true, firstDisplay, lastDisplay }
 }
 
 function buildProxy(section: Section<'proxy_service'>, context: Context): ProxyConfig {

@@ -126,6 +126,7 @@ describe('teleport.yaml', () => {
         labels: Object.assign(Object.create(null), { role: 'master', number: '7', ...JSON.parse('{"__proto__":"x"}') }),
         commands: [{ name: 'arch', command: ['/bin/uname', '-p'], periodMs: 3_600_000 }],
         permitUserEnv: false,
+        x11: { enabled: true, firstDisplay: 10, lastDisplay: 1010 },
       },
       proxy: {
         enabled: true,
@@ -234,6 +235,8 @@ describe('teleport.yaml', () => {
     ['auth_service: {cluster_name: "a/b"}', 'the cluster name "a/b" must be'],
     ['auth_service: {client_idle_timeout: 5}', 'needs a unit'],
     ['ssh_service: {pam: {enabled: yes}}', 'ssh_service.pam: PAM is not available in this version'],
+    ['ssh_service: {x11: {enabled: maybe}}', 'ssh_service.x11.enabled: must be yes or no'],
+    ['ssh_service: {x11: {display_offset: 20, max_display: 10}}', 'max_display: 10 is less than display_offset, 20'],
     ['ssh_service: {labels: {"a b": c}}', 'the label name "a b" must be'],
     ['ssh_service: {labels: {a: {b: c}}}', 'ssh_service.labels.a: must be a text, not a section'],
     ['ssh_service: {commands: [{name: a, command: [], period: 1m}]}', 'names no program'],

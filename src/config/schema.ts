@@ -294,6 +294,13 @@ const command = strictObject({
   }),
 })
 
+const displayNumber = z.number().int().min(0).max(59_535)
+const x11 = strictObject({
+  enabled: bool,
+  display_offset: displayNumber.optional(),
+  max_display: displayNumber.optional(),
+})
+
 const ssh = strictObject(
   {
     enabled: bool,
@@ -305,7 +312,7 @@ const ssh = strictObject(
     pam: switchedOff(`PAM is ${LATER}; set 'enabled: no'`),
     enhanced_recording: switchedOff(`enhanced recording is ${LATER}; set 'enabled: no'`),
     restricted_session: switchedOff(`restricted sessions are ${LATER}; set 'enabled: no'`),
-    x11: switchedOff(`the x11 section is ${LATER}; set 'enabled: no'`),
+    x11: section(x11),
     port_forwarding: refuse(
       yamlBool,
       (value) => value,

@@ -86,6 +86,14 @@ export interface SshConfig {
   readonly labels: Readonly<Record<string, string>>
   readonly commands: readonly CommandLabel[]
   readonly permitUserEnv: boolean
+  readonly x11: X11Config
+}
+
+/** Displays that sessions get; which users may have one is said by their roles. */
+export interface X11Config {
+  readonly enabled: boolean
+  readonly firstDisplay: number
+  readonly lastDisplay: number
 }
 
 export interface ProxyConfig {

@@ -15,6 +15,14 @@ import type { Sessions } from './session/sessions.ts'
 
 export type NodeConnection = ServerConnection<ConnectedUser>
 
+/** Numbers of displays that sessions may get. */
+export interface X11Displays {
+  /** False: whatever the roles say. */
+  readonly enabled: boolean
+  readonly firstDisplay: number
+  readonly lastDisplay: number
+}
+
 export interface NodeContext {
   readonly env: Env
   readonly logger: Logger
@@ -33,6 +41,7 @@ export interface NodeContext {
   /** `host:port` of the cluster's web proxy, when one is known. */
   webProxy(): string | undefined
   readonly permitUserEnvironment: boolean
+  readonly x11: X11Displays
   /** Resolves when the events are on the local disk. Rejects when they cannot be kept. */
   audit(events: readonly AuditEvent[]): Promise<void>
   /** Decides again about the user of a connection. Throws AccessDenied, always for a connection that joins sessions. */

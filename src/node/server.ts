@@ -9,12 +9,12 @@ import { runHeartbeat } from '../api/heartbeat.ts'
 import type { MachineIdentity } from '../api/identity.ts'
 import { acquireLease, emitEvents, releaseLease, renewLeases } from '../api/routes.ts'
 import { openSpool } from '../audit/spool.ts'
+import { advertisedAddress } from '../common/advertised-address.ts'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
 import type { AlgorithmPreferences, Limits } from '../ssh/transport/types.ts'
-import { advertisedAddress } from './advertised-address.ts'
 import { authorize, authorizeJoiner } from './authorize.ts'
-import type { NodeContext } from './context.ts'
+import type { NodeContext, X11Displays } from './context.ts'
 import { type CommandLabel, openLabels } from './labels.ts'
 import { record, serverFields } from './node-events.ts'
 import { openAccounts } from './os/accounts.ts'
@@ -44,6 +44,8 @@ export interface StartNodeOptions {
   readonly labels?: Labels
   readonly commands?: readonly CommandLabel[]
   readonly permitUserEnvironment?: boolean
+  /** Default: displays 10 to 1010. */
+  readonly x11?: X11Displays
   /** Default 15,000 connections and 250 users. */
   readonly maxConnections?: number
   readonly maxUsers?: number
@@ -139,6 +141,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     labels: () => labels.current(),
     webProxy: () => state.config.proxyAddress,
     permitUserEnvironment: options.permitUserEnvironment ?? false,
+    x11: options.x11 ?? { enabled: true, firstDisplay: 10, lastDisplay: 1010 },
     audit: (events) => spool.append(events),
     recheck: async (connection) =>
       authorize(context, {

@@ -122,10 +122,11 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
           case 'agent':
             return permissions.agentForwarding
           case 'x11':
+            if (context.x11.enabled && permissions.x11Forwarding) return true
             // Once: a client that asks again and again is no news.
-            if (!permissions.x11Forwarding && !refusedX11.has(connection)) recordX11Refusal(connection, context)
-            if (!permissions.x11Forwarding) refusedX11.add(connection)
-            return permissions.x11Forwarding
+            if (!refusedX11.has(connection)) recordX11Refusal(connection, context)
+            refusedX11.add(connection)
+            return false
         }
       },
       admitSession: (open, connection) => admitSession(open, connection, context, rejections),

@@ -8,7 +8,8 @@ import { runHeartbeat } from '../api/heartbeat.ts'
 import { loadIdentity, type MachineIdentity, saveIdentity } from '../api/identity.ts'
 import { acceptInvite, emitEvents, getInvite, login } from '../api/routes.ts'
 import { openSpool } from '../audit/spool.ts'
-import { type Address, formatAddress, isWildcardHost, reachable } from '../common/address.ts'
+import { type Address, formatAddress, isWildcardHost } from '../common/address.ts'
+import { advertisedAddress } from '../common/advertised-address.ts'
 import { type Env, realEnv } from '../common/env.ts'
 import { ensurePrivateDir } from '../common/files.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
@@ -130,7 +131,7 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
     client: auth,
     presence: () => ({
       hostname: config.nodename,
-      address: formatAddress(reachable({ ...sshAddressOf(config), port: sshPortOf(config, sshAddress.port) })),
+      address: advertisedAddress({ ...sshAddressOf(config), port: sshPortOf(config, sshAddress.port) }),
       // The first one is where invite links lead.
       publicAddresses: [
         web.address,

@@ -90,6 +90,7 @@ async function startNodeRole({ config, version, env, logger }: StartRoleOptions)
     labels: ssh.labels,
     commands: ssh.commands,
     permitUserEnvironment: ssh.permitUserEnv,
+    x11: ssh.x11,
     maxConnections: limits.maxConnections,
     maxUsers: limits.maxUsers,
     version,

@@ -99,6 +99,18 @@ describe('with permission', () => {
     squatter.close()
   })
 
+  test('when all displays are taken that is told, and the session goes on', async () => {
+    node.x11 = { ...node.x11, firstDisplay: 10, lastDisplay: 10 }
+    const squatter = createServer().listen(6010, '127.0.0.1')
+    await new Promise((resolve) => squatter.once('listening', resolve).once('error', resolve))
+    const result = await ssh('echo "[$DISPLAY]"')
+    squatter.close()
+    node.x11 = { ...node.x11, lastDisplay: 1010 }
+    expect(result.stdout.toString()).toBe('[]\n')
+    expect(result.stderr).toContain('X11 forwarding is not available: all 1 X11 displays of this node are in use')
+    expect(events()).toMatchObject([{ code: 'T3008W', sid: expect.any(String) }])
+  })
+
   test('without a record there is no display', async () => {
     const before = displayPorts()
     node.auditProblem = new Error('full')
@@ -121,6 +133,14 @@ describe('S19 without permission', () => {
     expect(events()).toMatchObject([
       { code: 'T3008W', success: false, error: expect.stringContaining('not permitted') },
     ])
+  })
+
+  test('nor on a node where it is switched off', async () => {
+    node.x11 = { ...node.x11, enabled: false }
+    const result = await ssh('echo "[$DISPLAY]"')
+    node.x11 = { ...node.x11, enabled: true }
+    expect(result.stdout.toString()).toBe('[]\n')
+    expect(events()).toMatchObject([{ code: 'T3008W', error: expect.stringContaining('ssh_service.x11') }])
   })
 
   test('a certificate without the extension is as good as no role', async () => {

@@ -10,7 +10,7 @@ import { AccessDenied, LimitExceeded, SystemError } from '../../errors/errors.ts
 import { messageOf } from '../../errors/system.ts'
 import type { X11Request } from '../../ssh/connection/types.ts'
 import { spliceStreams } from '../../ssh/forward/splice.ts'
-import type { NodeConnection, NodeContext } from '../context.ts'
+import type { NodeConnection, NodeContext, X11Displays } from '../context.ts'
 import { connectionFields, keep, record } from '../node-events.ts'
 import { listenTcp, type UserSockets } from '../os/user-socket.ts'
 import { addXauth, removeXauth } from './xauth.ts'
@@ -32,9 +32,6 @@ export interface X11Display {
   close(): void
 }
 
-/** OpenSSH's: far from displays of real screens, and a thousand of them. */
-const firstDisplay = 10
-const displays = 1000
 const firstPort = 6000
 /** Connections to one display at a time. */
 const maxConnections = 64
@@ -72,7 +69,9 @@ export async function openDisplay(ask: X11Ask): Promise<X11Display> {
 
 /** Records that a client asked for X11 and may not have it. */
 export function recordX11Refusal(connection: NodeConnection, node: NodeContext): void {
-  const error = 'X11 forwarding is not permitted by your roles'
+  const error = node.x11.enabled
+    ? 'X11 forwarding is not permitted by your roles'
+    : 'X11 forwarding is switched off on this node (ssh_service.x11)'
   record(node, { event: 'x11-forward', ...connectionFields(node, connection), success: false, error })
 }
 
@@ -86,7 +85,7 @@ interface Listening {
 }
 
 async function listen(ask: X11Ask): Promise<Listening> {
-  const { number, servers } = await freeDisplay(ask.owner)
+  const { number, servers } = await freeDisplay(ask.owner, ask.node.x11)
   const close = (): void => {
     for (const server of servers) server.close()
   }
@@ -132,14 +131,15 @@ async function carry({ node, connection }: X11Ask, socket: Socket): Promise<void
  */
 async function freeDisplay(
   owner: UserSockets,
+  { firstDisplay, lastDisplay }: X11Displays,
 ): Promise<{ readonly number: number; readonly servers: readonly Server[] }> {
-  for (let number = firstDisplay; number < firstDisplay + displays; number++) {
+  for (let number = firstDisplay; number <= lastDisplay; number++) {
     const servers = bindBoth(owner, firstPort + number)
     if (servers === undefined) continue
     await Promise.all(servers.map((server) => (server.listening ? undefined : once(server, 'listening'))))
     return { number, servers }
   }
-  throw new LimitExceeded(`all ${displays} X11 displays of this node are in use`)
+  throw new LimitExceeded(`all ${lastDisplay - firstDisplay + 1} X11 displays of this node are in use`)
 }
 
 /** Undefined when the port is taken. */

@@ -36,6 +36,7 @@ export class TestNode extends TestClusterState {
   /** When set, events cannot be kept. */
   auditProblem: Error | undefined
   permitUserEnvironment = false
+  x11 = { enabled: true, firstDisplay: 10, lastDisplay: 1010 }
   readonly leases = new TestLeases()
   port = 0
   readonly #listeners = new Set<() => void>()
@@ -58,6 +59,9 @@ export class TestNode extends TestClusterState {
       address: () => `127.0.0.1:${this.port}`,
       labels: () => this.labels,
       webProxy: () => 'proxy.test:3080',
+      get x11() {
+        return self.x11
+      },
       get permitUserEnvironment() {
         return self.permitUserEnvironment
       },

@@ -1,10 +1,11 @@
 /** `tsh agent`: an ssh-agent that holds the login's certificate and nothing else, for plain ssh. */
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Env, realEnv } from '../../../common/env.ts'
+import { NotFound } from '../../../errors/errors.ts'
 import { convertSystemError } from '../../../errors/system.ts'
 import { MemoryAgent } from '../../../ssh/agent/memory.ts'
 import { serveAgent } from '../../../ssh/agent/server.ts'
@@ -15,6 +16,8 @@ import { socketLine, startBackgroundAgent, startedInBackground, tellStarter } fr
 import { validBefore } from '../keys.ts'
 import { agentComment } from '../local-agent.ts'
 import { type ActiveLogin, activeLogin, type Wanted, wantedFrom } from '../login-state.ts'
+import { loginPaths } from '../profile.ts'
+import { tshHome } from '../store.ts'
 
 /** An agent with this login that takes no other keys. */
 export function loginAgent(login: ActiveLogin, now: Date): AgentBackend {
@@ -40,10 +43,11 @@ export const agent: CommandRun = async ({ options }) => {
   }
 }
 
-/** Until a signal or the end of the certificate. */
+/** Until a signal, the end of the certificate, or a logout. */
 async function serve(wanted: Wanted, socket: string | undefined, child: boolean): Promise<number> {
   const login = activeLogin(wanted, new Date())
-  const backend = loginAgent(login, new Date())
+  const isThere = presenceOf(login)
+  const backend = whileThere(loginAgent(login, new Date()), isThere)
   const directory = socket === undefined ? mkdtempSync(join(tmpdir(), 'teleport-agent-')) : undefined
   const path = resolve(socket ?? join(directory ?? '', 'agent.sock'))
   const server = createServer((connection) => void serveAgent(connection, backend))
@@ -61,14 +65,40 @@ async function serve(wanted: Wanted, socket: string | undefined, child: boolean)
     const signalled = new Promise<'signal'>((done) => {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => done('signal'))
     })
-    const end = await Promise.race([signalled, expiry(validBefore(login.certificate), realEnv, stop.signal)])
+    const ends = [expiry(validBefore(login.certificate), realEnv, stop.signal), logout(isThere, realEnv, stop.signal)]
+    const end = await Promise.race([signalled, ...ends])
     if (end === 'expired' && !child) process.stderr.write('The certificate has expired; log in again with: tsh login\n')
+    if (end === 'logout' && !child) process.stderr.write('Logged out.\n')
     return 0
   } finally {
     stop.abort()
     server.close()
     if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** Is the login that is served still stored? One from an identity file is nobody's to log out of. */
+function presenceOf(login: ActiveLogin): () => boolean {
+  if (login.fromFile) return () => true
+  const { proxyHost, user } = login.profile
+  const path = resolve(loginPaths(tshHome(), proxyHost, user).key)
+  return () => existsSync(path)
+}
+
+/** From the moment of the logout on, it holds nothing. */
+const whileThere = (backend: AgentBackend, isThere: () => boolean): AgentBackend => ({
+  list: () => (isThere() ? backend.list() : []),
+  sign(blob, data, algorithm) {
+    if (!isThere()) throw new NotFound('this login has ended')
+    return backend.sign(blob, data, algorithm)
+  },
+})
+
+const lookEveryMs = 2000
+
+async function logout(isThere: () => boolean, env: Env, signal: AbortSignal): Promise<'logout'> {
+  while (isThere() && !signal.aborted) await env.sleep(lookEveryMs, signal).catch(() => undefined)
+  return 'logout'
 }
 
 /** By the wall clock, looked at every minute: a laptop that slept has not counted the time. */

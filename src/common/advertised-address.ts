@@ -1,7 +1,7 @@
-/** The address under which others reach this node. */
+/** The address under which others reach a server of this machine. */
 
 import { networkInterfaces } from 'node:os'
-import { type Address, formatAddress, isWildcardHost } from '../common/address.ts'
+import { type Address, formatAddress, isWildcardHost } from './address.ts'
 
 /** `host:port`: the advertised address, or the one listened on, or the first of this machine that is not loopback. */
 export function advertisedAddress(
