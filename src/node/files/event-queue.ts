@@ -1,0 +1,69 @@
+/**
+ * Events of files on their way to the disk: in order, several in one go, and never more than a bounded number. Who makes them looks
+ * at `isFull` before it lets more through, so a flood of requests is slowed down to what the audit log takes.
+ */
+
+import { type AuditEvent, type EventInput, type EventName, newEvent } from '../../audit/events.ts'
+import type { NodeContext } from '../context.ts'
+
+/** Events that wait before streams stop. */
+const maxWaiting = 256
+
+export class EventQueue {
+  readonly #node: NodeContext
+  readonly #onFailure: (error: unknown) => void
+  #waiting: AuditEvent[] = []
+  #writing: Promise<void> | undefined
+  #failed = false
+  #onRoom: (() => void)[] = []
+
+  /** `onFailure`: called once when events cannot be kept; what they report must not go on. */
+  constructor(node: NodeContext, onFailure: (error: unknown) => void) {
+    this.#node = node
+    this.#onFailure = onFailure
+  }
+
+  get isFull(): boolean {
+    return this.#waiting.length >= maxWaiting || this.#failed
+  }
+
+  push<Name extends EventName>(input: EventInput<Name>): void {
+    if (this.#failed) return
+    const event: unknown = newEvent(this.#node.env, input)
+    this.#waiting.push(event as AuditEvent)
+    this.#writing ??= this.#write()
+  }
+
+  /** Calls back, perhaps at once, when there is room; never after events could not be kept. */
+  whenRoom(callback: () => void): void {
+    if (this.#failed) return
+    if (this.isFull) this.#onRoom.push(callback)
+    else callback()
+  }
+
+  /** Resolves when everything pushed so far is on the disk, or could not be kept. */
+  async settled(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing
+  }
+
+  async #write(): Promise<void> {
+    try {
+      // Whatever this turn of the event loop still brings goes along.
+      await new Promise((resolve) => setImmediate(resolve))
+      while (this.#waiting.length > 0) {
+        const batch = this.#waiting
+        this.#waiting = []
+        await this.#node.audit(batch)
+        const callbacks = this.#onRoom
+        this.#onRoom = []
+        for (const callback of callbacks) callback()
+      }
+    } catch (error) {
+      this.#failed = true
+      this.#waiting = []
+      this.#onFailure(error)
+    } finally {
+      this.#writing = undefined
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/** What the inspector tells of an SFTP session. */
+
+import type { Attributes } from './types.ts'
+
+interface Told {
+  /** Absolute, as the client named it: links are not followed. */
+  readonly path: string
+  /** Present when it failed, in the words of the server. */
+  readonly error?: string
+}
+
+export type FileEvent =
+  /** An open that failed. */
+  | (Told & { readonly kind: 'open'; readonly mode?: number })
+  /** A file that was closed after it was open for that. */
+  | (Told & {
+      readonly kind: 'read' | 'write'
+      readonly size: number
+      /** Hex; present when the bytes were one run from the first to the last of the file. */
+      readonly sha256?: string
+      readonly mode?: number
+    })
+  | (Told & { readonly kind: 'setstat'; readonly attributes: Attributes })
+  | (Told & { readonly kind: 'opendir' | 'remove' | 'mkdir' | 'rmdir' })
+  /** `target`: the new name; what a symbolic link says. */
+  | (Told & { readonly kind: 'rename' | 'symlink' | 'link'; readonly target: string })
+
+export interface InspectorOptions {
+  /** The directory in which the server starts, absolute. */
+  readonly directory: string
+  onEvent(event: FileEvent): void
+  /** The stream is no SFTP: nothing can be told from here on. Called once. */
+  onProblem(reason: string): void
+}
