@@ -34,8 +34,11 @@ export function copyCommand(command: string): CopyCommand | undefined {
   }
 }
 
+/** Options of scp with a value: its letters mean nothing here. */
+const takeValue = new Set('cDFiJloPSX')
+
 function scpCommand(args: readonly string[]): ScpCommand | undefined {
-  let flags = ''
+  const flags = new Set<string>()
   let at = 0
   for (; at < args.length; at++) {
     const word = args[at] ?? ''
@@ -44,15 +47,18 @@ function scpCommand(args: readonly string[]): ScpCommand | undefined {
       break
     }
     if (!word.startsWith('-') || word === '-') break
-    flags += word.slice(1)
+    const value = [...word].findIndex((letter, index) => index > 0 && takeValue.has(letter))
+    for (const letter of word.slice(1, value < 0 ? undefined : value)) flags.add(letter)
+    // The value is the next word when it does not follow the letter.
+    if (value === word.length - 1) at++
   }
-  const upload = flags.includes('t')
-  if (!upload && !flags.includes('f')) return undefined
+  const upload = flags.has('t')
+  if (!upload && !flags.has('f')) return undefined
   return {
     kind: 'scp',
     direction: upload ? 'upload' : 'download',
-    recursive: flags.includes('r'),
-    intoDirectory: flags.includes('d'),
+    recursive: flags.has('r'),
+    intoDirectory: flags.has('d'),
     paths: args.slice(at),
   }
 }

@@ -234,4 +234,7 @@ export class ScpInspector {
 
 /** Without the byte that says how bad it is. */
 const messageIn = (line: Buffer): string =>
-  line.subarray((line[0] ?? 0xff) <= 2 ? 1 : 0).toString('utf8').trim()
+  line
+    .subarray((line[0] ?? 0xff) <= 2 ? 1 : 0)
+    .toString('utf8')
+    .trim()

@@ -1,51 +1,48 @@
 /** What the SFTP inspector tells, as audit events. */
 
-import type { EventInput } from '../../audit/events.ts'
 import { SftpInspector } from '../../ssh/sftp/inspector.ts'
 import type { FileEvent } from '../../ssh/sftp/inspector-types.ts'
 import type { Attributes } from '../../ssh/sftp/types.ts'
-import type { SessionEventFields } from './copy-session.ts'
-import type { EventQueue } from './event-queue.ts'
+import type { CopyInspector, EventPush, SessionEventFields } from './copy-session.ts'
 
 /** `directory`: where the server starts, absolute. */
-export function auditedSftp(queue: EventQueue, fields: SessionEventFields, directory: string): SftpInspector {
-  return new SftpInspector({
+export function auditedSftp(push: EventPush, fields: SessionEventFields, directory: string): CopyInspector {
+  const inspector = new SftpInspector({
     directory,
-    onEvent: (event) => pushEvent(queue, fields, event),
-    onProblem: (reason) => queue.push({ event: 'sftp.open', ...fields, path: '', size: 0, success: false, error: reason }),
+    onEvent: (event) => push(auditEvent(fields, event)),
+    onProblem: (error) => push({ event: 'sftp.open', ...fields, path: '', size: 0, success: false, error }),
   })
+  return {
+    fromClient: (chunk) => inspector.fromClient(chunk),
+    fromProgram: (chunk) => inspector.fromServer(chunk),
+    get isBusy() {
+      return inspector.isBusy
+    },
+    finish: () => inspector.finish(),
+  }
 }
 
-function pushEvent(queue: EventQueue, fields: SessionEventFields, event: FileEvent): void {
+function auditEvent(fields: SessionEventFields, event: FileEvent): Parameters<EventPush>[0] {
   const { path, error } = event
   const common = { ...fields, path, success: error === undefined, ...(error === undefined ? {} : { error }) }
   switch (event.kind) {
     case 'open':
-      queue.push({ event: 'sftp.open', ...common, size: 0, ...modeField(event.mode) })
-      return
+      return { event: 'sftp.open', ...common, size: 0, ...modeField(event.mode) }
     case 'read':
-      queue.push({ event: 'sftp.read', ...common, ...transferFields(event) })
-      return
+      return { event: 'sftp.read', ...common, ...transferFields(event) }
     case 'write':
-      queue.push({ event: 'sftp.write', ...common, ...transferFields(event) })
-      return
+      return { event: 'sftp.write', ...common, ...transferFields(event) }
     case 'setstat':
-      queue.push({ event: 'sftp.setstat', ...common, attributes: describe(event.attributes) })
-      return
+      return { event: 'sftp.setstat', ...common, attributes: describe(event.attributes) }
     case 'opendir':
     case 'remove':
     case 'mkdir':
     case 'rmdir':
-      queue.push({ event: `sftp.${event.kind}`, ...common } satisfies EventInput<
-        'sftp.opendir' | 'sftp.remove' | 'sftp.mkdir' | 'sftp.rmdir'
-      >)
-      return
+      return { event: `sftp.${event.kind}`, ...common }
     case 'rename':
     case 'symlink':
     case 'link':
-      queue.push({ event: `sftp.${event.kind}`, ...common, target: event.target } satisfies EventInput<
-        'sftp.rename' | 'sftp.symlink' | 'sftp.link'
-      >)
+      return { event: `sftp.${event.kind}`, ...common, target: event.target }
   }
 }
 

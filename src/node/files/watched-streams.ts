@@ -2,9 +2,17 @@
 
 import { Readable, Writable } from 'node:stream'
 
+/** Of a program without a terminal. */
+export interface ProgramStreams {
+  readonly stdin: Writable
+  readonly stdout: Readable
+  readonly stderr: Readable | undefined
+}
+
 export interface Watcher {
   /** Sees bytes before they go on; they are valid during the call. Must not throw. */
   look(chunk: Buffer): void
+  readonly isReady: boolean
   /** Calls back, perhaps at once, when more may go through. */
   whenReady(callback: () => void): void
 }
@@ -49,6 +57,10 @@ export function watchedReadable(inner: Readable, watcher: Watcher): Readable {
   inner.on('data', (chunk: Buffer) => {
     watcher.look(chunk)
     if (!outer.push(chunk)) inner.pause()
+    else if (!watcher.isReady) {
+      inner.pause()
+      watcher.whenReady(() => inner.resume())
+    }
   })
   inner.pause()
   inner.on('end', () => outer.push(null))

@@ -123,6 +123,14 @@ function spawnError(errno: number, file: string): SystemError {
   return new SystemError(name, `cannot start ${file}: ${name}`)
 }
 
+const F_SETPIPE_SZ = 1031
+const largePipe = 1024n * 1024n
+
+/** For programs that move much: fewer changes between processes. Where the system does not allow it, the pipe stays as it is. */
+export function enlargePipe(fd: number): void {
+  libc().functions.fcntl(fd, F_SETPIPE_SZ, largePipe)
+}
+
 export interface Pipe {
   readonly read: number
   readonly write: number

@@ -11,7 +11,7 @@ import type { StartDirectory } from './home.ts'
 import type { Privileges } from './privileges.ts'
 import { signalNumber } from './reaper.ts'
 import { loginShellArgv } from './shell.ts'
-import { makePipe, type Pipe, type SpawnedChild, spawn } from './spawn.ts'
+import { enlargePipe, makePipe, type Pipe, type SpawnedChild, spawn } from './spawn.ts'
 import { openTerminal, type Terminal } from './terminal.ts'
 
 export type Program =
@@ -19,6 +19,15 @@ export type Program =
   /** Through the account's shell, not as a login shell. Bytes, since a command need not be UTF-8. */
   | { readonly kind: 'command'; readonly command: Buffer }
   | { readonly kind: 'file'; readonly file: string; readonly args: readonly string[] }
+  /** One of our own that takes the account's rights itself, since the account cannot read it. */
+  | { readonly kind: 'own'; launch(account: Account, directory: string): OwnProgram }
+
+export interface OwnProgram {
+  readonly file: string
+  readonly argv: readonly string[]
+  /** All of it: what a user can set must not reach a program that still is root. */
+  readonly env: Readonly<Record<string, string>>
+}
 
 export interface ProcessRequest {
   readonly account: Account
@@ -66,6 +75,7 @@ function startOnPipes(request: ProcessRequest): UserProcess {
   const { directory } = request
   try {
     const [stdin, stdout, stderr] = [next(), next(), next()]
+    if (request.program.kind === 'own') for (const { write } of [stdin, stdout]) enlargePipe(write)
     child = launch(request, directory.path, request.env, {
       kind: 'fds',
       stdin: stdin.read,
@@ -138,15 +148,19 @@ function launch(
   env: Readonly<Record<string, string>>,
   stdio: Parameters<typeof spawn>[0]['stdio'],
 ): SpawnedChild {
-  const { account, privileges } = request
-  const { file, argv } = programOf(request)
+  const { account, privileges, program } = request
+  if (program.kind === 'own') {
+    // It enters the directory with the account's rights.
+    return spawn({ ...program.launch(account, cwd), cwd: '/', stdio })
+  }
+  const { file, argv } = programOf(request, program)
   return spawn({ ...privileges.command(account, file, argv), env, cwd, stdio })
 }
 
-function programOf({ program, account, privileges }: ProcessRequest): {
-  readonly file: string
-  readonly argv: readonly (string | Buffer)[]
-} {
+function programOf(
+  { account, privileges }: ProcessRequest,
+  program: Exclude<Program, { kind: 'own' }>,
+): { readonly file: string; readonly argv: readonly (string | Buffer)[] } {
   switch (program.kind) {
     case 'login-shell':
       return { file: account.shell, argv: loginShellArgv(account.shell, privileges.canSetName) }

@@ -5,7 +5,7 @@ import type { ExitResult } from '../../ssh/connection/types.ts'
 import type { UserProcess } from '../os/user-process.ts'
 import { type SessionFacts, startProgram } from './facts.ts'
 import { watchIdle } from './idle.ts'
-import { inspect, type ProgramStreams } from './program.ts'
+import { type InspectedStreams, inspect, type ProgramStreams } from './program.ts'
 import { openRecording, recordOutput, recordsExec, type SessionRecording } from './recording.ts'
 import { closedSignal, streamEnd } from './streams.ts'
 import { recordEnd, sessionFields } from './trail.ts'
@@ -38,6 +38,7 @@ class ExecSession {
   readonly #facts: SessionFacts
   readonly #child: UserProcess
   readonly #streams: ProgramStreams
+  readonly #inspected: InspectedStreams
   readonly #recording: SessionRecording | undefined
   #terminated: string | undefined
   #lastActive: number
@@ -50,8 +51,9 @@ class ExecSession {
     this.#child = child
     this.#lastActive = node.env.monotonicMs()
     this.#recording = recording
-    const streams = inspect(program, child, { node, connection, fields: sessionFields(facts) })
-    this.#streams = recording === undefined ? streams : recordOutput(streams, recording, (why) => this.terminate(why))
+    this.#inspected = inspect(program, child, { node, connection, fields: sessionFields(facts) })
+    this.#streams =
+      recording === undefined ? this.#inspected : recordOutput(this.#inspected, recording, (why) => this.terminate(why))
     session.onSignal = (signal) => child.signal(signal)
     // Its next write must fail, as in a local pipe whose reader has gone.
     session.onOutputClosed = () => {
@@ -94,6 +96,8 @@ class ExecSession {
     this.#carry()
     const result = await Promise.race([this.#finished(), closed])
     over.abort()
+    // Before the end of the session is told, and before the client learns of it.
+    await this.#inspected.finish?.()
     node.sessions.remove(id)
     const participants = [connection.identity.identity.user]
     recordEnd(this.#facts, {

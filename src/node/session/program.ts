@@ -1,13 +1,14 @@
 /** What a request means: which program runs, how the trail names it, and who looks at its streams on the way. */
 
-import { accessSync, constants } from 'node:fs'
-import type { Readable, Writable } from 'node:stream'
 import type { ServerSession } from '../../ssh/connection/types.ts'
 import type { NodeConnection, NodeContext } from '../context.ts'
+import { type CopyCommand, copyCommand } from '../files/copy-command.ts'
+import { type SessionEventFields, watchCopy } from '../files/copy-session.ts'
+import { sftpProgram } from '../files/sftp-program.ts'
+import type { ProgramStreams } from '../files/watched-streams.ts'
 import type { Program } from '../os/user-process.ts'
 
-/** Where distributions put OpenSSH's SFTP server; our own follows later. */
-const sftpServers = ['/usr/lib/openssh/sftp-server', '/usr/libexec/openssh/sftp-server', '/usr/lib/ssh/sftp-server']
+export type { ProgramStreams }
 
 export interface SessionProgram {
   readonly program: Program
@@ -15,6 +16,8 @@ export interface SessionProgram {
   readonly command: string | undefined
   /** Name of the subsystem that was asked for. */
   readonly subsystem?: string
+  /** It copies files, in a way that is known. */
+  readonly copy?: CopyCommand
 }
 
 /** Undefined: there is no such thing here, and the client may ask for something else. */
@@ -22,45 +25,43 @@ export function programFor(request: ServerSession['request']): SessionProgram | 
   switch (request.kind) {
     case 'shell':
       return { program: { kind: 'login-shell' }, command: undefined }
-    case 'exec':
+    case 'exec': {
+      const command = request.commandBytes.toString('utf8')
+      const copy = copyCommand(command)
       return {
         program: { kind: 'command', command: request.commandBytes },
-        command: request.commandBytes.toString('utf8'),
+        command,
+        ...(copy === undefined ? {} : { copy }),
       }
-    case 'subsystem': {
-      const file = request.name === 'sftp' ? sftpServers.find(isExecutable) : undefined
-      if (file === undefined) return undefined
-      return { program: { kind: 'command', command: Buffer.from(file) }, command: file, subsystem: request.name }
     }
+    case 'subsystem':
+      if (request.name !== 'sftp') return undefined
+      return { program: sftpProgram, command: 'sftp', subsystem: request.name, copy: { kind: 'sftp' } }
   }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-export interface ProgramStreams {
-  readonly stdin: Writable
-  readonly stdout: Readable
-  readonly stderr: Readable | undefined
 }
 
 /** For whom an inspector writes events: spread `fields` into each. */
 export interface InspectContext {
   readonly node: NodeContext
   readonly connection: NodeConnection
-  readonly fields: Readonly<Record<string, unknown>> & { readonly sid: string }
+  readonly fields: SessionEventFields
+}
+
+export interface InspectedStreams extends ProgramStreams {
+  /** The program has ended, or its client has gone: resolves when all that was seen is on the disk, or could not be kept. */
+  finish?(): Promise<void>
 }
 
 /**
  * The streams of a program without a terminal, before they are joined to the client. An inspector returns streams of its own in
  * their place; it keeps the backpressure, passes ends on, and destroys the inner stream when its own is destroyed.
  */
-export function inspect(_program: SessionProgram, streams: ProgramStreams, _context: InspectContext): ProgramStreams {
-  return streams
+export function inspect(
+  { copy }: SessionProgram,
+  streams: ProgramStreams,
+  { node, connection, fields }: InspectContext,
+): InspectedStreams {
+  if (copy === undefined) return streams
+  const { home } = connection.identity.account.target
+  return watchCopy(streams, { copy, node, fields, home }) ?? streams
 }

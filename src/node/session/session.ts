@@ -6,13 +6,14 @@ import { messageOf } from '../../errors/system.ts'
 import type { ServerSession, TerminalSize } from '../../ssh/connection/types.ts'
 import { joinLogin } from '../authorize.ts'
 import type { NodeConnection, NodeContext } from '../context.ts'
+import { checkCopy } from '../files/copy-session.ts'
 import { serveExec } from './exec-session.ts'
 import { openExtras, type SessionExtra } from './extras.ts'
 import type { SessionFacts } from './facts.ts'
 import { parseAsk, serveJoiner, serveOwner } from './joining.ts'
 import { serveLive } from './live-session.ts'
 import { programFor, type SessionProgram } from './program.ts'
-import { recordEnd, recordStart } from './trail.ts'
+import { recordEnd, recordStart, sessionFields } from './trail.ts'
 
 /** Exit status when the node could not do its part. 255 is what `ssh` uses for its own errors. */
 const nodeFailure = 254
@@ -65,6 +66,11 @@ async function serveProgram(ask: Ask): Promise<void> {
     // Nobody could watch it.
     if (session.pty === undefined && moderationOf({ user: user.identity.user, roles: user.identity.roles })) {
       throw new AccessDenied(moderated)
+    }
+    const { copy, subsystem, command = '' } = ask.program
+    if (copy !== undefined) {
+      const onTerminal = session.pty !== undefined
+      await checkCopy({ copy, subsystem, command, onTerminal, user, node, fields: sessionFields(ask) })
     }
     extras = await openExtras({ sid: id, session, connection, user, node })
     const beginning = { ...ask, user, extras, started: node.env.now() }

@@ -74,7 +74,11 @@ export function recordEnd(facts: SessionFacts, end: SessionEnd): void {
   ended.add(facts)
   const { node, program, started } = facts
   const fields = sessionFields(facts)
-  if (program.command !== undefined) {
+  if (program.subsystem !== undefined) {
+    const { exitError } = exitFields(end)
+    const failure = exitError === undefined ? {} : { exitError }
+    record(node, { event: 'subsystem', ...fields, name: program.subsystem, ...failure })
+  } else if (program.command !== undefined) {
     record(node, { event: 'exec', ...fields, command: program.command, ...exitFields(end) })
   }
   record(node, { event: 'session.data', ...fields, tx: end.tx, rx: end.rx })
