@@ -1,19 +1,17 @@
 /** Sessions that copy files: who may, and who watches the streams so that each file leaves a record. */
 
 import { sessionOptions } from '../../access/session-options.ts'
-import type { EventInput } from '../../audit/events.ts'
 import { AccessDenied, BadParameter } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
 import type { NodeContext } from '../context.ts'
-import { type connectionFields, keep } from '../node-events.ts'
+import { keep } from '../node-events.ts'
 import type { NodeUser } from '../node-user.ts'
 import type { CopyCommand } from './copy-command.ts'
+import type { CopyInspector, EventPush, SessionEventFields } from './copy-types.ts'
 import { EventQueue } from './event-queue.ts'
 import { auditedScp } from './scp-audit.ts'
 import { auditedSftp } from './sftp-audit.ts'
 import { type ProgramStreams, type Watcher, watchedReadable, watchedWritable } from './watched-streams.ts'
-
-export type SessionEventFields = ReturnType<typeof connectionFields> & { readonly sid: string }
 
 export interface CopyAsk {
   readonly copy: CopyCommand
@@ -48,15 +46,6 @@ function keepRefusal({ copy, subsystem, command, node, fields }: CopyAsk, error:
 export interface WatchedCopy extends ProgramStreams {
   /** Tells of what was not finished; resolves when everything told is on the disk, or could not be kept. */
   finish(): Promise<void>
-}
-
-/** Sees what passes. */
-export interface CopyInspector {
-  fromClient(chunk: Buffer): void
-  fromProgram(chunk: Buffer): void
-  /** True: nothing more from the client before the program has answered. */
-  readonly isBusy: boolean
-  finish(): void
 }
 
 export interface WatchAsk {
@@ -99,22 +88,6 @@ export function watchCopy(streams: ProgramStreams, { copy, node, fields, home }:
     },
   }
 }
-
-export type EventPush = (event: FileAuditEvent) => void
-
-type FileAuditEvent =
-  | EventInput<'scp'>
-  | EventInput<'sftp.open'>
-  | EventInput<'sftp.read'>
-  | EventInput<'sftp.write'>
-  | EventInput<'sftp.setstat'>
-  | EventInput<'sftp.opendir'>
-  | EventInput<'sftp.remove'>
-  | EventInput<'sftp.mkdir'>
-  | EventInput<'sftp.rmdir'>
-  | EventInput<'sftp.rename'>
-  | EventInput<'sftp.symlink'>
-  | EventInput<'sftp.link'>
 
 /** Holds a client back that has an absurd number of requests without an answer, and while events wait for the disk. */
 class ClientWatcher implements Watcher {

@@ -3,7 +3,7 @@
 import { stat } from 'node:fs/promises'
 import { posix } from 'node:path'
 import type { ScpCommand } from './copy-command.ts'
-import type { CopyInspector, EventPush, SessionEventFields } from './copy-session.ts'
+import type { CopyInspector, EventPush, SessionEventFields } from './copy-types.ts'
 import { ScpInspector } from './scp-inspector.ts'
 
 export interface ScpFacts {

@@ -3,7 +3,7 @@
 import { SftpInspector } from '../../ssh/sftp/inspector.ts'
 import type { FileEvent } from '../../ssh/sftp/inspector-types.ts'
 import type { Attributes } from '../../ssh/sftp/types.ts'
-import type { CopyInspector, EventPush, SessionEventFields } from './copy-session.ts'
+import type { CopyInspector, EventPush, SessionEventFields } from './copy-types.ts'
 
 /** `directory`: where the server starts, absolute. */
 export function auditedSftp(push: EventPush, fields: SessionEventFields, directory: string): CopyInspector {
