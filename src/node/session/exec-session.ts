@@ -46,12 +46,16 @@ class ExecSession {
   #tx = 0
 
   constructor(facts: SessionFacts, child: UserProcess, recording: SessionRecording | undefined) {
-    const { node, connection, session, program } = facts
+    const { node, session, program } = facts
     this.#facts = facts
     this.#child = child
     this.#lastActive = node.env.monotonicMs()
     this.#recording = recording
-    this.#inspected = inspect(program, child, { node, connection, fields: sessionFields(facts) })
+    this.#inspected = inspect(program, child, {
+      node,
+      fields: sessionFields(facts),
+      home: facts.user.account.target.home,
+    })
     this.#streams =
       recording === undefined ? this.#inspected : recordOutput(this.#inspected, recording, (why) => this.terminate(why))
     session.onSignal = (signal) => child.signal(signal)

@@ -1,7 +1,7 @@
 /** What a request means: which program runs, how the trail names it, and who looks at its streams on the way. */
 
 import type { ServerSession } from '../../ssh/connection/types.ts'
-import type { NodeConnection, NodeContext } from '../context.ts'
+import type { NodeContext } from '../context.ts'
 import { type CopyCommand, copyCommand } from '../files/copy-command.ts'
 import { watchCopy } from '../files/copy-session.ts'
 import type { SessionEventFields } from '../files/copy-types.ts'
@@ -44,8 +44,9 @@ export function programFor(request: ServerSession['request']): SessionProgram | 
 /** For whom an inspector writes events: spread `fields` into each. */
 export interface InspectContext {
   readonly node: NodeContext
-  readonly connection: NodeConnection
   readonly fields: SessionEventFields
+  /** Where the program starts. */
+  readonly home: string
 }
 
 export interface InspectedStreams extends ProgramStreams {
@@ -60,9 +61,8 @@ export interface InspectedStreams extends ProgramStreams {
 export function inspect(
   { copy }: SessionProgram,
   streams: ProgramStreams,
-  { node, connection, fields }: InspectContext,
+  { node, fields, home }: InspectContext,
 ): InspectedStreams {
   if (copy === undefined) return streams
-  const { home } = connection.identity.account.target
   return watchCopy(streams, { copy, node, fields, home }) ?? streams
 }
