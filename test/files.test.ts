@@ -205,7 +205,9 @@ test.skipIf(!existsSync('/dev/fuse'))('sshfs mounts a directory of the node (nee
   }
 })
 
-test('Ansible: copy by each way of transfer, template and command; the second run changes nothing', async () => {
+test('Ansible: copy by each way of transfer, template and command; the second run changes nothing', {
+  timeout: 120_000,
+}, async () => {
   const methods = ['sftp', 'scp', 'piped']
   const control = at('cp')
   mkdirSync(at('ansible'))
