@@ -23,6 +23,8 @@ export interface LeaseApi {
 /** Milliseconds. A third of what auth waits for news. */
 const renewEvery = 40_000
 const acquireTimeout = 5_000
+/** Leases in one call. */
+const batch = 5_000
 
 export class ConnectionLeases {
   readonly #node: NodeContext
@@ -43,49 +45,60 @@ export class ConnectionLeases {
     return maxConnections === 0 ? undefined : this.#acquire(connection, maxConnections)
   }
 
-  /** Gives the place back. A lease whose return auth does not hear of expires there. */
+  /** Gives the place back. */
   leave(connection: NodeConnection): void {
     const lease = this.#held.get(connection)
     if (lease === undefined) return
     this.#held.delete(connection)
-    this.#api.release(lease).catch((error: unknown) => {
-      this.#node.logger.debug('a lease will expire by itself', { user: lease.user, reason: messageOf(error) })
-    })
+    this.#release(lease)
   }
 
   async #acquire(connection: NodeConnection, maximum: number): Promise<void> {
     const { env } = this.#node
     const lease = { user: connection.identity.identity.user, id: connection.id }
-    // Held before auth has answered: an answer that is lost on the way has counted all the same.
-    this.#held.set(connection, lease)
     try {
       const ask = (signal: AbortSignal) => this.#api.acquire(lease, maximum, signal)
       await withDeadline(ask, acquireTimeout, 'the auth service', env, connection.signal)
     } catch (error) {
-      this.leave(connection)
+      // An answer that came too late, or was lost on the way, has counted all the same.
+      this.#release(lease)
       const reason = isLimitExceeded(error)
         ? `your roles allow ${counted(maximum, 'connection')} at a time (max_connections): ${error.message}`
         : `your roles limit your connections (max_connections), and the auth service cannot be asked how many there are: ${messageOf(error)}`
       this.#rejections.record(connection, reason, maximum)
       throw new LimitExceeded(reason, { cause: error })
     }
+    this.#held.set(connection, lease)
     void this.#keepRenewing()
+  }
+
+  /** A lease whose return auth does not hear of expires there. */
+  #release(lease: Lease): void {
+    this.#api.release(lease).catch((error: unknown) => {
+      this.#node.logger.debug('a lease will expire by itself', { user: lease.user, reason: messageOf(error) })
+    })
   }
 
   async #keepRenewing(): Promise<void> {
     if (this.#renewing) return
     this.#renewing = true
-    const { env, logger } = this.#node
     while (this.#held.size > 0) {
-      await env.sleep(renewEvery)
-      if (this.#held.size === 0) break
-      try {
-        const renew = (signal: AbortSignal) => this.#api.renew([...this.#held.values()], signal)
-        await withDeadline(renew, renewEvery, 'the auth service', env)
-      } catch (error) {
-        logger.debug('cannot renew leases of connections', { reason: messageOf(error) })
-      }
+      await this.#node.env.sleep(renewEvery)
+      const leases = [...this.#held.values()]
+      for (let at = 0; at < leases.length; at += batch) await this.#renew(leases.slice(at, at + batch))
     }
     this.#renewing = false
+  }
+
+  async #renew(leases: readonly Lease[]): Promise<void> {
+    const { env, logger } = this.#node
+    try {
+      await withDeadline((signal) => this.#api.renew(leases, signal), renewEvery, 'the auth service', env)
+    } catch (error) {
+      logger.debug('cannot renew leases of connections', { reason: messageOf(error) })
+    }
+    // What ended meanwhile was given back, perhaps before auth had heard that it is still there.
+    const held = new Set(this.#held.values())
+    for (const lease of leases) if (!held.has(lease)) this.#release(lease)
   }
 }
