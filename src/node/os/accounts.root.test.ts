@@ -219,6 +219,30 @@ describe.runIf(isRoot && hasUseradd)('with several accounts', () => {
     expect(result.stdout.toString()).toBe(`600 ${login}\n700 ${login}\nThe agent has no identities.\n`)
   })
 
+  test("S19 the cookie of a display is in a file of the user alone, and the port is the user's", async () => {
+    node.addRole('dev', { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } }, { permit_x11_forwarding: true })
+    // The display itself is not needed, so no X server is either.
+    const env = { DISPLAY: ':9987' }
+    const port = '$(printf ":%04X" $((6000 + $(echo $DISPLAY | tr -dc 0-9. | cut -d. -f1))))'
+    const show = `stat -c '%a %U' ~/.Xauthority; awk -v p=${port} 'substr($2, 9) == p && $4 == "0A" { print $8 }' /proc/net/tcp`
+    const own = await node.ssh(alice, login, ['-Y', show], { env })
+    expect(own.stdout.toString(), own.stderr).toBe(`600 ${login}\n${system('id', '-u', login).trim()}\n`)
+    const foreign = await output(other, `cat /home/${login}/.Xauthority 2>&1`)
+    expect(foreign).toMatch(/denied/)
+  })
+
+  test('X11 without a home directory: the reason is told, and the session goes on', async () => {
+    node.addRole('dev', { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } }, { permit_x11_forwarding: true })
+    system('usermod', '-d', '/nonexistent', other)
+    onTestFinished(() => void system('usermod', '-d', `/home/${other}`, other))
+    // The name service is asked anew after a moment.
+    await poll(async () => (await output(other, 'echo $HOME')) === '/nonexistent').toBe(true)
+    const result = await node.ssh(alice, other, ['-Y', 'echo "[$DISPLAY]"'], { env: { DISPLAY: ':9987' } })
+    expect(result.stdout.toString()).toBe('[]\n')
+    expect(result.stderr).toContain('X11 forwarding is not available: xauth failed')
+    expect(node.events.find(({ event }) => event === 'x11-forward')).toMatchObject({ code: 'T3008W' })
+  })
+
   test("S22 sftp reads with the user's rights", async () => {
     writeFileSync(`/home/${login}/private`, 'x', { mode: 0o600 })
     const [, config = ''] = node.openSsh(alice, other)
