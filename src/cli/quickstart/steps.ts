@@ -35,9 +35,20 @@ export function nextSteps({ root, directory, config, user }: StepsInput): string
       `tsh config > ${sshConfig}`,
       `ssh -F ${sshConfig} ${user.login}@${fqdn}`,
     ]),
+    step('copy a file, and see it in the audit log', [
+      `tsh scp README.md ${user.login}@${node}:/tmp/`,
+      `tctl -c ${shellQuote(`${directory}/teleport.yaml`)} audit ls --type=sftp.write`,
+    ]),
+    step('replay what was recorded; from another terminal, watch or join what goes on', [
+      'tsh recordings ls',
+      'tsh play ID',
+      'tsh sessions ls',
+      'tsh join ID',
+    ]),
     step('administrate', [
       `tctl -c ${shellQuote(`${directory}/teleport.yaml`)} status`,
       `tctl -c ${shellQuote(`${directory}/teleport.yaml`)} users ls`,
+      `tctl -c ${shellQuote(`${directory}/teleport.yaml`)} audit verify`,
     ]),
   ]
   return `
