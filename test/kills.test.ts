@@ -1,9 +1,9 @@
 /** `kill -9` of anything at any moment, while users are added and log in: back within seconds, with everything that was acknowledged. */
 
 import { randomInt } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Cluster, login, startCluster } from './cluster.ts'
+import { clusterProcesses, pidOf } from './processes.ts'
 import { bin, Dialog, until } from './run.ts'
 
 let cluster: Cluster
@@ -15,34 +15,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await cluster.remove()
 })
-
-/** Processes of this cluster, whoever their parent is now. */
-function processes(): ReadonlyMap<number, string> {
-  const found = new Map<number, string>()
-  for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const environment = readFileSync(`/proc/${entry}/environ`, 'latin1')
-      const command = readFileSync(`/proc/${entry}/cmdline`, 'latin1')
-      if (environment.includes(`XDG_CACHE_HOME=${cluster.dir}/`) && command.includes('\0start\0')) {
-        found.set(Number(entry), /--roles=(\w+)/.exec(command)?.[1] ?? 'supervisor')
-      }
-    } catch {
-      // Gone meanwhile.
-    }
-  }
-  return found
-}
-
-const pidOf = (role: string): number => {
-  const own = cluster.process?.child.pid
-  for (const [pid, what] of processes()) {
-    if (what !== role) continue
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    if (role === 'supervisor' ? pid === own : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === own)
-      return pid
-  }
-  return 0
-}
 
 const rounds = (['auth', 'auth', 'proxy', 'node', 'supervisor', 'supervisor', 'all', 'all'] as const).map(
   (target, index) => ({ target, round: index + 1 }),
@@ -101,7 +73,7 @@ test.each(rounds)('round $round: kill -9 of $target', async ({ target, round }) 
   const before = cluster.process
   // A session outlives the supervisor, and must not keep anything from its successor: no port, no database.
   const lives = target === 'supervisor' ? await openSession() : undefined
-  const victims = target === 'all' ? [...processes().keys()] : [pidOf(target)]
+  const victims = target === 'all' ? [...clusterProcesses(cluster).keys()] : [pidOf(cluster, target)]
   expect(victims).not.toContain(0)
   for (const pid of victims) process.kill(pid, 'SIGKILL')
   const began = performance.now()
@@ -137,7 +109,7 @@ test.each(rounds)('round $round: kill -9 of $target', async ({ target, round }) 
 test('nobody is left over: one supervisor, one process for each role', async () => {
   expect(added.length).toBeGreaterThan(10)
   await until('four processes', () => {
-    const roles = [...processes().values()].sort()
+    const roles = [...clusterProcesses(cluster).values()].sort()
     return roles.join() === 'auth,node,proxy,supervisor' ? true : undefined
   })
 })

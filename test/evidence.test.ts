@@ -1,0 +1,107 @@
+/** `kill -9` at random moments while a session is recorded: what was acknowledged stays, every session has an end, the log proves itself. */
+
+import { randomInt } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Cluster, login, startCluster } from './cluster.ts'
+import { clusterProcesses, pidOf } from './processes.ts'
+import { bin, Dialog, until } from './run.ts'
+
+let cluster: Cluster
+let home = ''
+
+beforeAll(async () => {
+  cluster = await startCluster()
+  await cluster.addUser('alice', { roles: 'access,auditor' })
+  home = await cluster.login('alice')
+})
+afterAll(async () => {
+  await cluster.remove()
+})
+
+interface Recording {
+  readonly sid: string
+  readonly state: string
+  readonly chunks: number
+}
+
+async function recordings(): Promise<readonly Recording[]> {
+  const { code, stdout } = await cluster.tsh(home, ['recordings', 'ls', '--format=json', '--limit=1000'])
+  return code === 0 ? JSON.parse(stdout) : []
+}
+
+async function events(type: string): Promise<readonly { readonly sid?: string }[]> {
+  const { code, stdout, stderr } = await cluster.tctl('audit', 'ls', `--type=${type}`, '--format=json', '--limit=1000')
+  if (code !== 0) throw new Error(stderr)
+  return JSON.parse(stdout)
+}
+
+const sids: string[] = []
+const script = 'echo "sid=$SSH_SESSION_ID."; i=0; while :; do i=$((i+1)); echo "line $i."; sleep 0.02; done'
+
+/** The node has the most to lose. Killed alone too often in a row, it would be started again only after a while. */
+const rounds = Array.from({ length: 20 }, (_, index) => ({
+  round: index + 1,
+  target: (['node', 'node', 'all', 'auth'] as const)[index % 4] ?? 'node',
+}))
+
+test.each(rounds)('round $round: kill -9 of $target', async ({ target }) => {
+  const session = new Dialog(bin('tsh'), ['ssh', '-tt', `${login}@node-1`, script], {
+    env: cluster.env({ TELEPORT_HOME: home, TERM: 'xterm' }),
+  })
+  const sid = (await session.expect(/sid=([0-9a-f-]{36})\./))[1] ?? ''
+  sids.push(sid)
+  await session.expect(/line 5\./)
+  const delay = randomInt(0, 1500)
+  await new Promise((resolve) => setTimeout(resolve, delay))
+  const acknowledged = (await recordings()).find((each) => each.sid === sid)?.chunks ?? 0
+  const before = cluster.process
+  const victims = target === 'all' ? [...clusterProcesses(cluster).keys()] : [pidOf(cluster, target)]
+  expect(victims).not.toContain(0)
+  for (const pid of victims) process.kill(pid, 'SIGKILL')
+  if (target === 'all') {
+    await until('its end', () => (before?.child.signalCode === 'SIGKILL' ? true : undefined))
+    await until(
+      'a start',
+      async () =>
+        (await cluster.start().then(
+          () => true,
+          () => undefined,
+        )) ?? undefined,
+    )
+  }
+  // With auth away the session itself goes on: it ends as its user goes.
+  if (target === 'auth') session.child.kill('SIGKILL')
+  await session.exited
+  const found = await until(
+    'the complete recording',
+    async () => (await recordings()).find((each) => each.sid === sid && each.state !== 'running'),
+    30_000,
+    () => session.output.slice(-300),
+  )
+  expect(found.chunks).toBeGreaterThanOrEqual(acknowledged)
+  const exported = await cluster.tsh(home, ['recordings', 'export', sid, '--format=text', '--out=-'])
+  expect(exported.stderr).toBe('')
+  const lines = [...exported.stdout.matchAll(/line (\d+)\./g)].map(([, number]) => Number(number))
+  // Nothing is missing in the middle: what is lost, if anything, is the end.
+  expect(lines).toEqual(lines.map((_, index) => index + 1))
+  if (acknowledged > 1) expect(lines.length).toBeGreaterThan(0)
+})
+
+test('every session has an end, and only one', async () => {
+  const ends = await until('all ends', async () => {
+    const told = (await events('session.end')).map(({ sid }) => sid)
+    return sids.every((sid) => told.includes(sid)) ? told : undefined
+  })
+  for (const sid of sids) expect(ends.filter((each) => each === sid)).toHaveLength(1)
+})
+
+test('every recording is told of once', async () => {
+  const told = (await events('session.upload')).map(({ sid }) => sid)
+  for (const sid of sids) expect(told.filter((each) => each === sid)).toHaveLength(1)
+})
+
+test('tctl audit verify holds', async () => {
+  const { code, stdout, stderr } = await cluster.tctl('audit', 'verify')
+  expect(`${stdout}${stderr}`).toMatch(/^The audit log is whole and unchanged\.\nProven: \d+ events, .*, 20 recordings/)
+  expect(code).toBe(0)
+})
