@@ -6,6 +6,7 @@
 import { quote } from '../common/text.ts'
 import { AccessDenied } from '../errors/errors.ts'
 import { canSeeNode, decideLogin, type Subject } from './decide.ts'
+import { canJoinOthers } from './join.ts'
 import type { Decision, Labels } from './types.ts'
 
 class Proof<T> {
@@ -47,8 +48,14 @@ export function authorizeLogin<T>(ask: AccessAsk & { readonly login: string }, t
   return new Proof(target, decision)
 }
 
-/** For a proxy, which does not see the login inside the ciphertext: some login on the node must be allowed. Throws AccessDenied. */
-export function authorizeReach<T>(ask: AccessAsk, target: T): Authorized<T> {
+/**
+ * For a proxy, which does not see the login inside the ciphertext: some login on the node must be allowed, or the user may join
+ * sessions of others and therefore reach any node by its uuid; there the node grants nothing but joining. Throws AccessDenied.
+ */
+export function authorizeReach<T>(ask: AccessAsk & { readonly byUuid?: boolean }, target: T): Authorized<T> {
+  if (ask.byUuid === true && canJoinOthers(ask.roles)) {
+    return new Proof(target, { allow: true, reason: 'a role allows to join sessions' })
+  }
   if (!canSeeNode(ask, ask.nodeLabels)) {
     throw new AccessDenied(
       `access denied: no role of user ${quote(ask.user)} allows a login on node ${quote(ask.node)}`,

@@ -3,6 +3,9 @@
 import { z } from 'zod'
 import { isoTime, labels } from './model.ts'
 
+/** The SSH user of connections that join sessions. It can be no OS account: names of these do not begin with a hyphen. */
+export const joinLogin = '-teleport-internal-join'
+
 const text = z.string().max(4096)
 export const partyMode = z.enum(['peer', 'observer', 'moderator'])
 

@@ -9,9 +9,10 @@ export const reportSessions = endpoint({
   method: 'PUT',
   path: '/v1/sessions',
   summary:
-    "All open sessions of the caller's node, whenever they change and every 30 s; forgotten after 90 s of silence",
+    "All open sessions of a process of the caller's node, whenever they change and every 30 s; forgotten after 90 s of silence",
   callers: ['Node'],
-  body: z.strictObject({ sessions: z.array(activeSession).max(10_000) }),
+  /** `process`: while a node is replaced, its old process still has sessions, and each tells of its own. */
+  body: z.strictObject({ process: z.uuid(), sessions: z.array(activeSession).max(10_000) }),
   output: empty,
   maxBody: 16 * 1024 * 1024,
 })

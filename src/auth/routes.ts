@@ -13,6 +13,7 @@ import { AccessDenied, BadParameter } from '../errors/errors.ts'
 import { verifyAudit } from './audit-verify.ts'
 import { mountRecordings } from './recording-routes.ts'
 import type { Services } from './services.ts'
+import { mountSessions } from './session-routes.ts'
 import { toRecord } from './users.ts'
 
 /** Mounts every endpoint of the auth API. */
@@ -25,6 +26,7 @@ export function mountRoutes(app: FastifyInstance, services: Services): void {
   mountLogins(app, services)
   mountAudit(app, services)
   mountRecordings(app, services)
+  mountSessions(app, services)
   mountLeases(app, services)
 }
 

@@ -21,6 +21,7 @@ import { PresenceService } from './presence.ts'
 import { announceUpload, Recordings } from './recordings.ts'
 import { openTables, type Tables } from './records.ts'
 import { Roles } from './roles.ts'
+import { ActiveSessions } from './sessions.ts'
 import type { AuthSettings } from './settings.ts'
 import { Tokens } from './tokens.ts'
 import { Users } from './users.ts'
@@ -41,6 +42,7 @@ export interface Services {
   readonly invites: Invites
   readonly logins: Logins
   readonly leases: Leases
+  readonly activeSessions: ActiveSessions
   /** All of them; `recordingAccess` knows who may see which. */
   readonly recordings: RecordingStore
   readonly recordingAccess: Recordings
@@ -94,6 +96,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     roles: new Roles({ backend, tables, audit }),
     invites: new Invites({ backend, tables, audit, passwords, otp, lockout, users, hub, settings, env }),
     leases: new Leases({ backend, tables, env }),
+    activeSessions: new ActiveSessions({ hub, env }),
     logins: new Logins({ tables, audit, passwords, otp, lockout, users, issuer, settings, env }),
     recordings,
     recordingAccess: new Recordings({ recordings, audit, hub, env }),

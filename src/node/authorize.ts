@@ -24,9 +24,6 @@ export interface AuthorizeContext {
   readonly env: Env
 }
 
-/** The SSH user of connections that join sessions. It can be no OS account: names of these do not begin with a hyphen. */
-export const joinLogin = '-teleport-internal-join'
-
 export interface LoginAttempt {
   readonly certificate: Certificate
   readonly login: string

@@ -23,6 +23,7 @@ import { openRecorder } from './recording/recorder.ts'
 import { uploadToAuth } from './recording/upload.ts'
 import { runRenewal } from './renewal.ts'
 import { openSessionJournal } from './session/open-sessions.ts'
+import { runSessionReports } from './session/report.ts'
 import { Sessions } from './session/sessions.ts'
 import { keepLostEnd } from './session/trail.ts'
 import { createNodeServer } from './ssh-server.ts'
@@ -193,6 +194,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     logger,
     signal: stop.signal,
   })
+  void runSessionReports({ node: context, client, signal: stop.signal })
   void runRenewal({
     client,
     state,

@@ -2,20 +2,14 @@
 
 import type { MachineIdentity } from '../api/identity.ts'
 import { preambleVerifier } from '../api/preamble.ts'
+import { joinLogin } from '../api/session-model.ts'
 import { Penalties } from '../common/penalties.ts'
 import { AccessDenied } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
 import { createSshServer } from '../ssh/server.ts'
 import type { AuthDecision, AuthRequest, PendingConnection, SshServer } from '../ssh/server-types.ts'
 import type { AlgorithmPreferences, Limits } from '../ssh/transport/types.ts'
-import {
-  type AuthorizeContext,
-  authorize,
-  authorizeJoiner,
-  CertificateRefused,
-  joinLogin,
-  LoginRefused,
-} from './authorize.ts'
+import { type AuthorizeContext, authorize, authorizeJoiner, CertificateRefused, LoginRefused } from './authorize.ts'
 import { type ConnectionLimits, Connections } from './connections.ts'
 import type { NodeConnection, NodeContext } from './context.ts'
 import { atExpiry } from './expiry.ts'

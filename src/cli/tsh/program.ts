@@ -4,6 +4,7 @@ import { completionCommand } from '../common/completion.ts'
 import { formatOption } from '../common/output.ts'
 import type { ProgramSpec } from '../common/spec.ts'
 import { globalOptions } from './globals.ts'
+import { joinCommand, sessionsCommand } from './live/commands.ts'
 import { playCommand, recordingsCommand } from './play/commands.ts'
 import { scpOptionSpecs } from './scp/options.ts'
 import { sshOptionSpecs } from './ssh/options.ts'
@@ -104,6 +105,8 @@ export const tshProgram: ProgramSpec = {
       ],
       load: async () => (await import('./commands/scp.ts')).scp,
     },
+    sessionsCommand,
+    joinCommand,
     playCommand,
     recordingsCommand,
     {

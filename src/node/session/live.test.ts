@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { joinLogin } from '../../api/session-model.ts'
 import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
-import { joinLogin } from '../authorize.ts'
 import { poll } from '../testing/poll.ts'
 import { type TerminalClient, terminalClient } from '../testing/terminal-client.ts'
 import { TestNode, type TestUser } from '../testing/test-node.ts'

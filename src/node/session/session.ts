@@ -1,10 +1,10 @@
 /** Sessions of users begin here: what was asked for, whether it is still allowed, and who serves it. */
 
 import { moderationOf } from '../../access/join.ts'
+import { joinLogin } from '../../api/session-model.ts'
 import { AccessDenied, KindError } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
 import type { ServerSession, TerminalSize } from '../../ssh/connection/types.ts'
-import { joinLogin } from '../authorize.ts'
 import type { NodeConnection, NodeContext } from '../context.ts'
 import { checkCopy } from '../files/copy-session.ts'
 import { serveExec } from './exec-session.ts'

@@ -14,6 +14,8 @@ import { createSshSide, type SshSideOptions } from './server.ts'
 
 const alice: TestUser = { name: 'alice', roles: ['dev'], logins: ['alice'] }
 const bob: TestUser = { name: 'bob', roles: ['all'], logins: ['bob'] }
+const carol: TestUser = { name: 'carol', roles: ['joins'], logins: ['carol'] }
+const dave: TestUser = { name: 'dave', roles: ['joins-nobody'], logins: ['dave'] }
 
 let directory: TempDir
 let cluster: TestCluster
@@ -50,7 +52,9 @@ beforeAll(async () => {
   cluster = new TestCluster(directory.path)
   cluster.addRole('dev', { logins: ['{{internal.logins}}'], node_labels: { env: 'dev' } })
   cluster.addRole('all', { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } })
-  for (const user of [alice, bob]) cluster.addUser(user)
+  cluster.addRole('joins', { join_sessions: [{ name: 'j', roles: ['dev'], modes: ['observer'] }] })
+  cluster.addRole('joins-nobody', { join_sessions: [{ name: 'j', roles: [], modes: ['observer'] }] })
+  for (const user of [alice, bob, carol, dave]) cluster.addUser(user)
   web = await cluster.startNode('web', { env: 'dev', app: 'shop' })
   prod = await cluster.startNode('prod', { env: 'prod' })
   auth = await cluster.startNode('auth', {}, 'auth')
@@ -73,6 +77,30 @@ const nodePort = (node: typeof web): number => Number(node.presence.address.spli
 const ssh = (user: TestUser, ...argv: readonly string[]): Promise<RunResult> =>
   run('ssh', [...cluster.openSsh(user, port), ...argv])
 const text = (result: RunResult): string => `${result.code} ${result.stdout}${result.stderr}`.trim()
+
+describe('somebody who may join sessions of others', () => {
+  const through = (user: TestUser, host: string) => ssh(user, '-J', 'proxy', '-p', '3022', host, 'echo here')
+
+  test('reaches a node by its uuid, though they may not log in there', async () => {
+    expect(text(await through(carol, prod.presence.uuid))).toBe('0 here')
+  })
+
+  test.each([
+    ['by its name', () => 'prod'],
+    ['by its label', () => 'env=prod'],
+    ['by the uuid with something after it', () => `${prod.presence.uuid}.test`],
+  ])('does not find it %s', async (_name, host) => {
+    const result = await through(carol, host())
+    expect(result.code).toBe(255)
+    expect(refusals.at(-1)?.reason).toContain('is not found')
+  })
+
+  test('is one whose rule names somebody', async () => {
+    const result = await through(dave, prod.presence.uuid)
+    expect(result.code).toBe(255)
+    expect(refusals.at(-1)?.reason).toContain('is not found')
+  })
+})
 
 describe('stock OpenSSH reaches a node through the proxy', () => {
   test('with ProxyJump', async () => {

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { Authorized } from '../../access/authorize.ts'
 import { authorizeReach } from '../../access/authorize.ts'
 import { canSeeNode, type Subject } from '../../access/decide.ts'
+import { canJoinOthers } from '../../access/join.ts'
 import type { ClusterCache } from '../../api/cache.ts'
 import { authApiHost } from '../../api/connect.ts'
 import type { MachineIdentity } from '../../api/identity.ts'
@@ -46,11 +47,14 @@ export async function openTarget(options: TargetOptions, asker: Asker, asked: De
 
 function findNode(options: TargetOptions, asker: Asker, asked: Destination): Authorized<Presence> {
   const { subject, user } = asker
-  const found = route(options.state, asked, (node) => canSeeNode(subject, node.labels))
+  // A joiner knows the uuid from the listing of sessions. Names and labels of nodes that the user may not see stay unknown to them.
+  const isJoinable = ({ uuid }: Presence): boolean => uuid === asked.host.toLowerCase() && canJoinOthers(subject.roles)
+  const found = route(options.state, asked, (node) => canSeeNode(subject, node.labels) || isJoinable(node))
   if (!found.ok) {
     throw found.kind === 'ambiguous' ? new AccessDenied(found.reason) : new NotFound(found.reason)
   }
-  return authorizeReach({ ...subject, user, node: found.node.hostname, nodeLabels: found.node.labels }, found.node)
+  const { hostname, labels: nodeLabels } = found.node
+  return authorizeReach({ ...subject, user, node: hostname, nodeLabels, byUuid: isJoinable(found.node) }, found.node)
 }
 
 async function dialNode(options: TargetOptions, asker: Asker, node: Authorized<Presence>): Promise<Socket> {

@@ -1,18 +1,21 @@
 /** The `~.` family: typed at the beginning of a line in a session with a terminal. */
 
-export type EscapeAction = 'disconnect' | 'suspend' | 'help' | 'list'
+export type EscapeAction = 'disconnect' | 'suspend' | 'help' | 'list' | ModeratorAction
+export type ModeratorAction = 'pause' | 'resume' | 'end'
 
 /** Looks through what is typed; returns what is to be sent. One instance for each session. */
 export class EscapeFilter {
   readonly #escape: number
   readonly #act: (action: EscapeAction) => void
+  readonly #actions: ReadonlyMap<number, EscapeAction>
   #lineStart = true
   #pending = false
 
-  /** `character` is one in ASCII. */
-  constructor(character: string, act: (action: EscapeAction) => void) {
+  /** `character` is one in ASCII. A moderator has more actions than others. */
+  constructor(character: string, act: (action: EscapeAction) => void, isModerator = false) {
     this.#escape = character.charCodeAt(0)
     this.#act = act
+    this.#actions = isModerator ? moderatorActions : actions
   }
 
   filter(input: Buffer): Buffer {
@@ -37,7 +40,7 @@ export class EscapeFilter {
   #byte(byte: number, output: number[]): void {
     if (this.#pending) {
       this.#pending = false
-      const action = actions.get(byte)
+      const action = this.#actions.get(byte)
       if (action !== undefined) {
         this.#lineStart = true
         this.#act(action)
@@ -65,11 +68,25 @@ const actions: ReadonlyMap<number, EscapeAction> = new Map([
   [0x23, 'list'],
 ])
 
+const moderatorActions: ReadonlyMap<number, EscapeAction> = new Map([
+  ...actions,
+  [0x70, 'pause'],
+  [0x72, 'resume'],
+  [0x74, 'end'],
+])
+
 /** What `~?` prints. */
-export const escapeHelp = (character: string): string =>
+export const escapeHelp = (character: string, isModerator = false): string =>
   [
     'Supported escape sequences:',
-    ` ${character}.   - terminate the session`,
+    ` ${character}.   - ${isModerator ? 'leave' : 'terminate'} the session`,
+    ...(isModerator
+      ? [
+          ` ${character}p   - pause the session`,
+          ` ${character}r   - let it go on`,
+          ` ${character}t   - end it for everybody`,
+        ]
+      : []),
     ` ${character}^Z  - suspend tsh`,
     ` ${character}#   - list forwards`,
     ` ${character}?   - this message`,

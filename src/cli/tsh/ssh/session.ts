@@ -6,11 +6,15 @@ import { isAccessDenied } from '../../../errors/errors.ts'
 import type { SshClient } from '../../../ssh/client-types.ts'
 import type { ClientSession, ExitResult, TerminalSize, X11Request } from '../../../ssh/connection/types.ts'
 import type { Trace } from '../connect.ts'
-import { EscapeFilter, escapeHelp } from './escape.ts'
+import { EscapeFilter, escapeHelp, type ModeratorAction } from './escape.ts'
 import type { RawTerminal } from './raw-terminal.ts'
 
 export interface SessionOptions {
   readonly command: string | undefined
+  /** Instead of a command or a shell. */
+  readonly subsystem?: string
+  /** A moderator's escapes. */
+  readonly moderate?: ((action: ModeratorAction) => void) | undefined
   readonly pty: boolean
   readonly forwardAgent: boolean
   readonly x11: X11Request | undefined
@@ -64,7 +68,8 @@ export async function runSession(client: SshClient, options: SessionOptions): Pr
     const term = process.env.TERM ?? 'xterm'
     await session.requestPty({ ...terminalSize(), term, modes: terminal?.modes ?? new Map() })
   }
-  if (options.command === undefined) await session.shell()
+  if (options.subsystem !== undefined) await session.subsystem(options.subsystem)
+  else if (options.command === undefined) await session.shell()
   else await session.exec(options.command)
   options.trace?.(options.command === undefined ? 'shell started' : 'command started')
 
@@ -104,7 +109,7 @@ export async function runSession(client: SshClient, options: SessionOptions): Pr
 function feedInput(
   session: ClientSession,
   terminal: RawTerminal | undefined,
-  options: Pick<SessionOptions, 'escape' | 'forwardLines'>,
+  options: Pick<SessionOptions, 'escape' | 'forwardLines' | 'moderate'>,
   disconnect: () => void,
 ): void {
   const { channel } = session
@@ -112,22 +117,31 @@ function feedInput(
   const filter =
     character === undefined || terminal === undefined
       ? undefined
-      : new EscapeFilter(character, (action) => {
-          switch (action) {
-            case 'disconnect':
-              process.stderr.write('\r\nConnection closed.\r\n')
-              disconnect()
-              return
-            case 'help':
-              process.stderr.write(`\r\n${escapeHelp(character)}`)
-              return
-            case 'list':
-              process.stderr.write(`\r\n${options.forwardLines().join('\r\n')}\r\n`)
-              return
-            case 'suspend':
-              suspend(terminal)
-          }
-        })
+      : new EscapeFilter(
+          character,
+          (action) => {
+            switch (action) {
+              case 'disconnect':
+                process.stderr.write('\r\nConnection closed.\r\n')
+                disconnect()
+                return
+              case 'help':
+                process.stderr.write(`\r\n${escapeHelp(character, options.moderate !== undefined)}`)
+                return
+              case 'list':
+                process.stderr.write(`\r\n${options.forwardLines().join('\r\n')}\r\n`)
+                return
+              case 'suspend':
+                suspend(terminal)
+                return
+              case 'pause':
+              case 'resume':
+              case 'end':
+                options.moderate?.(action)
+            }
+          },
+          options.moderate !== undefined,
+        )
   const onData = (chunk: Buffer) => {
     const bytes = filter === undefined ? chunk : filter.filter(chunk)
     if (bytes.length > 0 && channel.writable && !channel.write(bytes)) {
