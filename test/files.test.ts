@@ -400,3 +400,35 @@ describe('tsh scp', () => {
     await succeed('rm', [target, at('there/sparse')])
   })
 })
+
+test('each file that crossed is in the audit log, with its size and checksum, whichever program brought it', async () => {
+  const large = { size: 3_000_000, sha256: digest(at('here/tree/large.bin')), success: true, user: 'alice', login }
+  const found = async (type: string, path: string, action?: string) => {
+    const { stdout, stderr } = await cluster.tctl('audit', 'ls', `--type=${type}`, '--limit=1000', '--format=json')
+    const events: unknown = stdout === '' ? [] : JSON.parse(stdout)
+    if (!Array.isArray(events)) throw new Error(stderr)
+    return events.find((event) => event.path === path && (action === undefined || event.action === action))
+  }
+  const expected = [
+    { type: 'sftp.write', path: at('there/with-SFTP/large.bin') },
+    { type: 'sftp.read', path: at('there/with-SFTP/large.bin') },
+    { type: 'scp', path: at('there/with-its-own-old-protocol/large.bin'), action: 'upload' },
+    { type: 'scp', path: at('there/with-its-own-old-protocol/large.bin'), action: 'download' },
+    { type: 'sftp.write', path: at('there/sftp/tree/large.bin') },
+    { type: 'sftp.write', path: at('there/shared.bin') },
+    { type: 'sftp.write', path: at('there/tsh/large.bin') },
+    { type: 'sftp.read', path: at('there/tsh/large.bin') },
+    { type: 'sftp.write', path: at('there/tsh-2/large.bin') },
+  ]
+  for (const { type, path, action } of expected) {
+    const event = await until(`${type} ${path}`, () => found(type, path, action))
+    expect(event, path).toMatchObject(large)
+  }
+  expect(await found('sftp.rename', at('there/sftp/tree/text.txt'))).toMatchObject({
+    target: at('there/sftp/tree/new name'),
+  })
+  // What was broken off is told as far as it came.
+  expect(await until('the broken transfer', () => found('sftp.read', at('there/sparse')))).toMatchObject({
+    partial: true,
+  })
+})

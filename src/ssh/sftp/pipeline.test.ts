@@ -71,6 +71,20 @@ describe('a file in pieces', () => {
     expect(to.memory.subarray(10).every((byte) => byte === 0)).toBe(true)
   })
 
+  test('is written in its order, whatever the order of the answers', async () => {
+    const offsets: number[] = []
+    const waiting: (() => void)[] = []
+    const read: CopySource['read'] = async (offset, length) => {
+      // The later one is answered first.
+      if (offset % 200 === 0) await new Promise<void>((resolve) => void waiting.push(resolve))
+      else for (const resolve of waiting.splice(0)) resolve()
+      return content.subarray(offset, offset + length)
+    }
+    const write: CopySink['write'] = async (offset) => void offsets.push(offset)
+    await copyPipelined({ read }, { write }, { size: 1000, chunk: 100, window: 400 })
+    expect(offsets).toEqual(Array.from({ length: 10 }, (_, index) => index * 100))
+  })
+
   test('the first error ends it, when nothing is under way any more', async () => {
     const from = source((length) => length)
     let written = 0

@@ -43,6 +43,8 @@ class Copy {
   readonly #sink: CopySink
   readonly #options: CopyOptions
   #next = 0
+  /** Settles when the chunk before was handed to the sink. */
+  #turn: Promise<void> = Promise.resolve()
 
   constructor(source: CopySource, sink: CopySink, options: CopyOptions) {
     this.#source = source
@@ -71,18 +73,32 @@ class Copy {
     }
   }
 
-  /** One chunk; what a short answer left out is asked for again. */
+  /**
+   * One chunk; what a short answer left out is asked for again. Questions leave in the order of the file, and so do writes: whoever
+   * watches the transfer sees one run from start to end, and can tell its checksum.
+   */
   async #copy(offset: number, length: number, scratch: () => Buffer): Promise<void> {
-    let done = 0
-    while (done < length && offset + done < this.end && this.failure === undefined) {
-      const data = await this.#source.read(offset + done, length - done, scratch)
-      if (data === undefined) {
-        this.end = Math.min(this.end, offset + done)
-        return
+    const before = this.#turn
+    const turn = Promise.withResolvers<void>()
+    this.#turn = turn.promise
+    try {
+      let done = 0
+      while (done < length && offset + done < this.end && this.failure === undefined) {
+        const data = await this.#source.read(offset + done, length - done, scratch)
+        await before
+        if (this.failure !== undefined) return
+        if (data === undefined) {
+          this.end = Math.min(this.end, offset + done)
+          return
+        }
+        const writing = this.#sink.write(offset + done, data)
+        done += data.length
+        if (done >= length) turn.resolve()
+        await writing
+        this.#options.onBytes?.(data.length)
       }
-      await this.#sink.write(offset + done, data)
-      done += data.length
-      this.#options.onBytes?.(data.length)
+    } finally {
+      turn.resolve()
     }
   }
 }

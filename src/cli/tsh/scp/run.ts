@@ -5,6 +5,7 @@ import { constants } from 'node:os'
 import { realEnv } from '../../../common/env.ts'
 import { BadParameter, isNotFound, NotFound } from '../../../errors/errors.ts'
 import type { SshClient } from '../../../ssh/client-types.ts'
+import type { ClientSession } from '../../../ssh/connection/types.ts'
 import { connectSftp } from '../../../ssh/sftp/client.ts'
 import { expandGlob, hasWildcards } from '../../../ssh/sftp/glob.ts'
 import { exitCode } from '../../common/exit.ts'
@@ -44,6 +45,7 @@ export async function runScp(request: ScpRequest, wanted: Wanted): Promise<numbe
   try {
     const failures = await copyAll(request, nodes, { signal: stop.signal, progress, report })
     progress.finish()
+    await nodes.finish()
     return failures === 0 ? exitCode.ok : exitCode.failure
   } catch (error) {
     progress.finish()
@@ -122,6 +124,9 @@ async function expand(files: FileSystem, path: string): Promise<readonly string[
     : []
 }
 
+/** Milliseconds that servers have to end in. */
+const goodbyeMs = 2_000
+
 /** The connections of one command: one to the proxy, and through it one for each login on a node. */
 class Nodes {
   readonly #wanted: Wanted
@@ -131,6 +136,7 @@ class Nodes {
     | Promise<{ readonly client: SshClient; readonly login: ActiveLogin; readonly trace: Trace | undefined }>
     | undefined
   readonly #clients: SshClient[] = []
+  readonly #sessions: ClientSession[] = []
   /** Not every step of connecting looks at the signal. */
   readonly #aborted: Promise<never>
 
@@ -165,6 +171,7 @@ class Nodes {
     })
     this.#clients.push(client)
     const session = await client.openSession()
+    this.#sessions.push(session)
     session.stderr.on('data', (text: Buffer) => process.stderr.write(printableLines(text.toString('utf8'))))
     const label = `${printable(request.host)}:`
     // The greeting leaves with the request for the subsystem, which spares a round trip.
@@ -183,6 +190,15 @@ class Nodes {
     const client = await connectProxy(login, { ...dialOptions(request, trace, this.#signal), ...socket })
     this.#clients.push(client)
     return { client, login, trace }
+  }
+
+  /** Lets the servers end by themselves, so that the nodes' records say that all was done, not that a client went away. */
+  async finish(): Promise<void> {
+    const ended = this.#sessions.map(({ channel, exited }) => {
+      channel.end()
+      return exited
+    })
+    await Promise.race([Promise.all(ended), this.#aborted, realEnv.sleep(goodbyeMs)])
   }
 
   /** The peers' goodbye is not waited for: it must not delay the prompt. */
