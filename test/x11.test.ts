@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { displayPorts, startXServer, type XServer } from '../src/node/testing/x-server.ts'
+import { displayPorts, ownDisplays, startXServer, type XServer } from '../src/node/testing/x-server.ts'
 import { type Cluster, login, startCluster } from './cluster.ts'
 import { bin, Dialog, run, until } from './run.ts'
 
@@ -14,7 +14,10 @@ let bobsHome: string
 let config: string
 
 beforeAll(async () => {
-  cluster = await startCluster()
+  const { firstDisplay, lastDisplay } = ownDisplays()
+  cluster = await startCluster({
+    ssh: `  labels: {env: dev}\n  x11: {display_offset: ${firstDisplay}, max_display: ${lastDisplay}}`,
+  })
   const role = join(cluster.dir, 'windows.yaml')
   writeFileSync(
     role,

@@ -1,14 +1,19 @@
 /** A real `ssh -X` with a real X server behind it, and what a node does when something is missing. */
 
 import { execFileSync } from 'node:child_process'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { userInfo } from 'node:os'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type Duplex, duplexPair } from 'node:stream'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { connectSsh } from '../../ssh/client.ts'
+import type { SshClient } from '../../ssh/client-types.ts'
+import type { X11Request } from '../../ssh/connection/types.ts'
+import { generateEd25519 } from '../../ssh/keys/private-key.ts'
 import { run } from '../../ssh/testing/run.ts'
 import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
 import { poll } from '../testing/poll.ts'
 import { TestNode, type TestUser } from '../testing/test-node.ts'
-import { displayPorts, startXServer, type XServer } from '../testing/x-server.ts'
+import { displayPorts, ownDisplays, startXServer, type XServer } from '../testing/x-server.ts'
 
 const me = userInfo().username
 const alice: TestUser = { name: 'alice', roles: ['dev'], logins: [me] }
@@ -25,6 +30,7 @@ beforeAll(async () => {
 }, 30_000)
 beforeEach(() => {
   node.events.length = 0
+  node.x11 = ownDisplays()
   role(true)
 })
 afterAll(async () => {
@@ -92,20 +98,19 @@ describe('with permission', () => {
     const squatter = createServer()
     const got = await new Promise<boolean>((resolve) => {
       squatter.once('listening', () => resolve(true)).once('error', () => resolve(false))
-      squatter.listen(6010, '::1')
+      squatter.listen(6000 + node.x11.firstDisplay, '::1')
     })
     const result = await ssh('echo $DISPLAY')
-    if (got) expect(result.stdout.toString()).toMatch(/^localhost:(?!10\.)\d+\.0\n$/)
+    if (got) expect(result.stdout.toString()).toBe(`localhost:${node.x11.firstDisplay + 1}.0\n`)
     squatter.close()
   })
 
   test('when all displays are taken that is told, and the session goes on', async () => {
-    node.x11 = { ...node.x11, firstDisplay: 10, lastDisplay: 10 }
-    const squatter = createServer().listen(6010, '127.0.0.1')
+    node.x11 = { ...node.x11, lastDisplay: node.x11.firstDisplay }
+    const squatter = createServer().listen(6000 + node.x11.firstDisplay, '127.0.0.1')
     await new Promise((resolve) => squatter.once('listening', resolve).once('error', resolve))
     const result = await ssh('echo "[$DISPLAY]"')
     squatter.close()
-    node.x11 = { ...node.x11, lastDisplay: 1010 }
     expect(result.stdout.toString()).toBe('[]\n')
     expect(result.stderr).toContain('X11 forwarding is not available: all 1 X11 displays of this node are in use')
     expect(events()).toMatchObject([{ code: 'T3008W', sid: expect.any(String) }])
@@ -118,6 +123,92 @@ describe('with permission', () => {
     node.auditProblem = undefined
     expect(result.stdout.toString()).not.toContain('localhost')
     await poll(displayPorts).toEqual(before)
+  })
+})
+
+describe('a client of our own', () => {
+  let client: SshClient
+  /** What came through x11 channels: the near ends. */
+  const opened: Duplex[] = []
+
+  const connectClient = async () => {
+    const signer = generateEd25519()
+    client = await connectSsh({
+      stream: connect(node.port, '127.0.0.1'),
+      user: me,
+      ident: 'test',
+      identities: [{ signer, certificate: node.certify(alice, signer.publicKey) }],
+      verifyHost: () => undefined,
+      async onX11() {
+        const [near, far] = duplexPair()
+        opened.push(near)
+        return far
+      },
+    })
+  }
+  const display = async (more: Partial<X11Request>, command = 'echo $DISPLAY; cat') => {
+    const session = await client.openSession()
+    const cookie = { authProtocol: 'MIT-MAGIC-COOKIE-1', authCookie: 'ab'.repeat(16) }
+    await session.requestX11({ singleConnection: false, screenNumber: 0, ...cookie, ...more })
+    session.stderr.resume()
+    await session.exec(command)
+    const said = await new Promise<string>((resolve) => session.channel.once('data', (chunk) => resolve(String(chunk))))
+    return { session, said: said.trim(), port: 6000 + Number(/:(\d+)\./.exec(said)?.[1]) }
+  }
+  const visit = async (port: number) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))
+    return socket
+  }
+  beforeEach(connectClient)
+  afterEach(async () => {
+    await client.close()
+    opened.length = 0
+  })
+
+  test('that wants a single connection gets one, and nobody listens afterwards', async () => {
+    const { port } = await display({ singleConnection: true })
+    const socket = await visit(port)
+    await poll(() => opened.length).toBe(1)
+    socket.write('hello')
+    const heard = await new Promise((resolve) => opened[0]?.once('data', resolve))
+    expect(String(heard)).toBe('hello')
+    await poll(() => displayPorts().includes(port)).toBe(false)
+    socket.destroy()
+  })
+
+  test('hears of so many connections and no more', async () => {
+    const { port } = await display({})
+    const sockets = await Promise.all(Array.from({ length: 80 }, () => visit(port)))
+    await poll(() => sockets.filter((socket) => socket.destroyed || socket.readableEnded).length).toBe(16)
+    expect(opened.length).toBeLessThanOrEqual(64)
+    for (const socket of sockets) socket.destroy()
+  })
+
+  test('passes its screen number and cookie on as they are', async () => {
+    const { said } = await display(
+      { screenNumber: 3, authCookie: 'cd'.repeat(16) },
+      'xauth list $DISPLAY | tail -1; cat',
+    )
+    expect(said).toMatch(/:\d+ {2}MIT-MAGIC-COOKIE-1 {2}(cd){16}$/)
+    expect((await display({ screenNumber: 3 })).said).toMatch(/^localhost:\d+\.3$/)
+  })
+
+  test.each([{ authCookie: '' }, { authCookie: 'zz' }, { authProtocol: 'a b' }, { screenNumber: 256 }])(
+    'that sends %j gets no display',
+    async (odd) => {
+      const before = displayPorts()
+      const found = await display(odd, 'echo "[$DISPLAY]"; cat').catch(() => undefined)
+      if (found !== undefined) expect(found.said).toBe('[]')
+      expect(displayPorts()).toEqual(before)
+    },
+  )
+
+  test('that goes away takes its display along', async () => {
+    const { port } = await display({})
+    await client.close()
+    await poll(() => displayPorts().includes(port)).toBe(false)
   })
 })
 
@@ -138,7 +229,6 @@ describe('S19 without permission', () => {
   test('nor on a node where it is switched off', async () => {
     node.x11 = { ...node.x11, enabled: false }
     const result = await ssh('echo "[$DISPLAY]"')
-    node.x11 = { ...node.x11, enabled: true }
     expect(result.stdout.toString()).toBe('[]\n')
     expect(events()).toMatchObject([{ code: 'T3008W', error: expect.stringContaining('ssh_service.x11') }])
   })

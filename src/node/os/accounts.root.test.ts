@@ -8,6 +8,7 @@ import { run } from '../../ssh/testing/run.ts'
 import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
 import { poll } from '../testing/poll.ts'
 import { TestNode, type TestUser } from '../testing/test-node.ts'
+import { ownDisplays } from '../testing/x-server.ts'
 import { runningChildren } from './reaper.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -221,6 +222,7 @@ describe.runIf(isRoot && hasUseradd)('with several accounts', () => {
 
   test("S19 the cookie of a display is in a file of the user alone, and the port is the user's", async () => {
     node.addRole('dev', { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } }, { permit_x11_forwarding: true })
+    node.x11 = ownDisplays()
     // The display itself is not needed, so no X server is either.
     const env = { DISPLAY: ':9987' }
     const port = '$(printf ":%04X" $((6000 + $(echo $DISPLAY | tr -dc 0-9. | cut -d. -f1))))'

@@ -46,13 +46,20 @@ export async function startXServer(authority: string): Promise<XServer> {
   }
 }
 
-/** TCP ports of forwarded displays that somebody listens on, of both versions of IP, sorted. */
+/** A hundred displays for one test process, below the ports that the kernel gives away by itself: others test at the same time. */
+export function ownDisplays() {
+  const firstDisplay = 1000 + (process.pid % 240) * 100
+  return { enabled: true, firstDisplay, lastDisplay: firstDisplay + 99 }
+}
+
+/** TCP ports of our own displays that somebody listens on, of both versions of IP, sorted. */
 export function displayPorts(): number[] {
+  const { firstDisplay, lastDisplay } = ownDisplays()
   const rows = ['tcp', 'tcp6'].flatMap((file) => readFileSync(`/proc/net/${file}`, 'utf8').split('\n'))
   const ports = rows.flatMap((row) => {
     const [, local = '', , state] = row.trim().split(/\s+/)
     const port = Number.parseInt(local.split(':')[1] ?? '', 16)
-    return state === '0A' && port >= 6010 && port < 7010 ? [port] : []
+    return state === '0A' && port >= 6000 + firstDisplay && port <= 6000 + lastDisplay ? [port] : []
   })
   return ports.sort()
 }
