@@ -8,6 +8,7 @@ import { appendFile, mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { closeAudit } from './audit.ts'
 import { root, startCluster } from './cluster.ts'
 import { must, run } from './processes.ts'
 import { quietShell } from './quiet-shell.ts'
@@ -83,6 +84,7 @@ async function main(): Promise<number> {
     if (profileTo !== undefined) console.log(`Profiles are in ${profileTo}`)
     return 0
   } finally {
+    await closeAudit()
     await rm(directory, { recursive: true, force: true })
   }
 }

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { auditRows } from './audit.ts'
 import { type Cluster, node, root } from './cluster.ts'
 import { fileRows } from './files.ts'
 import { memoryOf, must, run, stop } from './processes.ts'
@@ -62,6 +63,7 @@ export const rows: readonly Row[] = [
   },
   ...fileRows,
   ...recordingRows,
+  ...auditRows,
   {
     name: 'connections',
     title: 'connections per second, 10 in parallel',

@@ -45,6 +45,18 @@ export const getStatus = endpoint({
     authorities: z.array(z.strictObject({ type: z.enum(['user', 'host']), rotated: isoTime.optional() })),
     /** Server time, for noticing clock skew. */
     time: isoTime,
+    /** For administrators only. */
+    audit: z
+      .strictObject({
+        /** The last event, and the last that the search index knows. */
+        last: z.number().int(),
+        indexed: z.number().int(),
+        /** `low`, `reserve` and `full` are alarms: on the disk there is little room, room for logins only, or none. */
+        disk: z.enum(['ok', 'low', 'reserve', 'full']),
+        /** The log does not contain what it contained before; `tctl audit verify` says more. */
+        damaged: z.boolean(),
+      })
+      .optional(),
   }),
 })
 export const getConfig = endpoint({

@@ -104,6 +104,12 @@ export class Audit {
     return this.#store.status()
   }
 
+  /** For `tctl status` and monitoring. */
+  async summary() {
+    const { head, indexedTo, disk, lost } = await this.#store.status()
+    return { last: head.ei, indexed: indexedTo, disk, damaged: lost.length > 0 }
+  }
+
   /** Reads the whole log and proves it; `expected` is a head that the caller knows, beside those that the cluster state knows. */
   verify(expected?: Head): AsyncGenerator<VerifyStep> {
     return this.#store.verify(expected === undefined ? this.#log.heads() : [...this.#log.heads(), expected])

@@ -30,13 +30,14 @@ export function mountRoutes(app: FastifyInstance, services: Services): void {
   mountLeases(app, services)
 }
 
-function mountCluster(app: FastifyInstance, { hub, authorities, env }: Services): void {
-  serve(app, routes.getStatus, async () => ({
+function mountCluster(app: FastifyInstance, { hub, authorities, audit, env }: Services): void {
+  serve(app, routes.getStatus, async ({ caller }) => ({
     clusterName: hub.clusterName,
     version,
     caPins: [...authorities.caPins],
     authorities: [{ type: 'host' as const }, { type: 'user' as const }],
     time: env.now().toISOString(),
+    ...(caller.role === 'Admin' ? { audit: await audit.summary() } : {}),
   }))
   serve(app, routes.getConfig, async () => hub.config)
   serve(app, routes.listAuthorities, async () => ({ items: [authorities.public('host'), authorities.public('user')] }))

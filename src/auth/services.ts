@@ -7,6 +7,7 @@ import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
 import { Audit } from './audit.ts'
 import type { AuditLogHandle } from './audit-log.ts'
+import { keepRetention } from './audit-retention.ts'
 import { type Authorities, loadAuthorities } from './authorities.ts'
 import { Issuer } from './certificates.ts'
 import { Hub } from './hub.ts'
@@ -76,6 +77,9 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   await presence.start()
   await hub.start()
   const recordings = await options.openRecordings((recording) => announceUpload(audit, recording))
+  const stop = new AbortController()
+  const { auditMs, recordingMs } = settings.retention
+  const retention = keepRetention({ audit, recordings, auditMs, recordingMs, env, logger }, stop.signal)
   const passwords = new Passwords(env)
   const otp = new OneTimePasswords(backend, tables, env)
   const lockout = new Lockout(backend, tables, settings.lockout, env)
@@ -101,6 +105,8 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     recordings,
     recordingAccess: new Recordings({ recordings, audit, hub, env }),
     close: async () => {
+      stop.abort()
+      await retention
       await Promise.all([presence.close(), hub.close(), recordings.close()])
     },
   }

@@ -19,6 +19,8 @@ export interface AuthSettings {
     readonly lockMs: number
   }
   readonly staticTokens: readonly StaticToken[]
+  /** Milliseconds that events and recordings are kept; 0: for ever. */
+  readonly retention: { readonly auditMs: number; readonly recordingMs: number }
   readonly cluster: Omit<ClusterConfig, 'clusterName' | 'secondFactor'>
   /** `host:port` of the proxies' web address, for links; else the first proxy that is present. */
   readonly webAddress?: string
@@ -31,6 +33,7 @@ export const defaultSettings: AuthSettings = {
   minPasswordLength: 12,
   lockout: { failures: 5, windowMs: 30 * 60_000, lockMs: 20 * 60_000 },
   staticTokens: [],
+  retention: { auditMs: 0, recordingMs: 0 },
   cluster: {
     clientIdleTimeout: 0,
     disconnectExpiredCert: false,

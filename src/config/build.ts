@@ -143,6 +143,8 @@ function buildAuth(section: Section<'auth_service'>, context: Context): AuthConf
     sessionDetachTimeoutMs: section.session_detach_timeout ?? 0,
     proxyChecksHostKeys: section.proxy_checks_host_keys ?? true,
     clientIdleTimeoutMs: section.client_idle_timeout ?? 0,
+    auditRetentionMs: section.audit_retention ?? 0,
+    recordingRetentionMs: section.recording_retention ?? 0,
     disconnectExpiredCert: section.disconnect_expired_cert ?? false,
     keepAliveIntervalMs: section.keep_alive_interval ?? 5 * MINUTE,
     keepAliveCountMax: section.keep_alive_count_max ?? 3,

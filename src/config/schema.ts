@@ -39,6 +39,18 @@ const listen = (port: number) => unset(address({ defaultPort: port, listen: true
 const publicAddr = list(parsedBy((value): { host: string; port?: number } => parsePublic(value)))
 const duration = (options: DurationOptions) =>
   unset(parsedBy((value) => parseDuration(value, { name: 'duration', ...options })))
+/** So short that it must be a mistake is refused: what it removes does not come back. */
+const retention = () =>
+  unset(
+    z.preprocess(
+      (value) => (value === 'never' ? '0' : value),
+      parsedBy((value) => {
+        const ms = parseDuration(value, { name: 'duration' })
+        if (ms === 0 || ms >= 86_400_000) return ms
+        throw new BadParameter('duration', 'must be at least 24h (or never)')
+      }),
+    ),
+  )
 const count = (min: number) =>
   unset(
     z.coerce
@@ -255,6 +267,8 @@ const auth = strictObject(
     keep_alive_count_max: count(1),
     session_control_timeout: duration({}),
     web_idle_timeout: refuse(yamlString, (value) => /^0[hms]*$/.test(value)),
+    audit_retention: retention(),
+    recording_retention: retention(),
     message_of_the_day: unset(
       yamlString.refine((value) => value.length <= 4096, { message: 'is longer than 4096 characters' }),
     ),

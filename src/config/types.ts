@@ -71,6 +71,9 @@ export interface AuthConfig {
   readonly keepAliveIntervalMs: number
   readonly keepAliveCountMax: number
   readonly messageOfTheDay: string
+  /** 0: for ever. */
+  readonly auditRetentionMs: number
+  readonly recordingRetentionMs: number
 }
 
 export interface CommandLabel {
