@@ -26,7 +26,7 @@ const EXPORT_LINES = 200
 const EXPORT_BYTES = 256 * 1024
 const INDEX_ROWS = 500
 /** Events the index may lag behind while appends come without a pause; a search looks at each of them. */
-const INDEX_LAG = 50_000
+const INDEX_LAG = 250_000
 const INDEX_RETRY_MS = 30_000
 const REMOVE_ROWS = 2000
 /** Bytes free below which there is an alarm. */

@@ -9,8 +9,8 @@ import { matchesTerms, parseTerms, wordsOf } from './words.ts'
 
 /** Rows looked at before other work gets its turn: a few milliseconds. */
 const SCAN_ROWS = 1000
-/** Asked of the index at a time. */
-const FIND_ROWS = 200
+/** Asked of the index at a time: a page of the usual size. */
+const FIND_ROWS = 101
 
 export type Order = 'newest' | 'oldest'
 
@@ -19,7 +19,10 @@ interface Compiled extends IndexQuery {
   readonly high: number
   /** Something that the index knows is asked for. */
   readonly indexed: boolean
-  readonly all: boolean
+  /** What the text of a body that matches contains, each of them. */
+  readonly literals: readonly string[]
+  /** Words that a body of ASCII contains in lower case. */
+  readonly words: readonly string[]
 }
 
 /** Throws BadParameter for a text without words. */
@@ -30,18 +33,35 @@ export function compileFilter(filter: AuditFilter): Compiled {
   const indexed = terms !== undefined || types !== undefined || user !== undefined || sid !== undefined
   const low = filter.from?.getTime() ?? Number.NEGATIVE_INFINITY
   const high = filter.to?.getTime() ?? Number.POSITIVE_INFINITY
-  const all = !indexed && low === Number.NEGATIVE_INFINITY && high === Number.POSITIVE_INFINITY
-  return { types, user, sid, terms, low, high, indexed, all }
+  const literals = [...(types?.length === 1 ? types : []), user, sid].flatMap((value) =>
+    value === undefined ? [] : [JSON.stringify(value)],
+  )
+  const words = (terms ?? []).flatMap((term) => term.words.split(' ')).filter((word) => /^[a-z0-9]{1,31}$/.test(word))
+  return { types, user, sid, terms, low, high, indexed, literals, words }
 }
 
-function matches(row: StoredRow, query: Compiled): boolean {
+const ascii = /^[\0-\x7f]*$/
+
+/** Cheap, and true for everything that matches: most events need not be parsed. */
+function mayMatch(body: string, { literals, words }: Compiled): boolean {
+  if (!literals.every((literal) => body.includes(literal))) return false
+  if (words.length === 0 || !ascii.test(body)) return true
+  const text = body.toLowerCase()
+  return words.every((word) => text.includes(word))
+}
+
+/** `found`: by the index, which is exact for words, but not for tags. */
+function matches(row: StoredRow, query: Compiled, found = false): boolean {
   if (row.timeMs < query.low || row.timeMs >= query.high) return false
-  if (!query.indexed) return true
+  const { terms, types, user, sid } = query
+  const tagged = types !== undefined || user !== undefined || sid !== undefined
+  if (found ? !tagged : !query.indexed) return true
+  if (!found && !mayMatch(row.body, query)) return false
   const event = parseFields(row.body)
-  if (query.types !== undefined && !query.types.includes(String(event.event))) return false
-  if (query.user !== undefined && event.user !== query.user) return false
-  if (query.sid !== undefined && event.sid !== query.sid) return false
-  return query.terms === undefined || matchesTerms(wordsOf(event), query.terms)
+  if (types !== undefined && !types.includes(String(event.event))) return false
+  if (user !== undefined && event.user !== user) return false
+  if (sid !== undefined && event.sid !== sid) return false
+  return found || terms === undefined || matchesTerms(wordsOf(event), terms)
 }
 
 /** Rows that match, in windows, with a turn of the event loop after each. `index` is absent while it cannot be read. */
@@ -107,7 +127,7 @@ async function* foundRows(
     for (const ei of found) {
       const row = log.row(ei)
       // Tags are short, and the log decides: what only looks alike is left out here.
-      if (row !== undefined && matches(row, query)) yield row
+      if (row !== undefined && matches(row, query, true)) yield row
     }
     const last = found.at(-1)
     if (last === undefined || found.length < FIND_ROWS) return

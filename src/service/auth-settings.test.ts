@@ -12,11 +12,14 @@ test('what the file says about connections reaches the cluster', () => {
   session_recording: off
   session_detach_timeout: 2m
   message_of_the_day: hello
+  audit_retention: 90d
+  recording_retention: never
 `,
     't.yaml',
     {},
     'box',
   )
+  expect(authSettings(config).retention).toEqual({ auditMs: 90 * 86_400_000, recordingMs: 0 })
   expect(authSettings(config).cluster).toEqual({
     clientIdleTimeout: 300,
     disconnectExpiredCert: true,
