@@ -63,7 +63,6 @@ export const rows: readonly Row[] = [
   },
   ...fileRows,
   ...recordingRows,
-  ...auditRows,
   {
     name: 'connections',
     title: 'connections per second, 10 in parallel',
@@ -117,6 +116,7 @@ export const rows: readonly Row[] = [
       return { ours: median(samples.ours), theirs: median(samples.theirs), unit: 'ms' }
     },
   },
+  ...auditRows,
 ]
 
 const bareNode = async (): Promise<number> => (await must([node, '-e', '0'])).ms
