@@ -58,6 +58,12 @@ export interface IndexProgress {
   readonly screen: ScreenTextState | undefined
 }
 
+/** A line: which recording, and the how many-th there. */
+export interface Hit {
+  readonly id: number
+  readonly n: number
+}
+
 export interface ListFilter {
   readonly from?: Date | undefined
   readonly to?: Date | undefined
@@ -237,18 +243,31 @@ export class CatalogueDatabase {
     }))
   }
 
-  /** The newest recording below that id with a line that matches. `words`: an FTS5 expression. */
-  findBelow(words: string, below: number): number | undefined {
-    const sql = 'SELECT rowid >> 20 AS id FROM lines WHERE lines MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT 1'
-    const row = this.#one(sql, words, rowId(below, 0))
-    return row === undefined ? undefined : Number(row.id)
+  /** Lines that match an FTS5 expression, of recordings below that id, newest first. The caller must end it before anything else runs. */
+  *hits(words: string, below: number): Generator<Hit> {
+    const sql =
+      'SELECT rowid >> 20 AS id, rowid & 1048575 AS n FROM lines WHERE lines MATCH ? AND rowid < ? ORDER BY rowid DESC'
+    const statement = this.#statement(sql)
+    const rows = this.#guard(() => statement.iterate(words, rowId(below, 0)))
+    for (;;) {
+      const next = this.#guard(() => rows.next())
+      if (next.done === true) return
+      yield { id: Number(next.value.id), n: Number(next.value.n) }
+    }
+  }
+
+  /** One line. */
+  line({ id, n }: Hit): RecordingMatch | undefined {
+    const row = this.#one('SELECT at, text FROM lines WHERE rowid = ?', rowId(id, n))
+    return row === undefined ? undefined : { atMs: Number(row.at), text: String(row.text) }
   }
 
   /** The first lines of a recording that match. */
-  matches(words: string, id: number, limit: number): readonly RecordingMatch[] {
-    const sql = 'SELECT at, text FROM lines WHERE lines MATCH ? AND rowid >= ? AND rowid < ? ORDER BY rowid LIMIT ?'
+  firstHits(words: string, id: number, limit: number): readonly Hit[] {
+    const sql =
+      'SELECT rowid & 1048575 AS n FROM lines WHERE lines MATCH ? AND rowid >= ? AND rowid < ? ORDER BY rowid LIMIT ?'
     const rows = this.#all(sql, words, rowId(id, 0), rowId(id + 1, 0), limit)
-    return rows.map(({ at, text }) => ({ atMs: Number(at), text: String(text) }))
+    return rows.map(({ n }) => ({ id, n: Number(n) }))
   }
 
   close(): void {
