@@ -341,8 +341,10 @@ describe('only certificates of this cluster are taken', () => {
 })
 
 describe('connections end when they must', () => {
-  test('at the end of the certificate, when the cluster says so', async () => {
-    cluster.configure({ disconnectExpiredCert: true })
+  test.each(['the cluster', 'a role'])('at the end of the certificate, when %s says so', async (who) => {
+    const conditions = { logins: ['{{internal.logins}}'], node_labels: { env: 'dev' } }
+    if (who === 'the cluster') cluster.configure({ disconnectExpiredCert: true })
+    else cluster.addRole('dev', conditions, { disconnect_expired_cert: true })
     try {
       const more = { validBefore: new Date(Date.now() - 57_000) } // within the skew that a verifier allows
       const argv = cluster.openSsh(alice, port, more)
@@ -350,6 +352,7 @@ describe('connections end when they must', () => {
       expect(text(result)).toMatch(/certificate has expired|closed/i)
     } finally {
       cluster.configure({})
+      cluster.addRole('dev', conditions)
     }
   })
 

@@ -5,6 +5,7 @@
 
 import type { Socket } from 'node:net'
 import type { Subject } from '../../access/decide.ts'
+import { sessionOptions } from '../../access/session-options.ts'
 import { authenticateUser, type UserIdentity } from '../../api/authenticate-user.ts'
 import type { ClusterState } from '../../api/cluster-state.ts'
 import type { Logger } from '../../common/log.ts'
@@ -121,7 +122,9 @@ export function createSshSide(options: SshSideOptions): SshServer {
         leave.set(connection, clients.enter(user))
         logger.debug('a user connected', { user, client: connection.peer.address })
         void atExpiry(expires, env, connection.signal, () => {
-          if (state.config.disconnectExpiredCert) connection.disconnect('your certificate has expired; run tsh login')
+          const roles = connection.identity.roles.map((role) => state.role(role.metadata.name) ?? role)
+          if (!sessionOptions(roles, state.config).disconnectExpiredCert) return
+          connection.disconnect('your certificate has expired; run tsh login')
         })
       },
       closed(connection, error) {
