@@ -1,21 +1,40 @@
-/**
- * A terminal without a display, and its state as text. Built on xterm.js; what its serializer leaves out (scrolling region, hidden
- * cursor, the coding of mouse reports, the cursor with origin mode) is added here, through internals that its own add-ons use too.
- */
+/** A terminal without a display, on xterm.js. Some of its state is reached only through internals, which its own add-ons use too. */
 
-import { SerializeAddon } from '@xterm/addon-serialize'
-import headless, { type Terminal } from '@xterm/headless'
+import headless, { type IBuffer, type IModes, type Terminal } from '@xterm/headless'
 import { guardTerminal } from '../../audit/recording/guard-terminal.ts'
+
+/** Attributes of a cell, or of what is printed next. */
+export interface Style {
+  isFgRGB(): boolean | number
+  isFgPalette(): boolean | number
+  getFgColor(): number
+  isBgRGB(): boolean | number
+  isBgPalette(): boolean | number
+  getBgColor(): number
+  isBold(): number
+  isDim(): number
+  isItalic(): number
+  isUnderline(): number
+  isBlink(): number
+  isInverse(): number
+  isInvisible(): number
+  isStrikethrough(): number
+  isOverline(): number
+}
 
 interface Core {
   writeSync(data: string): void
-  readonly buffer: { readonly scrollTop: number; readonly scrollBottom: number; readonly x: number; readonly y: number }
+  readonly buffer: { readonly scrollTop: number; readonly scrollBottom: number }
   readonly coreService: {
     readonly isCursorHidden: boolean
-    readonly decPrivateModes: { readonly origin: boolean; readonly wraparound: boolean }
+    readonly decPrivateModes: { readonly cursorStyle?: 'block' | 'underline' | 'bar'; readonly cursorBlink?: boolean }
   }
   readonly coreMouseService: { readonly activeEncoding: string }
-  readonly _inputHandler: { readonly _parser: { readonly currentState: number } }
+  readonly _charsetService: {
+    readonly glevel: number
+    readonly _charsets: readonly ({ readonly q?: string } | undefined)[]
+  }
+  readonly _inputHandler: { readonly _parser: { readonly currentState: number }; readonly _curAttrData: Style }
 }
 
 /** Marks that join the character before them: a program can pile up any number on one cell, and xterm.js keeps them all. */
@@ -24,7 +43,6 @@ const pile = /([\p{M}\p{Cf}\u1160-\u11ff]{16})[\p{M}\p{Cf}\u1160-\u11ff]+/gu
 /** Cells of a terminal; a client may claim 65535 by 65535. */
 const MAX_CELLS = 400_000
 const MAX_COLUMNS = 2000
-const mouseEncodings: Readonly<Record<string, string>> = { SGR: '\x1b[?1006h', SGR_PIXELS: '\x1b[?1016h' }
 
 export interface Size {
   readonly columns: number
@@ -37,16 +55,25 @@ export function emulatedSize({ columns, rows }: Size): Size {
   return { columns: width, rows: Math.min(rows > 0 ? rows : 24, Math.floor(MAX_CELLS / width)) }
 }
 
+/**
+ * The pseudo terminal of Windows is named because xterm.js then does not wrap lines anew when the width changes: terminals differ in
+ * that, programs draw again anyway, and with no lines above the screen it leaves a state that no text can describe.
+ */
+export const emulatorOptions = {
+  scrollback: 0,
+  allowProposedApi: true,
+  logLevel: 'off',
+  windowsPty: { backend: 'winpty', buildNumber: 1 },
+} as const
+
 export class Emulator {
   readonly #terminal: Terminal
-  readonly #serializer = new SerializeAddon()
   readonly #core: Core
 
   constructor(size: Size) {
     const { columns: cols, rows } = emulatedSize(size)
-    this.#terminal = new headless.Terminal({ cols, rows, scrollback: 0, allowProposedApi: true, logLevel: 'off' })
+    this.#terminal = new headless.Terminal({ cols, rows, ...emulatorOptions })
     guardTerminal(this.#terminal)
-    this.#terminal.loadAddon(this.#serializer)
     // Titles and links are of no use here, and both are kept without a limit otherwise.
     for (const code of [0, 1, 2, 8]) this.#terminal.parser.registerOscHandler(code, () => true)
     const { _core } = this.#terminal as unknown as { readonly _core: Core }
@@ -62,10 +89,50 @@ export class Emulator {
     return this.#core._inputHandler._parser.currentState === 0
   }
 
-  /** A line feed at the bottom moves every line of the screen. */
-  get scrollsWhole(): boolean {
-    const { scrollTop, scrollBottom } = this.#core.buffer
-    return scrollTop === 0 && scrollBottom === this.#terminal.rows - 1
+  /** First and last row of what scrolls, from 0. */
+  get region(): { readonly top: number; readonly bottom: number; readonly whole: boolean } {
+    const { scrollTop: top, scrollBottom: bottom } = this.#core.buffer
+    return { top, bottom, whole: top === 0 && bottom === this.#terminal.rows - 1 }
+  }
+
+  get normal(): IBuffer {
+    return this.#terminal.buffer.normal
+  }
+
+  /** Undefined while the normal one is shown. */
+  get alternate(): IBuffer | undefined {
+    const { active } = this.#terminal.buffer
+    return active.type === 'alternate' ? active : undefined
+  }
+
+  get modes(): IModes {
+    return this.#terminal.modes
+  }
+
+  /** Of what is printed next. */
+  get style(): Style {
+    return this.#core._inputHandler._curAttrData
+  }
+
+  get cursorHidden(): boolean {
+    return this.#core.coreService.isCursorHidden
+  }
+
+  /** The parameter of DECSCUSR, 0 when it was never set. */
+  get cursorShape(): number {
+    const { cursorStyle, cursorBlink } = this.#core.coreService.decPrivateModes
+    if (cursorStyle === undefined) return 0
+    return { block: 2, underline: 4, bar: 6 }[cursorStyle] - (cursorBlink === true ? 1 : 0)
+  }
+
+  get mouseEncoding(): string {
+    return this.#core.coreMouseService.activeEncoding
+  }
+
+  /** Which of the two sets draw lines, and which of them is in use. */
+  get lineDrawing(): { readonly g0: boolean; readonly g1: boolean; readonly inUse: number } {
+    const { glevel, _charsets } = this.#core._charsetService
+    return { g0: _charsets[0]?.q === '─', g1: _charsets[1]?.q === '─', inUse: glevel }
   }
 
   write(text: string): void {
@@ -75,22 +142,6 @@ export class Emulator {
   resize(size: Size): void {
     const { columns, rows } = emulatedSize(size)
     if (columns !== this.#terminal.cols || rows !== this.#terminal.rows) this.#terminal.resize(columns, rows)
-  }
-
-  /** Text that puts an empty terminal of this size into the present state. */
-  serialize(): string {
-    const { buffer, coreService, coreMouseService } = this.#core
-    let text = this.#serializer.serialize()
-    const { origin } = coreService.decPrivateModes
-    if (origin || !this.scrollsWhole) {
-      if (!this.scrollsWhole) text += `\x1b[${buffer.scrollTop + 1};${buffer.scrollBottom + 1}r`
-      // Both of them sent the cursor home. With origin mode it counts from the top of the region.
-      const row = origin ? buffer.y - buffer.scrollTop : buffer.y
-      text += `\x1b[${Math.max(0, row) + 1};${Math.min(buffer.x, this.#terminal.cols - 1) + 1}H`
-    }
-    text += mouseEncodings[coreMouseService.activeEncoding] ?? ''
-    if (coreService.isCursorHidden) text += '\x1b[?25l'
-    return text
   }
 
   close(): void {

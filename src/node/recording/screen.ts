@@ -4,6 +4,7 @@
  */
 
 import { Emulator, type Size } from './emulator.ts'
+import { serialize } from './serialize.ts'
 
 /** Characters that wait before they are interpreted. */
 const MAX_WAITING = 64 * 1024
@@ -56,7 +57,7 @@ export class Screen {
   /** The state with everything written so far. */
   state(): Size & { readonly data: string } {
     if (this.#waitingLength > 0 || this.#emulator !== undefined) this.#catchUp(false)
-    return { ...this.#size, data: this.#emulator?.serialize() ?? '' }
+    return { ...this.#size, data: this.#emulator === undefined ? '' : serialize(this.#emulator) }
   }
 
   /** For a session in which nothing happens: keeps the state as text only. */
@@ -137,7 +138,7 @@ function writeVisible(emulator: Emulator, text: string): void {
     from = lineEnd < 0 ? text.length : lineEnd + 2
     emulator.write(text.slice(0, from))
   }
-  const tail = emulator.atRest && emulator.scrollsWhole ? tailStart(text, from, 2 * rows + 1) : from
+  const tail = emulator.atRest && emulator.region.whole ? tailStart(text, from, 2 * rows + 1) : from
   if (tail > from) emulator.write(`\r${lastColours(text.slice(from, tail))}`)
   emulator.write(text.slice(tail))
 }
