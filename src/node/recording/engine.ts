@@ -79,6 +79,7 @@ export class RecordingEngine implements SessionHost {
 
   close(): void {
     this.#stop.abort()
+    for (const session of this.#sessions.values()) void session.abandon()
   }
 
   monotonicMs(): number {

@@ -1,11 +1,12 @@
 import { readdir } from 'node:fs/promises'
 import { expect, test, vi } from 'vitest'
 import { setUpRecorder, tapOptions } from './testing/recorder.ts'
+import { startWorkerThread } from './worker-thread.ts'
 
 const files = async (dir: string): Promise<string[]> => (await readdir(dir)).filter((name) => name.endsWith('.rec'))
 
 test('a session is recorded by the worker, sent, and leaves nothing on the disk', async () => {
-  await using setup = await setUpRecorder()
+  await using setup = await setUpRecorder({ startWorker: startWorkerThread })
   const options = tapOptions()
   const tap = await setup.recorder.open(options)
   expect(tap.output(Buffer.from('hello \xff\r\n', 'latin1'))).toBeUndefined()

@@ -31,6 +31,8 @@ export interface RecorderLimits extends TapLimits {
   readonly parallel: number
   /** For a recording that auth refuses. */
   readonly attempts: number
+  /** Between attempts. */
+  readonly backoff: { readonly initialMs: number; readonly maxMs: number }
 }
 
 export const recorderLimits: RecorderLimits = {
@@ -40,6 +42,7 @@ export const recorderLimits: RecorderLimits = {
   quarantineBytes: 1024 ** 3,
   parallel: 4,
   attempts: 6,
+  backoff: { initialMs: 500, maxMs: 30_000 },
   stallMs: 30_000,
   syncMs: 10_000,
 }
@@ -92,7 +95,8 @@ class NodeRecorder implements Recorder, TapHost {
   readonly #screens = new Map<number, (state: ScreenState | undefined) => void>()
   readonly #unflushed = new Set<Tap>()
   readonly #firstWords = new Map<number, PromiseWithResolvers<void>>()
-  readonly #stopping = new Map<number, () => void>()
+  /** Given up, on their way into quarantine. */
+  readonly #refusals = new WeakSet<SpooledRecording>()
   readonly #restart: Backoff
   #worker: WorkerPort | undefined
   #free: ArrayBuffer[] = []
@@ -116,6 +120,7 @@ class NodeRecorder implements Recorder, TapHost {
       log: logger,
       parallel: this.limits.parallel,
       attempts: this.limits.attempts,
+      backoff: this.limits.backoff,
       onProgress: (recording) => this.#live.get(recording)?.progressed(),
       onComplete: (recording) => this.#complete(recording),
       onRefused: (recording, error) => this.#refused(recording, error),
@@ -356,13 +361,14 @@ class NodeRecorder implements Recorder, TapHost {
   }
 
   #ended(tap: Tap, recording: SpooledRecording, message: FromWorker & { readonly type: 'ended' }): void {
+    tap.writerEnded()
+    if (this.#refusals.has(recording)) {
+      if (tap.ending) tap.closed()
+      return
+    }
     if (message.complete) {
       recording.grown(message.bytes)
       recording.finished = true
-    } else if (this.#stopping.has(tap.id)) {
-      this.#stopping.get(tap.id)?.()
-      this.#stopping.delete(tap.id)
-      return
     } else {
       const { ended, participants } = tap.endArguments ?? { ended: this.env.now().toISOString(), participants: [] }
       const { index: chunks, chain } = recording.position
@@ -371,7 +377,16 @@ class NodeRecorder implements Recorder, TapHost {
       recording.finished = true
     }
     tap.ended()
-    this.#uploader.wake(recording)
+    this.#finished(recording)
+  }
+
+  #finished(recording: SpooledRecording): void {
+    if (recording.bytes > 0) this.#uploader.wake(recording)
+    else {
+      // The disk never had room for a single line of it.
+      this.#uploader.drop(recording)
+      this.#complete(recording)
+    }
   }
 
   async #workerGone(reason: unknown, started: number): Promise<void> {
@@ -411,7 +426,7 @@ class NodeRecorder implements Recorder, TapHost {
       }
       const mark = `${bytes} bytes of output were not recorded: ${reason}`
       await finishRecording(recording, { mark, end: { ended, participants, interrupted: false, failure: reason } })
-      this.#uploader.wake(recording)
+      this.#finished(recording)
     }
     tap.closed()
   }
@@ -439,16 +454,14 @@ class NodeRecorder implements Recorder, TapHost {
     const { header } = recording
     const reason = `the auth service does not take the recording: ${messageOf(error)}`
     logger.error('a recording goes into quarantine', { sid: header.sid, reason: messageOf(error) })
+    this.#refusals.add(recording)
     const tap = this.#live.get(recording)
     const told = tap?.failure !== undefined
     if (!told) onFailed(header, reason)
     if (tap !== undefined) {
       tap.fail(new SystemError('EIO', reason))
-      if (!tap.ending && this.#worker !== undefined) {
-        const stopped = new Promise<void>((resolve) => this.#stopping.set(tap.id, resolve))
-        this.post({ type: 'stop', id: tap.id })
-        await Promise.race([stopped, this.env.sleep(CLOSE_MS)])
-      }
+      if (!tap.ending) this.post({ type: 'stop', id: tap.id })
+      if (this.#worker !== undefined) await Promise.race([tap.written, this.env.sleep(CLOSE_MS)])
     }
     await this.#quarantine.take(recording.paths)
     recording.forget()

@@ -34,6 +34,12 @@ const RETRY_MS = 1000
 /** Without output for so long, the emulator of a session is given up for a text. */
 const COMPACT_MS = 60_000
 
+/** `cut`: as in the message. `tells`: of a gap. */
+interface QueuedChunk extends BuiltChunk {
+  readonly cut: number
+  readonly tells?: Lost
+}
+
 export class SessionRecording {
   readonly #id: number
   readonly #host: SessionHost
@@ -48,7 +54,7 @@ export class SessionRecording {
   #lastActive = 0
   #keyframeAt: number
   #textSinceKeyframe = 0
-  #queue: (BuiltChunk & { readonly cut: number })[] = []
+  #queue: QueuedChunk[] = []
   #cutAsked = 0
   #cutStored = 0
   #pump: Promise<void> | undefined
@@ -58,6 +64,7 @@ export class SessionRecording {
   #retryAt = 0
   #everFailed: string | undefined
   #ended = false
+  #lastTry = false
 
   constructor(open: OpenMessage, host: SessionHost) {
     const { id, header, spool } = open
@@ -109,13 +116,15 @@ export class SessionRecording {
     this.#line(atMs, 'm', text)
   }
 
-  /** Output that nobody has: told as soon as something can be written. */
-  lose({ bytes, reason }: Lost): void {
-    if (this.#writer === undefined) return
-    this.#lost = { bytes: (this.#lost?.bytes ?? 0) + bytes, reason }
-    this.#fail(0, reason)
-    // What caused it is over already, so the next chunk may try.
-    this.#retryAt = 0
+  /** Output that the worker never saw: told at once. */
+  lose(lost: Lost): void {
+    if (this.#writer === undefined || this.#ended) return
+    this.#close()
+    this.#addLost(lost)
+    this.#everFailed ??= lost.reason
+    if (this.#state !== 'good') return
+    this.#tellGap()
+    this.#pump ??= this.#write()
   }
 
   screen(): { readonly columns: number; readonly rows: number; readonly data: string } {
@@ -140,7 +149,7 @@ export class SessionRecording {
     if (this.#writer !== undefined) {
       const rest = this.#text.end()
       if (rest !== '') this.#line(atMs, 'o', rest)
-      if (end.failure !== undefined && this.#state === 'good') this.#line(atMs, 'm', end.failure)
+      if (end.failure !== undefined && this.#everFailed === undefined) this.#line(atMs, 'm', end.failure)
       this.#retryAt = 0
       if (!this.#builder.empty || this.#builder.outputBytes > 0 || this.#lost !== undefined) this.#close()
     }
@@ -153,6 +162,7 @@ export class SessionRecording {
 
   /** Keeps nothing from now on. */
   async stop(): Promise<void> {
+    if (this.#ended || this.#writer === undefined) return
     const writer = this.#writer
     this.#writer = undefined
     for (const { outputBytes } of this.#queue.splice(0)) this.#host.done(this.#id, outputBytes)
@@ -167,6 +177,14 @@ export class SessionRecording {
     this.#cutAsked = cut
     this.#close()
     if (this.#pump === undefined && this.#state === 'good') this.#tellStored()
+  }
+
+  /** Gives the file back; for a worker that ends. */
+  async abandon(): Promise<void> {
+    const writer = this.#writer
+    this.#writer = undefined
+    await this.#pump
+    await writer?.close().catch(() => undefined)
   }
 
   #line(atMs: number, code: 'o' | 'r' | 'm', data: string): void {
@@ -216,7 +234,7 @@ export class SessionRecording {
     }
     const now = this.#host.monotonicMs()
     if (this.#state === 'bad') {
-      this.#drop(this.#builder.discard(), undefined)
+      this.#drop(this.#builder.discard(), this.#everFailed ?? '')
       if (now < this.#retryAt) return
       this.#retryAt = now + RETRY_MS
       this.#tellGap()
@@ -230,13 +248,14 @@ export class SessionRecording {
 
   /** A chunk that says what is missing and shows the screen as it is now. */
   #tellGap(): void {
-    const { bytes = 0, reason = '' } = this.#lost ?? {}
+    const lost = this.#lost ?? { bytes: 0, reason: '' }
+    this.#lost = undefined
     this.#state = 'trying'
     const at = this.#builder.time(this.#position.toMs)
     if (this.#position.index === 0) this.#builder.header(this.#header)
     else this.#addKeyframe(at)
-    this.#builder.add(at, 'm', `${bytes} bytes of output were not recorded: ${reason}`)
-    this.#queue.push({ ...this.#builder.close(), cut: this.#cutAsked })
+    this.#builder.add(at, 'm', `${lost.bytes} bytes of output were not recorded: ${lost.reason}`)
+    this.#queue.push({ ...this.#builder.close(), cut: this.#cutAsked, tells: lost })
   }
 
   async #write(): Promise<void> {
@@ -246,25 +265,34 @@ export class SessionRecording {
       const outputBytes = chunks.reduce((sum, chunk) => sum + chunk.outputBytes, 0)
       try {
         await this.#append(chunks)
-        if (this.#state === 'trying') {
-          this.#state = 'good'
-          this.#lost = undefined
-        }
+        if (this.#state === 'trying') this.#state = 'good'
+        // Lost while the one before was told.
+        if (this.#lost !== undefined) this.#tellGap()
         this.#host.done(this.#id, outputBytes)
       } catch (error) {
-        const late = this.#queue.splice(0).reduce((sum, chunk) => sum + chunk.outputBytes, 0)
-        this.#fail(outputBytes + late, messageOf(error), errnoOf(error))
+        const all = [...chunks, ...this.#queue.splice(0)]
+        for (const { tells } of all) if (tells !== undefined) this.#addLost(tells)
+        this.#fail(
+          all.reduce((sum, chunk) => sum + chunk.outputBytes, 0),
+          messageOf(error),
+          errnoOf(error),
+        )
+        // The last chance to tell.
+        if (this.#ended && !this.#lastTry) {
+          this.#lastTry = true
+          this.#tellGap()
+        }
       }
     }
     this.#pump = undefined
   }
 
-  async #append(chunks: readonly (BuiltChunk & { readonly cut: number })[]): Promise<void> {
+  async #append(chunks: readonly QueuedChunk[]): Promise<void> {
     const writer = this.#writer
     if (writer === undefined) return
     let { index, chain, toMs } = this.#position
     const frames: Buffer[] = []
-    for (const { outputBytes: _, cut: __, ...built } of chunks) {
+    for (const { outputBytes: _, cut: __, tells: ___, ...built } of chunks) {
       const chunk = { ...built, index }
       frames.push(encodeFrame({ kind: 'chunk', ...chunk }))
       chain = nextLink(chain, chunk)
@@ -272,7 +300,9 @@ export class SessionRecording {
       toMs = chunk.toMs
     }
     await this.#host.withDisk(async () => {
-      if (this.#host.full !== undefined) throw new Error(this.#host.full)
+      // Of a session that ends now, at least this much is kept.
+      const last = this.#ended && chunks.every(({ tells }) => tells !== undefined)
+      if (this.#host.full !== undefined && !last) throw new Error(this.#host.full)
       await writer.append(Buffer.concat(frames), this.#position)
     })
     this.#position = { index, chain, toMs }
@@ -297,8 +327,12 @@ export class SessionRecording {
     if (first) this.#host.send({ type: 'failed', id: this.#id, errno, reason })
   }
 
-  #drop(bytes: number, reason: string | undefined): void {
-    this.#lost = { bytes: (this.#lost?.bytes ?? 0) + bytes, reason: reason ?? this.#lost?.reason ?? '' }
+  #addLost({ bytes, reason }: Lost): void {
+    this.#lost = { bytes: (this.#lost?.bytes ?? 0) + bytes, reason: this.#lost?.reason ?? reason }
+  }
+
+  #drop(bytes: number, reason: string): void {
+    this.#addLost({ bytes, reason })
     this.#host.done(this.#id, bytes)
   }
 

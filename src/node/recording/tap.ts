@@ -70,6 +70,7 @@ export class Tap implements SessionTap {
   #over = false
   #end: PromiseWithResolvers<void> | undefined
   #endedSince: number | undefined
+  readonly #written = Promise.withResolvers<void>()
   #endArguments: { readonly ended: string; readonly participants: readonly string[] } | undefined
 
   #cut = 0
@@ -149,6 +150,15 @@ export class Tap implements SessionTap {
     return this.#end.promise
   }
 
+  /** The worker writes no more of it. */
+  get written(): Promise<void> {
+    return this.#written.promise
+  }
+
+  writerEnded(): void {
+    this.#written.resolve()
+  }
+
   /** All of it is in the spool; with `node-sync` the end waits for auth, but not without end. */
   ended(): void {
     if (this.#sync && this.failure === undefined) this.#endedSince = this.#host.env.monotonicMs()
@@ -158,6 +168,7 @@ export class Tap implements SessionTap {
   /** All that the end waits for is there, or never will be. */
   closed(): void {
     this.#over = true
+    this.writerEnded()
     this.#end ??= Promise.withResolvers()
     this.#end.resolve()
     this.#releaseRoom()

@@ -28,6 +28,8 @@ export interface UploaderOptions {
   readonly parallel: number
   /** Attempts for one that auth refuses. */
   readonly attempts: number
+  /** Between attempts. */
+  readonly backoff: { readonly initialMs: number; readonly maxMs: number }
   /** Auth has more of it. */
   onProgress(recording: SpooledRecording): void
   /** All of it is at auth, and nothing on the disk. */
@@ -44,9 +46,8 @@ interface Entry {
   refusals: number
 }
 
-/** Milliseconds: for what waits in a session, and for all else. */
+/** Between attempts for what a session waits for. */
 const URGENT_BACKOFF = { initialMs: 100, maxMs: 1000 }
-const BACKOFF = { initialMs: 500, maxMs: 30_000 }
 
 export class Uploader {
   readonly #options: UploaderOptions
@@ -69,7 +70,8 @@ export class Uploader {
   /** There may be something new to bring. */
   wake(recording: SpooledRecording): void {
     const entry = this.#entries.get(recording)
-    if (entry === undefined || this.#stop.signal.aborted) return
+    // Before there is a file, there is nothing that a refusal could be about.
+    if (entry === undefined || this.#stop.signal.aborted || recording.bytes === 0) return
     if (entry.state === 'running') entry.state = 'again'
     if (entry.state !== 'idle') return
     entry.state = 'queued'
@@ -78,7 +80,7 @@ export class Uploader {
       this.#queue.push(entry)
       if (this.#workers >= this.#options.parallel) return
       this.#workers++
-      this.#track(this.#work(this.#queue, BACKOFF).finally(() => this.#workers--))
+      this.#track(this.#work(this.#queue, this.#options.backoff).finally(() => this.#workers--))
     }
   }
 

@@ -69,7 +69,7 @@ export class TestAuth implements RecordingUpload {
   }
 }
 
-/** The worker's work in this thread. `failures` lets it die. */
+/** The worker's work in this thread. */
 export class InlineWorker {
   readonly engines: RecordingEngine[] = []
   readonly #env: Env
@@ -125,6 +125,7 @@ export interface TestSetup extends AsyncDisposable {
 
 export interface TestSetupOptions {
   readonly env?: Env
+  /** Default: the worker's work in this thread, which is there at once. */
   readonly startWorker?: StartWorker
   readonly limits?: Partial<RecorderLimits>
   readonly dir?: string
@@ -137,14 +138,15 @@ export async function setUpRecorder(options: TestSetupOptions = {}): Promise<Tes
   const dir = options.dir ?? join(parent ?? '', 'recordings')
   const auth = options.auth ?? new TestAuth()
   const failed: { sid: string; reason: string }[] = []
-  const { env = realEnv, startWorker, limits, owner } = options
+  const { env = realEnv, limits, owner } = options
+  const startWorker = options.startWorker ?? new InlineWorker(env).start
   const recorder = await openRecorder({
     dir,
     upload: auth,
     env,
     logger: silentLogger,
     onFailed: ({ sid }, reason) => failed.push({ sid, reason }),
-    ...(startWorker === undefined ? {} : { startWorker }),
+    startWorker,
     ...(limits === undefined ? {} : { limits }),
     ...(owner === undefined ? {} : { owner }),
   })
