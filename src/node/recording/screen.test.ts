@@ -1,6 +1,7 @@
 import headless, { type Terminal } from '@xterm/headless'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { guardTerminal } from '../../audit/recording/guard-terminal.ts'
 import { emulatedSize, emulatorOptions, type Size } from './emulator.ts'
 import { Screen } from './screen.ts'
 
@@ -10,6 +11,7 @@ type Step = string | Size | Flood
 async function plain(size: Size, steps: readonly (string | Size)[]): Promise<Terminal> {
   const { columns: cols, rows } = emulatedSize(size)
   const terminal = new headless.Terminal({ cols, rows, ...emulatorOptions })
+  guardTerminal(terminal)
   // Links are left out on purpose, and so is their underlining.
   terminal.parser.registerOscHandler(8, () => true)
   for (const step of steps) {
