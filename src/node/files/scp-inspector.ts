@@ -29,7 +29,7 @@ export interface ScpInspectorOptions {
 type Expected = 'start' | 'times' | 'file' | 'content' | 'directory' | 'end'
 
 interface Current {
-  readonly name: string
+  readonly path: string
   readonly mode: string
   readonly size: bigint
   left: bigint
@@ -55,6 +55,8 @@ export class ScpInspector {
   #early: Buffer[] = []
   #earlySize = 0
   #current: Current | undefined
+  /** Complete, but the sink has not said yet what it thinks of them. */
+  readonly #sent: Current[] = []
   #over = false
 
   constructor(options: ScpInspectorOptions) {
@@ -91,7 +93,8 @@ export class ScpInspector {
   /** The session is over. */
   finish(): void {
     if (this.#over) return
-    if (this.#current !== undefined) this.#tell('the session ended before the file was complete')
+    const error = 'the session ended before the file was complete'
+    for (const file of [...this.#sent, ...(this.#current === undefined ? [] : [this.#current])]) this.#tell(file, error)
     this.#over = true
   }
 
@@ -118,7 +121,8 @@ export class ScpInspector {
           return chunk.subarray(1)
         }
         return this.#takeLine(chunk, (line) => {
-          if (this.#current !== undefined) this.#current.error = messageIn(line)
+          const last = this.#sent.at(-1)
+          if (last !== undefined) last.error = messageIn(line)
           this.#state = 'line'
         })
     }
@@ -147,11 +151,13 @@ export class ScpInspector {
     const size = current.left < BigInt(chunk.length) ? Number(current.left) : chunk.length
     current.hash.update(chunk.subarray(0, size))
     current.left -= BigInt(size)
-    if (current.left === 0n) this.#endContent()
+    if (current.left === 0n) this.#endContent(current)
     return chunk.subarray(size)
   }
 
-  #endContent(): void {
+  #endContent(file: Current): void {
+    this.#current = undefined
+    this.#sent.push(file)
     this.#state = 'status'
     this.#expected.push('content')
   }
@@ -163,7 +169,7 @@ export class ScpInspector {
       case 'C':
         if (name === '') break
         this.#current = {
-          name,
+          path: this.#options.pathOf(this.#directories, name),
           mode,
           size: BigInt(size),
           left: BigInt(size),
@@ -200,30 +206,36 @@ export class ScpInspector {
   #answered(error: string | undefined): void {
     // Errors may come at any time; only what was announced can be agreed to.
     const expected = this.#expected.shift()
-    if (expected === 'file') {
-      this.#state = 'line'
-      if (error !== undefined) this.#tell(error)
-      else if (this.#current?.left === 0n) this.#endContent()
-      else this.#state = 'content'
-    } else if (expected === 'directory') {
+    if (expected === 'content') {
+      const file = this.#sent.shift()
+      if (file !== undefined) this.#tell(file, error)
+      return
+    }
+    if (expected === 'file' && this.#current !== undefined) this.#fileAnswered(this.#current, error)
+    else if (expected === 'directory') {
       this.#state = 'line'
       if (error === undefined && this.#announced !== undefined) this.#directories.push(this.#announced)
-    } else if (expected === 'content') this.#tell(error)
-    else return
+    } else return
     const early = this.#early
     this.#early = []
     this.#earlySize = 0
     for (const chunk of early) this.fromSource(chunk)
   }
 
-  #tell(error: string | undefined): void {
-    const current = this.#current
-    if (current === undefined) return
-    this.#current = undefined
-    const { name, mode, left, hash } = current
+  #fileAnswered(file: Current, error: string | undefined): void {
+    this.#state = 'line'
+    if (error !== undefined) {
+      this.#current = undefined
+      this.#tell(file, error)
+    } else if (file.left === 0n) this.#endContent(file)
+    else this.#state = 'content'
+  }
+
+  #tell(current: Current, error: string | undefined): void {
+    const { path, mode, left, hash } = current
     const problem = error ?? current.error
     this.#options.onFile({
-      path: this.#options.pathOf(this.#directories, name),
+      path,
       size: Number(current.size - left),
       mode,
       ...(left === 0n && current.error === undefined ? { sha256: hash.digest('hex') } : {}),

@@ -151,10 +151,10 @@ export class SftpServer {
   /** WRITE: id, handle, offset (uint64), data. From the input straight into the file. */
   #write(id: number, packet: Buffer): void {
     const at = argumentsAt(packet, 12)
-    const { fd, append } = this.#around.handles.file(packet.subarray(9, at))
     const size = packet.readUInt32BE(at + 8)
     const data = at + 12
     if (size > packet.length - data) throw new WireError('truncated WRITE')
+    const { fd, append } = this.#around.handles.file(packet.subarray(9, at))
     const offset = packet.readBigUInt64BE(at)
     // Node.js takes larger ones for "the current position".
     if (offset + BigInt(size) > BigInt(Number.MAX_SAFE_INTEGER)) {
