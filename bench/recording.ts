@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startCluster } from './cluster.ts'
 import { memoryOf, must, stop } from './processes.ts'
+import { quietShell } from './quiet-shell.ts'
 import type { Figure, Row } from './rows.ts'
 import { alternate, median } from './statistics.ts'
 
@@ -27,7 +28,10 @@ async function recordingCost(quick: boolean, recorded: readonly string[], bytes:
   try {
     const file = join(directory, 'text')
     await writeFile(file, text(bytes))
-    await using off = await startCluster(join(directory, 'off'), { auth: '  session_recording: off\n' })
+    await using off = await startCluster(join(directory, 'off'), {
+      auth: '  session_recording: off\n',
+      prefix: await quietShell(),
+    })
     const one = async (ssh: readonly string[]): Promise<number> => {
       const [program = '', ...argv] = ssh
       const { ms } = await must([program, '-tt', ...argv, `cat ${file}`])
