@@ -190,3 +190,22 @@ export async function memoryOf(pid: number): Promise<number> {
   const sizes = await Promise.all(tree.filter((one) => !excluded.has(one.pid)).map((one) => pss(one.pid)))
   return sizes.reduce((sum, size) => sum + size, 0)
 }
+
+/** Waits until these processes have nothing to do any more, so that the next measurement does not pay for the last one. */
+export async function settled(pid: number): Promise<void> {
+  const busyMs = async (): Promise<number> => {
+    const all = await Promise.all(
+      (await processTree(pid)).map((one) => readFile(`/proc/${one.pid}/stat`, 'utf8').catch(() => '')),
+    )
+    // utime and stime, the 12th and 13th after the name, in hundredths of a second.
+    const ticks = all.map((stat) => stat.slice(stat.lastIndexOf(')') + 2).split(' '))
+    return ticks.reduce((sum, fields) => sum + 10 * (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)), 0)
+  }
+  const end = performance.now() + 30_000
+  for (let before = await busyMs(); performance.now() < end; ) {
+    await delay(500)
+    const now = await busyMs()
+    if (now - before < 25) return
+    before = now
+  }
+}

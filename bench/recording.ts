@@ -5,8 +5,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { startCluster } from './cluster.ts'
-import { memoryOf, must, stop } from './processes.ts'
+import { type Cluster, startCluster } from './cluster.ts'
+import { memoryOf, must, settled, stop } from './processes.ts'
 import { quietShell } from './quiet-shell.ts'
 import type { Figure, Row } from './rows.ts'
 import { alternate, median } from './statistics.ts'
@@ -23,7 +23,7 @@ function text(bytes: number): string {
   return lines.join('')
 }
 
-async function recordingCost(quick: boolean, recorded: readonly string[], bytes: number): Promise<Figure> {
+async function recordingCost(quick: boolean, cluster: Cluster, bytes: number): Promise<Figure> {
   const directory = await mkdtemp(join(tmpdir(), 'teleport-bench-recording-'))
   try {
     const file = join(directory, 'text')
@@ -32,17 +32,19 @@ async function recordingCost(quick: boolean, recorded: readonly string[], bytes:
       auth: '  session_recording: off\n',
       prefix: await quietShell(),
     })
-    const one = async (ssh: readonly string[]): Promise<number> => {
+    const one = async ({ ssh, pid }: Pick<Cluster, 'ssh' | 'pid'>): Promise<number> => {
       const [program = '', ...argv] = ssh
       const { ms } = await must([program, '-tt', ...argv, `cat ${file}`])
+      // A recording is stored and made searchable after its session.
+      await settled(pid())
       return bytes / 1e6 / (ms / 1000)
     }
-    await one(recorded)
-    await one(off.ssh)
+    await one(cluster)
+    await one(off)
     const samples = await alternate(
       quick ? 2 : 5,
-      () => one(recorded),
-      () => one(off.ssh),
+      () => one(cluster),
+      () => one(off),
     )
     return { ours: median(samples.ours), theirs: median(samples.theirs), unit: 'MB/s' }
   } finally {
@@ -86,7 +88,7 @@ export const recordingRows: readonly Row[] = [
     name: 'recording',
     title: 'a session that prints a large text, recorded, beside one that is not',
     goal: { is: 'at least', value: 0.9 },
-    measure: ({ cluster, quick }) => recordingCost(quick, cluster.ssh, (quick ? 16 : 64) * 1024 * 1024),
+    measure: ({ cluster, quick }) => recordingCost(quick, cluster, (quick ? 16 : 64) * 1024 * 1024),
   },
   {
     name: 'slow-reader',
