@@ -70,11 +70,21 @@ describe('max_connections', () => {
       user: 'carol',
       maximum: 1,
     })
+    const listed = await cluster.tctl('get', 'semaphores', '--format=text')
+    expect(listed.stdout).toMatch(
+      /^Kind +Name +LeaseID +Holder +Expires *\n[- ]+\nconnection +carol +[0-9a-f-]{36} +[0-9a-f-]{36} +20/,
+    )
+    expect((await cluster.tctl('get', 'semaphore/carol')).stdout).toContain('lease_id: ')
     await first.stop('SIGKILL')
     await until('the free place', async () => {
       const { stdout } = await tsh(home, `${login}@node-1`, 'echo next')
       return stdout === 'next\n' ? true : undefined
     })
+    await until('an empty list', async () => {
+      const { stdout } = await cluster.tctl('get', 'semaphores', '--format=json')
+      return stdout.trim() === '[]' ? true : undefined
+    })
+    expect((await cluster.tctl('rm', 'semaphore/carol')).stderr).toContain('no connections of "carol" are counted')
   })
 })
 

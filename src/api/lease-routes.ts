@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { empty, endpoint } from './define.ts'
 import { isoTime } from './model.ts'
+import { page, pageOf } from './pages.ts'
 
 const lease = z.strictObject({
   user: z.string().min(1).max(256),
@@ -37,5 +38,28 @@ export const releaseLease = endpoint({
   summary: 'Counts a connection out; one that is not counted is no error',
   callers: ['Node'],
   body: lease,
+  output: empty,
+})
+
+const userLeases = z.strictObject({
+  user: z.string(),
+  leases: z.array(z.strictObject({ id: z.uuid(), serverId: z.uuid(), expires: isoTime })),
+})
+export type UserLeases = z.infer<typeof userLeases>
+
+export const listLeases = endpoint({
+  method: 'GET',
+  path: '/v1/leases',
+  summary: 'Connections that are counted, by user',
+  callers: ['Admin'],
+  query: z.strictObject(page),
+  output: pageOf(userLeases),
+})
+export const deleteLeases = endpoint({
+  method: 'DELETE',
+  path: '/v1/leases/:name',
+  summary: 'Counts all connections of a user out; those that are there are counted in again within a minute',
+  callers: ['Admin'],
+  params: z.strictObject({ name: z.string().min(1).max(256) }),
   output: empty,
 })

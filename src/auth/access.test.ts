@@ -47,6 +47,8 @@ const table: Readonly<Record<string, { callers: readonly BuiltinRole[]; users?: 
   acquireLease: { callers: ['Node'] },
   renewLeases: { callers: ['Node'] },
   releaseLease: { callers: ['Node'] },
+  listLeases: { callers: ['Admin'] },
+  deleteLeases: { callers: ['Admin'] },
   emitEvents: { callers: ['Node', 'Proxy'] },
   searchEvents: { callers: ['Admin', 'User'], users: 'rule' },
   exportEvents: { callers: ['Admin', 'User'], users: 'rule' },

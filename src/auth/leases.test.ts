@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { acquireLease, releaseLease, renewLeases } from '../api/routes.ts'
+import { acquireLease, deleteLeases, listLeases, releaseLease, renewLeases } from '../api/routes.ts'
 import { LimitExceeded } from '../errors/errors.ts'
 import { Leases, leaseLifetime } from './leases.ts'
-import { machineCaller, type TestServices, testServices } from './testing/services.ts'
+import { adminCaller, machineCaller, type TestServices, testServices } from './testing/services.ts'
 
 const other = { ...machineCaller('Node'), name: '33333333-3333-4333-8333-333333333333' }
 const id = (number: number): string => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`
@@ -59,6 +59,21 @@ describe('connections of a user in the whole cluster', () => {
     const results = await Promise.allSettled(asks)
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(5)
     expect((await tables.leases.find('alice'))?.value.holders).toHaveLength(5)
+  })
+
+  test('are listed and forgotten by administrators', async () => {
+    const bench = await testServices()
+    const admin = bench.as(adminCaller)
+    await ask(bench, machineCaller('Node'), 1)
+    await ask(bench, other, 2)
+    const { items } = await admin.call(listLeases)
+    expect(items).toMatchObject([{ user: 'alice', leases: [{ id: id(1) }, { id: id(2), serverId: other.name }] }])
+    await admin.call(deleteLeases, { params: { name: 'alice' } })
+    expect((await admin.call(listLeases)).items).toEqual([])
+    await expect(admin.call(deleteLeases, { params: { name: 'alice' } })).rejects.toThrow(/no connections of "alice"/)
+    await ask(bench, other, 3, 1)
+    await bench.env.advance(leaseLifetime)
+    expect((await admin.call(listLeases)).items).toEqual([])
   })
 
   test('survive a restart of auth', async () => {

@@ -4,11 +4,11 @@
  */
 
 import type { Caller } from '../api/caller.ts'
-import type { Lease } from '../api/lease-routes.ts'
+import type { Lease, UserLeases } from '../api/lease-routes.ts'
 import type { Backend } from '../backend/contract.ts'
 import type { Env } from '../common/env.ts'
 import { counted } from '../common/text.ts'
-import { isCompareFailed, LimitExceeded } from '../errors/errors.ts'
+import { isCompareFailed, LimitExceeded, NotFound } from '../errors/errors.ts'
 import { KeyedQueue } from './queue.ts'
 import type { StoredLeases, Tables } from './records.ts'
 
@@ -59,6 +59,32 @@ export class Leases {
 
   async release(caller: Caller, { user, id }: Lease): Promise<void> {
     await this.#change(user, (holders) => holders.filter((holder) => !isHeldBy(holder, caller, id)))
+  }
+
+  async page(query: {
+    readonly limit: number
+    readonly after?: string | undefined
+  }): Promise<{ items: UserLeases[]; next?: string }> {
+    const { items, next } = await this.#tables.leases.page(query)
+    const now = this.#env.now().getTime()
+    const current = items.map(({ id: user, value }) => {
+      const holders = value.holders.filter(({ expires }) => expires > now)
+      const leases = holders.map(({ id, server, expires }) => ({
+        id,
+        serverId: server,
+        expires: new Date(expires).toISOString(),
+      }))
+      return { user, leases }
+    })
+    return { items: current.filter(({ leases }) => leases.length > 0), ...(next === undefined ? {} : { next }) }
+  }
+
+  /** Throws NotFound. */
+  async forget(user: string): Promise<void> {
+    if ((await this.#tables.leases.find(user)) === undefined) {
+      throw new NotFound(`no connections of ${JSON.stringify(user)} are counted`)
+    }
+    await this.#change(user, () => [])
   }
 
   #expiry(): Date {

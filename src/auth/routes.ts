@@ -198,6 +198,11 @@ function mountLeases(app: FastifyInstance, { leases }: Services): void {
   serve(app, routes.renewLeases, async ({ caller, body }) => ({
     expires: (await leases.renew(caller, body.leases)).toISOString(),
   }))
+  serve(app, routes.listLeases, ({ query }) => leases.page(query))
+  serve(app, routes.deleteLeases, async ({ params }) => {
+    await leases.forget(params.name)
+    return {}
+  })
   serve(app, routes.releaseLease, async ({ caller, body }) => {
     await leases.release(caller, body)
     return {}

@@ -260,6 +260,7 @@ export const tctlProgram: ProgramSpec = {
         'tctl get role/access,user/alice',
         'tctl get nodes --format=text',
         'tctl get cert_authority',
+        'tctl get semaphores --format=text',
       ],
       load: async () => (await resources()).get,
     },

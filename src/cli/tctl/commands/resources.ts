@@ -3,6 +3,7 @@
 import type { ApiClient } from '../../../api/client.ts'
 import type { Presence, RoleRecord, UserRecord } from '../../../api/model.ts'
 import {
+  deleteLeases,
   deletePresence,
   deleteRole,
   deleteToken,
@@ -26,8 +27,10 @@ import type { CommandRun } from '../../common/spec.ts'
 import { publicKeyOfLine } from '../../tsh/keys.ts'
 import { withAdminApi } from '../connect.ts'
 import { allPages } from '../pages.ts'
+import type { Resource } from '../resource.ts'
+import { readSemaphores, semaphoreHeading } from './semaphores.ts'
 
-type Kind = 'user' | 'role' | 'node' | 'token' | 'cert_authority' | 'cluster_auth_preference'
+type Kind = 'user' | 'role' | 'node' | 'token' | 'semaphore' | 'cert_authority' | 'cluster_auth_preference'
 
 const kindNames: Readonly<Record<string, Kind>> = {
   user: 'user',
@@ -38,6 +41,8 @@ const kindNames: Readonly<Record<string, Kind>> = {
   nodes: 'node',
   token: 'token',
   tokens: 'token',
+  semaphore: 'semaphore',
+  semaphores: 'semaphore',
   cert_authority: 'cert_authority',
   cert_authorities: 'cert_authority',
   cas: 'cert_authority',
@@ -68,17 +73,12 @@ function parseReference(text: string): Reference {
   return { kind, name: name === '' ? undefined : name }
 }
 
-interface Resource {
-  readonly kind: string
-  readonly value: Record<string, unknown>
-  readonly row: readonly string[]
-}
-
 const headings: Readonly<Record<Kind, readonly string[]>> = {
   user: ['User', 'Roles'],
   role: ['Role', 'Allowed to login as', 'Node Labels', 'Access to resources'],
   node: ['Nodename', 'UUID', 'Address', 'Labels'],
   token: ['Token', 'Type', 'Labels', 'Expiry Time (UTC)'],
+  semaphore: semaphoreHeading,
   cert_authority: ['Cluster Name', 'CA Type', 'Fingerprint', 'Role Map'],
   cluster_auth_preference: ['Type', 'Second Factor'],
 }
@@ -98,7 +98,7 @@ export const get: CommandRun = async ({ options, args }) => {
           .map(({ kind }, index) =>
             formatTable(
               headings[kind],
-              (found[index] ?? []).map((resource) => resource.row),
+              (found[index] ?? []).flatMap(({ row, rows }) => rows ?? [row]),
             ),
           )
           .join('\n')
@@ -119,6 +119,8 @@ function read(api: ApiClient, { kind, name }: Reference): Promise<readonly Resou
       return readNodes(api, name)
     case 'token':
       return readTokens(api, name)
+    case 'semaphore':
+      return readSemaphores(api, name)
     case 'cert_authority':
       return readAuthorities(api, name)
     case 'cluster_auth_preference':
@@ -285,6 +287,9 @@ export const rm: CommandRun = async ({ options, args }) => {
         break
       case 'token':
         await api.call(deleteToken, { params: { name } })
+        break
+      case 'semaphore':
+        await api.call(deleteLeases, { params: { name: name.replace(/^connection\//, '') } })
         break
       case 'node':
         await api.call(deletePresence, { params: { role: 'node', uuid: await nodeUuid(api, name) } })
