@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { EntryReader } from '../src/audit/recording/read-cast.ts'
 import { Screen } from '../src/audit/recording/screen.ts'
 import { type Cluster, login, startCluster, temporaryDirectory } from './cluster.ts'
-import { bin, cleanEnv, run, succeed, until } from './run.ts'
+import { bin, cleanEnv, Dialog, run, succeed, until } from './run.ts'
 
 /** A program in a terminal of which the screen can be read. */
 class Window {
@@ -312,6 +312,21 @@ describe('a recorded session', () => {
     expect((await cluster.tctl('recordings', 'ls')).stdout).toContain(sid)
   })
 
+  test('is found by what was on its screen, with the command that shows it', async () => {
+    const hint = await until('the words in the index', async () => {
+      const { stdout } = await cluster.tsh(home, ['recordings', 'ls', '--search=words to find'])
+      return /^ +[\d:]+ {2}.*to find.*\n +tsh play (\S+) --at=(\d+)$/m.exec(stdout) ?? undefined
+    })
+    expect(hint[1]).toBe(sid)
+    const player = play(`--at=${hint[2]}`)
+    await player.shows(/words 日本 to find/)
+    player.type('q')
+    expect(await player.exited).toBe(0)
+    expect((await cluster.tsh(home, ['recordings', 'ls', '--search=neverthere', '--format=json'])).stdout.trim()).toBe(
+      '[]',
+    )
+  })
+
   test('is exported once, completely, for its owner alone', async () => {
     const out = join(cluster.dir, 'copy.cast')
     const first = await cluster.tsh(home, ['recordings', 'export', sid, `--out=${out}`])
@@ -336,6 +351,30 @@ describe('a recorded session', () => {
     expect((await cluster.tsh(home, ['recordings', 'export', sid, '--format=json', '--out=-'])).stdout).toContain(
       '"type":"output"',
     )
+  })
+
+  test('one that goes on is followed, by a player and as lines', async () => {
+    const env = cluster.env({ TELEPORT_HOME: home })
+    const open = new Window(bin('tsh'), ['ssh', '-t', `${login}@node-1`, 'cat'], [80, 24], env)
+    open.type('one\r')
+    await open.shows(/one\none/)
+    const listed = async () => {
+      const { stdout } = await cluster.tsh(home, ['recordings', 'ls', '--format=json'])
+      const all = JSON.parse(stdout) as { sid: string; state: string; durationMs: number }[]
+      return all.find(({ state, durationMs }) => state === 'running' && durationMs > 0)?.sid
+    }
+    const running = await until('the recording that goes on', listed)
+    const player = new Window(bin('tsh'), ['play', running, '--follow'], [100, 30], env)
+    const lines = new Dialog(bin('tsh'), ['play', running, '--follow', '--format=json'], { env })
+    await player.shows(/one\none/)
+    await lines.expect(/one/)
+    open.type('two\r')
+    await player.shows(/two\ntwo/)
+    await lines.expect(/two/)
+    open.type('\u0004')
+    expect(await open.exited).toBe(0)
+    expect(await player.exited).toBe(0)
+    expect(await lines.exited).toBe(0)
   })
 
   test('one that does not exist', async () => {

@@ -32,6 +32,8 @@ export type CastEntry =
 
 /** One line may be as long as a whole chunk; a longer one is damage. */
 export const maxLineBytes = MAX_CHUNK_TEXT
+/** How a line begins that stands for a part of a file that could not be read. */
+export const damagedLine = 'damaged: '
 /** Milliseconds: a hundred years. */
 const maxTime = 100 * 365 * 86_400_000
 
@@ -96,6 +98,7 @@ export class EntryReader {
   read(line: string): CastEntry | undefined {
     if (line.length === 0 || line === '\r') return undefined
     if (line.length > maxLineBytes) return this.damage('a line is too long')
+    if (line.startsWith(damagedLine)) return this.damage(line.slice(damagedLine.length))
     const value = parseJson(line)
     if (!Array.isArray(value)) return this.damage(`a line is no entry: ${quote(line)}`)
     const [time, code, data] = value as readonly unknown[]

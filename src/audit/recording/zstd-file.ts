@@ -5,7 +5,7 @@
 
 import { LimitExceeded } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
-import { expandFrame } from './read-cast.ts'
+import { damagedLine, expandFrame } from './read-cast.ts'
 
 const magic = 0xfd2fb528
 const magicBytes = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
@@ -65,10 +65,10 @@ export function expandFile(data: Buffer, maxText: number): Buffer {
         continue
       } catch (error) {
         if (error instanceof LimitExceeded || /expands to more/.test(messageOf(error))) throw tooLong(maxText)
-        add(Buffer.from(`\ndamaged: ${messageOf(error)} (byte ${at} of the file)\n`))
+        add(Buffer.from(`\n${damagedLine}${messageOf(error)} (byte ${at} of the file)\n`))
       }
     } else {
-      add(Buffer.from(`\ndamaged: a piece of the recording is cut or overwritten (byte ${at} of the file)\n`))
+      add(Buffer.from(`\n${damagedLine}a piece of the recording is cut or overwritten (byte ${at} of the file)\n`))
     }
     const next = data.indexOf(magicBytes, at + 1)
     if (next < 0) break

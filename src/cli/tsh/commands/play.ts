@@ -14,10 +14,13 @@ import { writeRecording } from '../play/write-recording.ts'
 export const play: CommandRun = async ({ options, args }) => {
   const [target = ''] = args
   const format = formatOf(options)
+  const follow = options.flag('follow')
   const interactive = {
     speed: parseSpeed(options.string('speed') ?? '1'),
     skipIdle: options.flag('skipIdleTime'),
-    atMs: parseAt(options.string('at') ?? '0'),
+    // Who follows begins with what is there now.
+    atMs:
+      follow && options.string('at') === undefined ? Number.POSITIVE_INFINITY : parseAt(options.string('at') ?? '0'),
   }
   const show = async (source: PlaySource): Promise<number> => {
     try {
@@ -30,13 +33,14 @@ export const play: CommandRun = async ({ options, args }) => {
   }
   const sid = sessionOf(target)
   if (sid === undefined) {
+    if (follow) throw new BadParameter('--follow', '--follow is for a session that is still open')
     const source = await openFileSource(target)
     if (format === undefined) source.scan()
     return await show(source)
   }
   const login = activeLogin(wantedFrom(options), new Date())
   const action = format === undefined ? 'play' : 'text'
-  return await withAuthApi(login, async (api) => await show(await openServerSource({ api, sid, action })))
+  return await withAuthApi(login, async (api) => await show(await openServerSource({ api, sid, action, follow })))
 }
 
 /** Undefined for the player. */

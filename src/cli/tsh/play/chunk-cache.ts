@@ -7,6 +7,8 @@ export interface CachedChunk {
   readonly toMs: number
   readonly keyframe: boolean
   readonly data: Buffer
+  /** What is wrong with it, if something is. */
+  readonly damage?: string
 }
 
 /** Of compressed bytes: hours of an ordinary session. */
@@ -27,6 +29,12 @@ export class ChunkCache {
 
   has(index: number): boolean {
     return this.#chunks.has(index)
+  }
+
+  /** The first that is here after that one. */
+  after(index: number): number | undefined {
+    const later = [...this.#chunks.keys()].filter((each) => each > index)
+    return later.length === 0 ? undefined : Math.min(...later)
   }
 
   /** Drops those that came first when there is too much, but none from `reading` on. */

@@ -11,6 +11,7 @@ export const playCommand: CommandSpec = {
   options: [
     { flags: '--speed <factor>', description: 'how much faster than it was; default: 1' },
     { flags: '--skip-idle-time', description: 'shorten times without output' },
+    { flags: '--follow', description: 'go on with what an open session still records' },
     { flags: '--at <time>', description: 'begin there: 90, 1:30 or 1m30s' },
     {
       flags: '-f, --format <format>',

@@ -3,6 +3,7 @@
 import {
   type CastEntry,
   type CastHeader,
+  damagedLine,
   EntryReader,
   maxLineBytes,
   parseHeader,
@@ -52,7 +53,7 @@ export class FileSource implements PlaySource {
       if (line === undefined) continue
       const text = line.text.toString()
       // Of a store's file whose first piece is damaged, the rest can be watched.
-      if (text.startsWith('damaged: ')) return new FileSource(bytes, { columns: 80, rows: 24 }, line.offset)
+      if (text.startsWith(damagedLine)) return new FileSource(bytes, { columns: 80, rows: 24 }, line.offset)
       return new FileSource(bytes, parseHeader(text), line.next)
     }
     throw new BadParameter('file', 'the file is empty')
@@ -60,6 +61,10 @@ export class FileSource implements PlaySource {
 
   durationMs(): number {
     return Math.max(this.#index.durationMs, this.#index.complete ? 0 : (this.header.durationMs ?? 0))
+  }
+
+  growing(): boolean {
+    return false
   }
 
   /** Resolves when the whole file has been looked through. */

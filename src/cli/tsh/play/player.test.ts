@@ -171,6 +171,7 @@ describe('playing', () => {
     const source: PlaySource = {
       header: { columns: 80, rows: 24 },
       durationMs: () => 1000,
+      growing: () => false,
       settled: async () => undefined,
       async *from(): AsyncGenerator<CastEntry> {
         yield { type: 'output', atMs: 0, text: 'x' }
@@ -186,6 +187,7 @@ describe('playing', () => {
     const source: PlaySource = {
       header: { columns: 20, rows: 2 },
       durationMs: () => 10_000,
+      growing: () => false,
       settled: async () => undefined,
       async *from(atMs): AsyncGenerator<CastEntry> {
         if (atMs < 5000) yield { type: 'output', atMs: 0, text: 'beginning' }
@@ -206,6 +208,36 @@ describe('playing', () => {
     press(5500)
     await shows(/keyframe/)
   })
+})
+
+test('a session that goes on: what comes is shown when it comes, and a jump to the end does not end it', async () => {
+  let more = Promise.withResolvers<CastEntry>()
+  const source: PlaySource = {
+    header: { columns: 40, rows: 5 },
+    durationMs: () => 5000,
+    growing: () => true,
+    settled: async () => undefined,
+    async *from(): AsyncGenerator<CastEntry> {
+      yield { type: 'output', atMs: 1000, text: 'before ' }
+      for (;;) yield await more.promise
+    },
+    close: async () => undefined,
+  }
+  const { shows, pass, press, done, outcome, env } = await start({ source, atMs: Number.POSITIVE_INFINITY })
+  await pass(3500)
+  await shows(/^before/)
+  const entry = { type: 'output', atMs: 5500, text: 'now' } as const
+  const [old, next] = [more, Promise.withResolvers<CastEntry>()]
+  more = next
+  old.resolve(entry)
+  await pass(1000)
+  await shows(/^before now/)
+  press('end')
+  for (let turn = 0; turn < 100 && env.sleeping() === 0; turn++) await new Promise((resolve) => setTimeout(resolve, 1))
+  await pass(3500)
+  press('quit')
+  await done
+  expect(outcome).toEqual({ value: 'quit' })
 })
 
 describe('keys', () => {

@@ -26,6 +26,8 @@ const frameMs = 33
 /** Milliseconds without output that are skipped, and what is left of them. */
 const idleMs = 2000
 const idleLeftMs = 500
+/** Milliseconds after which a session that goes on has nothing more to show at the moment. */
+const liveMs = 1000
 /** Milliseconds that a notice stays. */
 const noticeMs = 2500
 /** Characters that are shown before anything else is looked at. */
@@ -258,10 +260,13 @@ export class Player {
     this.#positionMs = target
     const begun = this.#env.monotonicMs()
     for (;;) {
-      await Promise.race([this.#fetch(), this.#wake.promise])
+      // Of a session that goes on there may be no more now.
+      if (source.growing()) await this.#sleep(liveMs, this.#fetch())
+      else await Promise.race([this.#fetch(), this.#wake.promise])
       // The wake-up is used up, or waiting would not wait any more.
       this.#wake = Promise.withResolvers()
       const head = this.#next()
+      if (head === undefined && source.growing()) break
       if (head === 'done' || (head !== undefined && head.atMs > target)) break
       if (this.#actions.length > 0 || this.#signal?.aborted === true) break
       if (head !== undefined) await this.#show(target)
@@ -331,9 +336,10 @@ export class Player {
     return this.#statusOn || now < this.#noticeUntil
   }
 
-  async #sleep(ms: number): Promise<void> {
+  /** Waits that long, or for a key, or for something else. */
+  async #sleep(ms: number, other: Promise<void> = this.#wake.promise): Promise<void> {
     const over = new AbortController()
-    await Promise.race([this.#env.sleep(ms, over.signal).catch(() => undefined), this.#wake.promise])
+    await Promise.race([this.#env.sleep(ms, over.signal).catch(() => undefined), this.#wake.promise, other])
     over.abort()
   }
 

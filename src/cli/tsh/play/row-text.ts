@@ -68,11 +68,10 @@ export function rowText(screen: Screen, row: number, left: number, width: number
       blanks++
       return
     }
-    if (moved || blanks > 0) {
-      // Blanks are skipped, not written: they could be of another colour.
-      text += at === 0 ? '' : `\u001b[${at + 1}G`
-      blanks = 0
-    }
+    if (!moved && current === '0' && blanks < 8) text += ' '.repeat(blanks)
+    // The row was erased before: blanks are skipped where writing them would need a change of attributes.
+    else if (at > 0) text += `\u001b[${at + 1}G`
+    blanks = 0
     if (wanted !== current) text += `\u001b[${wanted}m`
     current = wanted
     text += chars

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { zstdCompressSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { ConnectionProblem } from '../../../errors/errors.ts'
@@ -22,13 +23,13 @@ const chunks = Array.from({ length: 10 }, (_, index) => {
     toMs: index * 1000 + 999,
     textBytes: 1,
     keyframe,
-    sha256: hash,
+    sha256: createHash('sha256').update(data).digest('hex'),
     data: data.toString('base64'),
   }
 })
 
 /** An auth service that remembers what it was asked; `fail` makes requests fail from that chunk on. */
-function server(options: { readonly fail?: number } = {}) {
+function server(options: { readonly fail?: number; readonly without?: number; readonly changed?: number } = {}) {
   const asked: number[] = []
   const api = {
     call: async () => undefined,
@@ -39,7 +40,7 @@ function server(options: { readonly fail?: number } = {}) {
         await new Promise((resolve) => setImmediate(resolve))
         signal?.throwIfAborted()
         if (chunk.index === options.fail) throw new ConnectionProblem('the proxy went away')
-        yield chunk
+        if (chunk.index !== options.without) yield chunk.index === options.changed ? { ...chunk, sha256: hash } : chunk
       }
     },
   } as unknown as ServerSourceOptions['api']
@@ -112,6 +113,14 @@ describe('a recording at the auth service', () => {
     await expect(reading).rejects.toThrow('the proxy went away')
     expect(texts.join('')).toBe('0123')
     await expect(shown(server({ fail: 0 }).source, 0)).rejects.toThrow('the proxy went away')
+  })
+  test('a piece that is missing or was changed is told, and the rest is shown', async () => {
+    expect(await shown(server({ without: 4 }).source, 0)).toBe(
+      '012<screen 3>3pieces 4 to 4 are missing5<screen 6>678<screen 9>9',
+    )
+    expect(await shown(server({ changed: 7 }).source, 6000)).toBe(
+      '<screen 6>6piece 7 was changed after it was recorded78<screen 9>9',
+    )
   })
 })
 

@@ -3,6 +3,7 @@
  * jumps nearby are immediate; a jump elsewhere asks again with that time, and auth answers from the keyframe before it.
  */
 
+import { createHash } from 'node:crypto'
 import type { z } from 'zod'
 import type { ApiClient } from '../../../api/client.ts'
 import type { recordingSummary } from '../../../api/recording-model.ts'
@@ -19,6 +20,8 @@ export interface ServerSourceOptions {
   readonly sid: string
   /** Written to the audit log by auth. */
   readonly action: 'play' | 'export' | 'text'
+  /** Goes on with what a running session still records. */
+  readonly follow?: boolean
 }
 
 type Summary = z.output<typeof recordingSummary>
@@ -90,6 +93,10 @@ export class ServerSource implements PlaySource {
 
   async settled(): Promise<void> {}
 
+  growing(): boolean {
+    return this.#options.follow === true && this.#end === undefined
+  }
+
   async close(): Promise<void> {
     this.#fetch?.abort.abort(new Error('the recording was closed'))
   }
@@ -100,8 +107,15 @@ export class ServerSource implements PlaySource {
     let before = Math.max(0, Math.floor(atMs))
     for (let index = start; index < (this.#end ?? Number.POSITIVE_INFINITY); index++) {
       this.#reading = index
-      const chunk = this.#cache.get(index) ?? (await this.#wait(index, before, signal))
-      if (chunk === undefined) return
+      let chunk = this.#cache.get(index) ?? (await this.#wait(index, before, signal))
+      if (chunk === undefined) {
+        const next = this.#cache.after(index)
+        chunk = next === undefined ? undefined : this.#cache.get(next)
+        if (chunk === undefined) return
+        yield { type: 'damage', atMs: before, text: `pieces ${index} to ${chunk.index - 1} are missing` }
+        index = chunk.index
+      }
+      if (chunk.damage !== undefined) yield { type: 'damage', atMs: chunk.fromMs, text: chunk.damage }
       yield* readChunk(chunk.data, chunk.fromMs)
       signal.throwIfAborted()
       before = chunk.fromMs
@@ -149,19 +163,21 @@ export class ServerSource implements PlaySource {
   }
 
   async #read(fetch: Fetch, at: number): Promise<void> {
-    const { api, sid, action } = this.#options
-    const query = { at, action }
+    const { api, sid, action, follow = false } = this.#options
+    const query = { at, action, follow: follow ? 'true' : 'false' } as const
     let bytes = 0
     let next = 0
     for await (const chunk of api.stream(readRecording, { params: { sid }, query }, fetch.abort.signal)) {
-      const { index, fromMs, toMs, keyframe } = chunk
+      const { index, fromMs, toMs, keyframe, sha256 } = chunk
       if (fetch.first === undefined) {
         fetch.first = index
         this.#reading = index
       }
       const data = Buffer.from(chunk.data, 'base64')
       if (!this.#cache.has(index)) bytes += data.length
-      this.#cache.add({ index, fromMs, toMs, keyframe, data }, this.#reading)
+      const sound = createHash('sha256').update(data).digest('hex') === sha256
+      const damage = sound ? {} : { damage: `piece ${index} was changed after it was recorded` }
+      this.#cache.add({ index, fromMs, toMs, keyframe, data, ...damage }, this.#reading)
       this.#durationMs = Math.max(this.#durationMs, toMs)
       next = index + 1
       fetch.notify()

@@ -6,6 +6,8 @@ export interface PlaySource {
   readonly header: CastHeader
   /** What is known of the length by now, in milliseconds. */
   durationMs(): number
+  /** It is still being recorded, and will go on. */
+  growing(): boolean
   /** Resolves when the length is known. Throws what reading throws. */
   settled(): Promise<void>
   /**

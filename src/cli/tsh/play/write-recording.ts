@@ -27,14 +27,14 @@ export async function writeRecording(
   for await (const entry of source.from(0, new AbortController().signal)) {
     if (entry.type === 'damage') damaged++
     text += await writer.entry(entry)
-    if (text.length < block) continue
+    if (text.length < block && !source.growing()) continue
     await write(out, text)
     text = ''
     progress(entry.atMs)
   }
   await write(out, text + (await writer.tail()))
   if (damaged === 0) return 0
-  process.stderr.write(`tsh: ${damaged} ${damaged === 1 ? 'piece' : 'pieces'} of the recording could not be read\n`)
+  process.stderr.write(`warning: ${damaged} ${damaged === 1 ? 'piece' : 'pieces'} of the recording could not be read\n`)
   return 1
 }
 
