@@ -5,6 +5,7 @@
 
 import { joinModes } from '../../access/join.ts'
 import type { SessionMode } from '../../access/types.ts'
+import { RateLimiter } from '../../common/limiter.ts'
 import { AccessDenied, BadParameter, KindError, NotFound } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
 import type { ServerSession } from '../../ssh/connection/types.ts'
@@ -92,6 +93,19 @@ export function serveOwner(session: ServerSession, connection: NodeConnection, n
   serve().catch((error: unknown) => refuse(session, connection, node, error))
 }
 
+/** Of one user: somebody who guesses ids of sessions for ever is no news. */
+const rejectionRate = { burst: 20, perSecond: 0.2 }
+const rejections = new WeakMap<NodeContext, RateLimiter>()
+
+function rejectionsOf(node: NodeContext): RateLimiter {
+  let limiter = rejections.get(node)
+  if (limiter === undefined) {
+    limiter = new RateLimiter(rejectionRate, node.env)
+    rejections.set(node, limiter)
+  }
+  return limiter
+}
+
 /** As `ssh` for its own errors. */
 const refusedStatus = 255
 
@@ -99,7 +113,9 @@ function refuse(session: ServerSession, connection: NodeConnection, node: NodeCo
   const known = error instanceof KindError
   if (!known) node.logger.error('joining a session failed', { reason: messageOf(error) })
   const reason = known ? error.message : 'the node could not do it; its log says why'
-  record(node, { event: 'session.rejected', ...connectionFields(node, connection), reason })
+  if (rejectionsOf(node).take(connection.identity.identity.user)) {
+    record(node, { event: 'session.rejected', ...connectionFields(node, connection), reason })
+  }
   session.accept()
   session.channel.resume()
   session.stderr.write(`ERROR: ${reason}\r\n`)
