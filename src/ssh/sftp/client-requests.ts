@@ -29,8 +29,14 @@ export class RequestQueue {
   #nextId = 0
   #failure: unknown
 
-  constructor(stream: Duplex) {
+  /** `label`: whose connection it is, for messages. */
+  constructor(stream: Duplex, label: string) {
     this.#stream = stream
+    const lost = (cause?: unknown) =>
+      new ConnectionProblem(
+        `${label}${label === '' ? '' : ' '}the connection to the SFTP server ended`,
+        cause === undefined ? {} : { cause },
+      )
     this.#version.promise.catch(() => undefined)
     stream.on('data', (block: Buffer) => this.#receive(block))
     stream.once('error', (error) => this.fail(lost(error)))
@@ -106,6 +112,3 @@ export class RequestQueue {
     waiting.resolve(reply)
   }
 }
-
-const lost = (cause?: unknown): ConnectionProblem =>
-  new ConnectionProblem('the connection to the SFTP server ended', cause === undefined ? {} : { cause })

@@ -20,14 +20,14 @@ const surelyTaken = 32_768
 export interface SftpClientOptions {
   /** Ends the client: what is outstanding rejects with the signal's reason. */
   readonly signal?: AbortSignal
-  /** Stands before each path in a message: `node-1:`. */
+  /** Stands before each path in a message, and before news of the connection: `node-1:`. */
   readonly label?: string
 }
 
 /** Says hello on a stream that leads to an SFTP server. Rejects with ConnectionProblem when there is none at its other end. */
 export async function connectSftp(stream: Duplex, options: SftpClientOptions = {}): Promise<SftpClient> {
   options.signal?.throwIfAborted()
-  const queue = new RequestQueue(stream)
+  const queue = new RequestQueue(stream, options.label ?? '')
   const { signal } = options
   const abort = () => queue.fail(signal?.reason)
   signal?.addEventListener('abort', abort, { once: true })
