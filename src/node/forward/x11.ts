@@ -33,7 +33,7 @@ export interface X11Display {
 }
 
 const firstPort = 6000
-/** Connections to one display at a time. */
+/** Connections to one display at a time: anybody on the machine may connect, and must not use up the channels of the user's connection. */
 const maxConnections = 64
 
 /**
@@ -90,9 +90,16 @@ async function listen(ask: X11Ask): Promise<Listening> {
     for (const server of servers) server.close()
   }
   let used = false
+  let open = 0
   const serve = (socket: Socket): void => {
     socket.on('error', () => {})
     socket.setNoDelay(true)
+    if (open >= maxConnections) {
+      socket.destroy()
+      return
+    }
+    open++
+    socket.once('close', () => open--)
     if (ask.request.singleConnection) {
       if (used) {
         socket.destroy()
@@ -104,7 +111,6 @@ async function listen(ask: X11Ask): Promise<Listening> {
     void carry(ask, socket)
   }
   for (const server of servers) {
-    server.maxConnections = maxConnections
     server.on('error', (error) => ask.node.logger.warn('an X11 display failed', { reason: messageOf(error) }))
     server.on('connection', serve)
   }
