@@ -57,6 +57,8 @@ export const getStatus = endpoint({
         damaged: z.boolean(),
       })
       .optional(),
+    /** For administrators only: why the store takes no recordings now. */
+    recordingAlarm: z.string().optional(),
   }),
 })
 export const getConfig = endpoint({

@@ -30,14 +30,14 @@ export function mountRoutes(app: FastifyInstance, services: Services): void {
   mountLeases(app, services)
 }
 
-function mountCluster(app: FastifyInstance, { hub, authorities, audit, env }: Services): void {
+function mountCluster(app: FastifyInstance, { hub, authorities, audit, env, recordings }: Services): void {
   serve(app, routes.getStatus, async ({ caller }) => ({
     clusterName: hub.clusterName,
     version,
     caPins: [...authorities.caPins],
     authorities: [{ type: 'host' as const }, { type: 'user' as const }],
     time: env.now().toISOString(),
-    ...(caller.role === 'Admin' ? { audit: await audit.summary() } : {}),
+    ...(caller.role === 'Admin' ? { audit: await audit.summary(), recordingAlarm: await recordings.alarm() } : {}),
   }))
   serve(app, routes.getConfig, async () => hub.config)
   serve(app, routes.listAuthorities, async () => ({ items: [authorities.public('host'), authorities.public('user')] }))

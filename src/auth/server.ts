@@ -70,7 +70,13 @@ export async function startAuth(options: StartAuthOptions): Promise<AuthService>
       startServices({
         backend,
         auditLog,
-        openRecordings: (onComplete) => openRecordingDirectory(paths.recordings, { onComplete, env, logger }),
+        openRecordings: (onComplete) =>
+          openRecordingDirectory(paths.recordings, {
+            onComplete,
+            reserveBytes: settings.recordingReserveBytes,
+            env,
+            logger,
+          }),
         ...cluster,
         settings,
         env,

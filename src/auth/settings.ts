@@ -21,6 +21,8 @@ export interface AuthSettings {
   readonly staticTokens: readonly StaticToken[]
   /** Milliseconds that events and recordings are kept; 0: for ever. */
   readonly retention: { readonly auditMs: number; readonly recordingMs: number }
+  /** Of the disk, left free by recordings; at most 5 % of it. */
+  readonly recordingReserveBytes: number
   readonly cluster: Omit<ClusterConfig, 'clusterName' | 'secondFactor'>
   /** `host:port` of the proxies' web address, for links; else the first proxy that is present. */
   readonly webAddress?: string
@@ -34,6 +36,7 @@ export const defaultSettings: AuthSettings = {
   lockout: { failures: 5, windowMs: 30 * 60_000, lockMs: 20 * 60_000 },
   staticTokens: [],
   retention: { auditMs: 0, recordingMs: 0 },
+  recordingReserveBytes: 256 * 1024 * 1024,
   cluster: {
     clientIdleTimeout: 0,
     disconnectExpiredCert: false,

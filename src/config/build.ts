@@ -145,6 +145,7 @@ function buildAuth(section: Section<'auth_service'>, context: Context): AuthConf
     clientIdleTimeoutMs: section.client_idle_timeout ?? 0,
     auditRetentionMs: section.audit_retention ?? 0,
     recordingRetentionMs: section.recording_retention ?? 0,
+    recordingReserveBytes: section.recording_reserve ?? 256 * 1024 * 1024,
     disconnectExpiredCert: section.disconnect_expired_cert ?? false,
     keepAliveIntervalMs: section.keep_alive_interval ?? 5 * MINUTE,
     keepAliveCountMax: section.keep_alive_count_max ?? 3,

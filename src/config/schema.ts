@@ -9,7 +9,7 @@ import { type DurationOptions, parseDuration } from '../common/durations.ts'
 import { checkName } from '../common/names.ts'
 import { oneOf, parsedBy, show, strictObject, yamlBool, yamlString, yamlStrings } from '../common/yaml.ts'
 import { BadParameter } from '../errors/errors.ts'
-import { parseAccountName, parseCaPin, parseSecondFactor, parseSeverity, parseToken } from './values.ts'
+import { parseAccountName, parseCaPin, parseSecondFactor, parseSeverity, parseSize, parseToken } from './values.ts'
 
 export const LATER = 'not available in this version'
 const OTHER = "belongs to a protocol other than SSH, which this product does not serve; remove it or set 'enabled: no'"
@@ -269,6 +269,7 @@ const auth = strictObject(
     web_idle_timeout: refuse(yamlString, (value) => /^0[hms]*$/.test(value)),
     audit_retention: retention(),
     recording_retention: retention(),
+    recording_reserve: unset(parsedBy(parseSize)),
     message_of_the_day: unset(
       yamlString.refine((value) => value.length <= 4096, { message: 'is longer than 4096 characters' }),
     ),

@@ -74,6 +74,8 @@ export interface AuthConfig {
   /** 0: for ever. */
   readonly auditRetentionMs: number
   readonly recordingRetentionMs: number
+  /** Bytes of the disk that recordings leave free. */
+  readonly recordingReserveBytes: number
 }
 
 export interface CommandLabel {

@@ -32,6 +32,16 @@ export function parseAccountName(name: string): string {
   return name
 }
 
+const UNITS: Readonly<Record<string, number>> = { '': 1, kib: 1024, mib: 1024 ** 2, gib: 1024 ** 3, tib: 1024 ** 4 }
+
+/** Bytes, as in `256MiB` or `1 GiB`; also `256M`, which is the same. Throws BadParameter. */
+export function parseSize(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d{1,9}) *([a-z]{0,3})$/.exec(text.trim().toLowerCase()) ?? []
+  const factor = UNITS[/^[kmgt]$/.test(unit) ? `${unit}ib` : unit]
+  if (digits !== '' && factor !== undefined) return Number(digits) * factor
+  throw new BadParameter('size', `${quote(text)} is not a size; it is written as 256MiB or 1GiB`)
+}
+
 export interface RawToken {
   readonly roles: readonly ServiceRole[]
   /** The secret, or the absolute path of a file that holds it. */

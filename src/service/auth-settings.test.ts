@@ -14,11 +14,13 @@ test('what the file says about connections reaches the cluster', () => {
   message_of_the_day: hello
   audit_retention: 90d
   recording_retention: never
+  recording_reserve: 2 GiB
 `,
     't.yaml',
     {},
     'box',
   )
+  expect(authSettings(config).recordingReserveBytes).toBe(2 * 1024 ** 3)
   expect(authSettings(config).retention).toEqual({ auditMs: 90 * 86_400_000, recordingMs: 0 })
   expect(authSettings(config).cluster).toEqual({
     clientIdleTimeout: 300,

@@ -19,6 +19,7 @@ export function authSettings(config: Config): AuthSettings {
       lockMs: authentication.lockout.durationMs,
     },
     staticTokens: auth.tokens.map(({ roles, secret }) => ({ roles, value: secret })),
+    recordingReserveBytes: auth.recordingReserveBytes,
     retention: { auditMs: auth.auditRetentionMs, recordingMs: auth.recordingRetentionMs },
     cluster: {
       clientIdleTimeout: Math.round(auth.clientIdleTimeoutMs / 1000),

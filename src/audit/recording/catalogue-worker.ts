@@ -29,6 +29,8 @@ class CatalogueThread {
   #indexing: Promise<void> | undefined
   #looking: Promise<void>
   readonly #leaving = new Set<string>()
+  /** Removed since the look through the files began: it may have met them before. */
+  #gone: Set<string> | undefined
 
   constructor(port: MessagePort, start: CatalogueStart) {
     this.#port = port
@@ -69,8 +71,10 @@ class CatalogueThread {
 
   #apply(change: Change): void {
     try {
-      if ('sid' in change) this.#leaving.add(change.sid)
-      else this.#database.put(change.directory, change.summary)
+      if ('sid' in change) {
+        this.#leaving.add(change.sid)
+        this.#gone?.add(change.sid)
+      } else this.#database.put(change.directory, change.summary)
     } catch (error) {
       this.#repairAfter(error)
     }
@@ -78,6 +82,7 @@ class CatalogueThread {
 
   /** Adds what is missing, brings up to date what was running, removes what is gone. */
   async #lookThrough(): Promise<void> {
+    this.#gone = new Set()
     try {
       const known = this.#database.known()
       const there = new Set<string>()
@@ -93,13 +98,17 @@ class CatalogueThread {
       this.#failed = false
     } catch (error) {
       this.#repairAfter(error)
+    } finally {
+      this.#gone = undefined
     }
     this.#index()
   }
 
   async #load(directory: string, sid: string): Promise<boolean> {
     try {
-      this.#database.put(directory, summaryOf(await loadState(directory, sid)))
+      const state = await loadState(directory, sid)
+      if (this.#gone?.has(sid) === true) return false
+      this.#database.put(directory, summaryOf(state))
       return true
     } catch (error) {
       const ofThatFile = isNotFound(error) || (isSystemError(error) && !error.message.includes(this.#start.path))

@@ -321,13 +321,13 @@ test('a disk with only the reserve left takes no chunk, says so once, and takes 
     await expect(store.begin(headerOf())).rejects.toMatchObject({ errno: 'ENOSPC' })
     await env.advance(1000)
   }
-  expect(store.alarm).toMatch(/no recordings are taken/)
+  expect(await store.alarm()).toMatch(/no recordings are taken/)
   // What is there is complete all the same, and can be completed.
   expect((await store.begin(header)).next).toBe(1)
   free = 900
   await env.advance(1000)
   expect((await store.append(header.sid, serverA, nth(1))).next).toBe(2)
-  expect(store.alarm).toBeUndefined()
+  expect(await store.alarm()).toBeUndefined()
   expect(logged).toEqual([expect.stringMatching(/no recordings are taken/), 'recordings are taken again'])
 })
 

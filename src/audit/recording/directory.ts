@@ -108,11 +108,6 @@ export class DirectoryRecordings implements RecordingStore {
     this.#step = options.onStep ?? (async () => undefined)
   }
 
-  /** Why nothing is taken now. */
-  get alarm(): string | undefined {
-    return this.#room.alarm
-  }
-
   begin(header: RecordingHeader): Promise<Progress> {
     return this.#turn(header.sid, 0, async () => {
       const known = await this.#find(header.sid)
@@ -171,6 +166,10 @@ export class DirectoryRecordings implements RecordingStore {
     const known = await this.#turn(sid, 0, async () => this.#states.get(sid))
     const acknowledged = known === undefined ? undefined : progressOf(known)
     return verifyFiles(directory, sid, acknowledged, expected)
+  }
+
+  alarm(): Promise<string | undefined> {
+    return this.#room.alarm()
   }
 
   all(): AsyncGenerator<RecordingSummary> {

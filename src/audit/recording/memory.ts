@@ -109,6 +109,7 @@ export function openMemoryRecordings(
       if (expected === undefined || chain === expected) return { ok: true, chunks: one.chunks.length, chain }
       return { ok: false, chunk: one.chunks.length, reason: 'it is not the one that the audit log knows' }
     },
+    alarm: async () => undefined,
     async *all() {
       yield* [...kept.values()].map(summaryOf).sort((a, b) => (a.started < b.started ? -1 : 1))
     },

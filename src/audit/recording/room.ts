@@ -4,7 +4,7 @@ import { statfs } from 'node:fs/promises'
 import type { Env } from '../../common/env.ts'
 import type { Logger } from '../../common/log.ts'
 import { SystemError } from '../../errors/errors.ts'
-import { convertSystemError } from '../../errors/system.ts'
+import { convertSystemError, messageOf } from '../../errors/system.ts'
 
 /** On a small file system no more than this share of it is kept free. */
 const LARGEST_SHARE = 0.05
@@ -44,19 +44,28 @@ export class Room {
   }
 
   /** Why nothing is taken now; undefined when there is room. */
-  get alarm(): string | undefined {
+  async alarm(): Promise<string | undefined> {
+    try {
+      await this.#lookAgain()
+    } catch (error) {
+      return messageOf(error)
+    }
     return this.#full?.message
   }
 
   /** Throws System `ENOSPC` when only the reserve is left. */
   async check(): Promise<void> {
+    await this.#lookAgain()
+    if (this.#full !== undefined) throw this.#full
+  }
+
+  async #lookAgain(): Promise<void> {
     if (this.#env.monotonicMs() - this.#checkedMs >= FRESH_MS) {
       this.#looking ??= this.#look().finally(() => {
         this.#looking = undefined
       })
       await this.#looking
     }
-    if (this.#full !== undefined) throw this.#full
   }
 
   async #look(): Promise<void> {

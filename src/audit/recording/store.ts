@@ -67,6 +67,8 @@ export interface RecordingStore {
    * that is still running is checked as far as it is there. Throws NotFound.
    */
   verify(sid: string, expected?: string): Promise<RecordingVerdict>
+  /** Why no chunks are taken now: the disk is nearly full. Undefined when they are. */
+  alarm(): Promise<string | undefined>
   /** Every recording, oldest first. */
   all(): AsyncIterable<RecordingSummary>
   /**

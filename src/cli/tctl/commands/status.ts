@@ -40,6 +40,9 @@ export const status: CommandRun = ({ options }) =>
         ['User CA', rotated('user')],
         ['Jwt CA', 'never updated'],
         ...auditAlarms(value.audit),
+        ...(value.recordingAlarm === undefined
+          ? []
+          : [['Recordings', value.recordingAlarm] satisfies [string, string]]),
         ...value.caPins.map((pin): [string, string] => ['CA pin', pin]),
       ]),
     )
