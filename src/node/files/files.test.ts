@@ -3,8 +3,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
+import { dirname } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { AuditEvent } from '../../audit/events.ts'
+import { openssh10Directory } from '../../ssh/testing/foreign-clients.ts'
 import { type RunResult, run } from '../../ssh/testing/run.ts'
 import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
 import { poll } from '../testing/poll.ts'
@@ -189,6 +191,102 @@ describe('sftp', () => {
     expect(result.code).not.toBe(0)
     expect(result.stderr).toContain('cannot be recorded')
   })
+})
+
+test.runIf(existsSync(`${openssh10Directory}/sftp`))('OpenSSH 10: sftp with its extensions, and scp', async () => {
+  const options = [...config(), '-S', `${openssh10Directory}/ssh`]
+  const commands = [
+    `put ${here}/big ${there}/up`,
+    `cp ${there}/up ${there}/copy`,
+    `ls -l ${there}`,
+    `get ${there}/copy ${here}/down`,
+  ]
+  const result = await run(`${openssh10Directory}/sftp`, ['-q', ...options, '-b', '-', 'node'], {
+    input: `${commands.join('\n')}\n`,
+  })
+  expect(result).toMatchObject({ code: 0, stderr: '' })
+  expect(result.stdout.toString()).toContain(me)
+  expect(
+    await run(`${openssh10Directory}/scp`, ['-q', ...options, `node:${there}/far`, `${here}/again`]),
+  ).toMatchObject({
+    code: 0,
+  })
+  for (const name of ['down', 'again']) expect(readFileSync(`${here}/${name}`).equals(content)).toBe(true)
+  await poll(() => node.events.filter(({ event }) => event === 'session.end').length).toBe(2)
+  const whole = { size: content.length, sha256: sha256(content), success: true }
+  const copied = { partial: true, size: 0, success: true }
+  expect(told('sftp.write', 'sftp.read')).toMatchObject([
+    { event: 'sftp.write', path: `${there}/up`, ...whole },
+    { event: 'sftp.read', path: `${there}/up`, ...copied },
+    { event: 'sftp.write', path: `${there}/copy`, ...copied },
+    { event: 'sftp.read', path: `${there}/copy`, ...whole },
+    { event: 'sftp.read', path: `${there}/far`, ...whole },
+  ])
+})
+
+const hasParamiko = (await run('/usr/bin/python3', ['-c', 'import paramiko']).catch(() => undefined))?.code === 0
+
+test.runIf(hasParamiko)('Paramiko: transfers, listings, changes, random access', async () => {
+  const keys = dirname(config()[1] ?? '')
+  const script = `
+import paramiko, socket, stat
+t = paramiko.Transport(socket.create_connection(('127.0.0.1', ${node.port})))
+key = paramiko.Ed25519Key.from_private_key_file('${keys}/id')
+key.load_certificate('${keys}/certificate.pub')
+t.connect(username='${me}', pkey=key)
+c = paramiko.SFTPClient.from_transport(t)
+assert c.put('${here}/big', '${there}/up').st_size == ${content.length}
+c.get('${there}/far', '${here}/down')
+c.mkdir('${there}/d', 0o700)
+c.chdir('${there}/d')
+with c.open('random', 'w+') as f:
+    f.write(b'x' * 100000)
+    f.seek(50000)
+    f.write(b'middle')
+    f.seek(50000)
+    assert f.read(6) == b'middle'
+    f.truncate(70000)
+assert c.stat('random').st_size == 70000
+with c.open('random', 'ab') as f:
+    f.write(b'end')
+with c.open('random', 'rb') as f:
+    assert f.readv([(50000, 6), (70000, 10)]).__next__() == b'middle'
+c.chmod('random', 0o640)
+c.utime('random', (1, 2))
+c.symlink('random', 'link')
+assert c.readlink('link') == 'random'
+assert stat.S_ISLNK(c.lstat('link').st_mode)
+assert c.normalize('..') == '${there}'
+assert sorted(a.filename for a in c.listdir_attr('.')) == ['link', 'random'], c.listdir()
+try:
+    c.rename('link', 'random'); assert False
+except OSError as e: pass
+c.posix_rename('random', 'link')
+try:
+    c.open('random'); assert False
+except FileNotFoundError: pass
+try:
+    c.rmdir('.'); assert False
+except OSError: pass
+c.remove('link')
+c.rmdir('${there}/d')
+c.close()
+t.close()
+print('done')
+`
+  const result = await run('/usr/bin/python3', ['-c', script])
+  expect(result).toMatchObject({ stderr: '', code: 0 })
+  expect(readFileSync(`${there}/up`).equals(content)).toBe(true)
+  expect(readFileSync(`${here}/down`).equals(content)).toBe(true)
+  await ended()
+  const whole = { size: content.length, sha256: sha256(content), success: true }
+  const random = { path: `${there}/d/random`, partial: true, success: true }
+  expect(told('sftp.write')).toMatchObject([
+    { path: `${there}/up`, ...whole },
+    { ...random, size: 100_006 },
+    { ...random, size: 3 },
+  ])
+  expect(told('sftp.read')[0]).toMatchObject({ path: `${there}/far`, ...whole })
 })
 
 describe.each(['-s', '-O'])('scp %s', (flag) => {
