@@ -7,8 +7,8 @@ import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Env } from '../common/env.ts'
-import { BadParameter, SystemError } from '../errors/errors.ts'
-import { errnoOf, messageOf } from '../errors/system.ts'
+import { BadParameter, hasErrno, SystemError } from '../errors/errors.ts'
+import { messageOf } from '../errors/system.ts'
 import { parseFields } from './bound.ts'
 import { type AuditKey, auditKey, type Cut, type Head, parseAuditPublicKey } from './chain.ts'
 import type { StoredEvent } from './events.ts'
@@ -188,7 +188,7 @@ export class AuditLog {
     try {
       this.#file.append(rowsOf(this.#reserve.rows, pending), this.#settings.signEvery, this.#now())
     } catch (error) {
-      if (errnoOf(error) === 'ENOSPC') this.#flushFull(pending, error)
+      if (hasErrno(error, 'ENOSPC')) this.#flushFull(pending, error)
       else for (const { reject } of pending) reject(error)
       return
     }
@@ -205,7 +205,7 @@ export class AuditLog {
     for (const one of pending) {
       try {
         const stored = one.call.vital && this.#reserve.write([...rowsOf([], [one])])
-        this.#setDisk(stored ? 'reserve' : this.#disk === 'reserve' ? 'reserve' : 'full')
+        this.#setDisk(stored || (!one.call.vital && this.#reserve.exists) ? 'reserve' : 'full')
         if (stored) one.resolve()
         else one.reject(one.call.vital ? error : refusal())
       } catch (reason) {
@@ -221,7 +221,7 @@ export class AuditLog {
       this.#reserve.clear()
       if (this.#disk !== 'ok') this.#setDisk('low')
     } catch (error) {
-      if (errnoOf(error) !== 'ENOSPC') throw error
+      if (!hasErrno(error, 'ENOSPC')) throw error
       this.#setDisk('reserve')
     }
   }
@@ -304,7 +304,7 @@ export class AuditLog {
     const reason = messageOf(error)
     this.#tell({ type: 'log', level: 'warn', message: 'the search index of the audit log cannot be written', reason })
     try {
-      if (errnoOf(error) === 'ECORRUPT') this.#index?.reset()
+      if (hasErrno(error, 'ECORRUPT')) this.#index?.reset()
     } catch {
       // Tried again later.
       this.#index = undefined

@@ -207,7 +207,8 @@ class SqliteAudit implements AuditStore {
       case 'error': {
         const waiting = this.#waiting.get(message.id)
         this.#waiting.delete(message.id)
-        if (this.#waiting.size === 0) this.#worker?.unref()
+        // While it closes, its end is waited for.
+        if (this.#waiting.size === 0 && !this.#closed) this.#worker?.unref()
         if (message.type === 'done') waiting?.resolve(message.value)
         else waiting?.reject(errorFromJson(message.error, message.status))
         break
@@ -228,7 +229,11 @@ class SqliteAudit implements AuditStore {
     const file = this.#settings.path
     if (state === 'ok') this.#log.info('the disk of the audit log has room again', { file })
     else if (state === 'low') this.#log.warn('the disk of the audit log is nearly full', { file, freeBytes: free })
-    else this.#log.error('the disk of the audit log is full: only logins are still possible', { file, state })
+    else if (state === 'reserve')
+      this.#log.error('the disk of the audit log is full: of what must be recorded, only logins are still possible', {
+        file,
+      })
+    else this.#log.error('the disk of the audit log is full: nothing that must be recorded is possible', { file })
   }
 
   /** Whoever waits is told at once; nobody knows whether their events were stored, so they try again. */

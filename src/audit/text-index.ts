@@ -7,7 +7,7 @@ import { hash } from 'node:crypto'
 import { existsSync, rmSync } from 'node:fs'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { openSqlite, type SqliteSchema, sqliteError } from '../common/sqlite.ts'
-import { errnoOf } from '../errors/system.ts'
+import { hasErrno } from '../errors/errors.ts'
 import { parseFields } from './bound.ts'
 import type { AuditFile, StoredRow } from './file.ts'
 import type { Term } from './words.ts'
@@ -145,7 +145,7 @@ export class TextIndex {
     try {
       database = openSqlite(this.#path, schema)
     } catch (error) {
-      if (errnoOf(error) !== 'ECORRUPT') throw error
+      if (!hasErrno(error, 'ECORRUPT')) throw error
       removeFiles(this.#path)
       database = openSqlite(this.#path, schema)
     }

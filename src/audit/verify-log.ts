@@ -2,7 +2,8 @@
 
 import type { KeyObject } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { errnoOf, messageOf } from '../errors/system.ts'
+import { hasErrno } from '../errors/errors.ts'
+import { messageOf } from '../errors/system.ts'
 import { parseFields } from './bound.ts'
 import type { Head } from './chain.ts'
 import type { AuditFile, StoredCheckpoint } from './file.ts'
@@ -41,7 +42,7 @@ function guarded(verifier: ChainVerifier, read: () => Problem | undefined): Prob
   try {
     return read()
   } catch (error) {
-    if (errnoOf(error) !== 'ECORRUPT') throw error
+    if (!hasErrno(error, 'ECORRUPT')) throw error
     const { ei } = verifier.head
     return { what: 'changed', ei: ei + 1, message: `what follows event ${ei} cannot be read: ${messageOf(error)}` }
   }

@@ -126,6 +126,8 @@ export const isLimitExceeded = (error: unknown): error is LimitExceeded => error
 export const isMissingParameter = (error: unknown): error is MissingParameter => error instanceof MissingParameter
 export const isNotFound = (error: unknown): error is NotFound => error instanceof NotFound
 export const isReadOnly = (error: unknown): error is ReadOnly => error instanceof ReadOnly
+/** Is it the System error with this errno name? */
+export const hasErrno = (error: unknown, errno: string): boolean => isSystemError(error) && error.errno === errno
 export const isSystemError = (error: unknown): error is SystemError => error instanceof SystemError
 
 /** For the `default` of an exhaustive switch: a new member stops the build. */
