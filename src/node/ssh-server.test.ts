@@ -2,25 +2,16 @@ import { existsSync, readFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { signPreamble } from '../api/preamble.ts'
 import { generateEd25519 } from '../ssh/keys/private-key.ts'
 import { run } from '../ssh/testing/run.ts'
-import { type TempDir, tempDir } from '../ssh/testing/temp-dir.ts'
 import { runningChildren } from './os/reaper.ts'
 import { poll } from './testing/poll.ts'
-import { TestNode, type TestUser } from './testing/test-node.ts'
+import { alice, me, useNode } from './testing/use-node.ts'
 
-const me = userInfo().username
-const alice: TestUser = { name: 'alice', roles: ['dev'], logins: [me] }
-let directory: TempDir
-let node: TestNode
+const { node, directory } = useNode()
 
-beforeAll(async () => {
-  directory = tempDir()
-  node = new TestNode(directory.path)
-  await node.listen()
-})
 beforeEach(() => {
   node.events.length = 0
   node.auditProblem = undefined
@@ -32,11 +23,6 @@ beforeEach(() => {
   )
   node.addUser(alice)
 })
-afterAll(async () => {
-  await node.server.close()
-  directory[Symbol.dispose]()
-})
-
 const ssh = (args: readonly string[], options = {}) => node.ssh(alice, me, args, options)
 
 describe('a command through real ssh', () => {

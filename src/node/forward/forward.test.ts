@@ -1,27 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
-import { userInfo } from 'node:os'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { run } from '../../ssh/testing/run.ts'
-import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
 import { poll } from '../testing/poll.ts'
-import { TestNode, type TestUser } from '../testing/test-node.ts'
+import { alice, everyNode, me, useNode } from '../testing/use-node.ts'
 
-const me = userInfo().username
-const alice: TestUser = { name: 'alice', roles: ['dev'], logins: [me] }
-let directory: TempDir
-let node: TestNode
+const { node, directory } = useNode()
 let echo: Server
 let echoPort: number
 const clients: ChildProcess[] = []
 let counter = 0
 
 beforeAll(async () => {
-  directory = tempDir()
-  node = new TestNode(directory.path)
-  await node.listen()
-  node.addUser(alice)
   echo = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket)).listen(0, '127.0.0.1')
   await new Promise((resolve) => echo.once('listening', resolve))
   echoPort = (echo.address() as AddressInfo).port
@@ -32,7 +23,8 @@ beforeEach(() => {
 })
 afterEach(async () => {
   for (const client of clients.splice(0)) {
-    client.kill()
+    // Not TERM: `ssh` that gets it on the way into its poll goes on waiting.
+    client.kill('SIGKILL')
     await new Promise((resolve) =>
       client.exitCode === null && client.signalCode === null ? client.once('close', resolve) : resolve(0),
     )
@@ -40,16 +32,10 @@ afterEach(async () => {
 })
 afterAll(async () => {
   echo.close()
-  await node.server.close()
-  directory[Symbol.dispose]()
 })
 
 const role = (forwarding: boolean, ...targets: string[]): unknown =>
-  node.addRole(
-    'dev',
-    { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } },
-    { port_forwarding: forwarding, forward_agent: forwarding, forward_to: targets },
-  )
+  node.addRole('dev', everyNode, { port_forwarding: forwarding, forward_agent: forwarding, forward_to: targets })
 const path = (): string => directory.file(`s${counter++}`)
 
 /** `ssh -N` with forwards; resolves once they stand, or rejects with what ssh said. */
@@ -144,7 +130,8 @@ describe('forwards of an allowed user', () => {
     const client = await forward('-R', `0.0.0.0:${port}:127.0.0.1:${echoPort}`)
     expect(await exchange({ port, host: '127.0.0.1' }, 'ping')).toBe('ping')
     expect(listeningAddresses(port)).toEqual(['0100007F'])
-    client.kill()
+    // Not TERM: `ssh` that gets it on the way into its poll goes on waiting.
+    client.kill('SIGKILL')
     await poll(() => exchange({ port, host: '127.0.0.1' }, 'x').catch(() => 'closed')).toBe('closed')
   })
 
@@ -168,7 +155,8 @@ describe('forwards of an allowed user', () => {
     const client = await forward('-R', `${remote}:127.0.0.1:${echoPort}`)
     expect(statSync(remote).mode & 0o777).toBe(0o600)
     expect(await exchange({ path: remote }, 'ping')).toBe('ping')
-    client.kill()
+    // Not TERM: `ssh` that gets it on the way into its poll goes on waiting.
+    client.kill('SIGKILL')
     await poll(() => existsSync(remote)).toBe(false)
   })
 

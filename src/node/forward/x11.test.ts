@@ -2,7 +2,6 @@
 
 import { execFileSync } from 'node:child_process'
 import { connect, createServer } from 'node:net'
-import { userInfo } from 'node:os'
 import { type Duplex, duplexPair } from 'node:stream'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { connectSsh } from '../../ssh/client.ts'
@@ -10,22 +9,14 @@ import type { SshClient } from '../../ssh/client-types.ts'
 import type { X11Request } from '../../ssh/connection/types.ts'
 import { generateEd25519 } from '../../ssh/keys/private-key.ts'
 import { run } from '../../ssh/testing/run.ts'
-import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
 import { poll } from '../testing/poll.ts'
-import { TestNode, type TestUser } from '../testing/test-node.ts'
+import { alice, everyNode, me, useNode } from '../testing/use-node.ts'
 import { displayPorts, ownDisplays, startXServer, type XServer } from '../testing/x-server.ts'
 
-const me = userInfo().username
-const alice: TestUser = { name: 'alice', roles: ['dev'], logins: [me] }
-let directory: TempDir
-let node: TestNode
+const { node, directory } = useNode()
 let x: XServer
 
 beforeAll(async () => {
-  directory = tempDir()
-  node = new TestNode(directory.path)
-  await node.listen()
-  node.addUser(alice)
   x = await startXServer(directory.file('Xauthority'))
 }, 30_000)
 beforeEach(() => {
@@ -35,12 +26,9 @@ beforeEach(() => {
 })
 afterAll(async () => {
   await x.stop()
-  await node.server.close()
-  directory[Symbol.dispose]()
 })
 
-const role = (x11: boolean): unknown =>
-  node.addRole('dev', { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } }, { permit_x11_forwarding: x11 })
+const role = (x11: boolean): unknown => node.addRole('dev', everyNode, { permit_x11_forwarding: x11 })
 /** Trusted: the untrusted kind is the client's business. */
 const ssh = (command: string, flags: readonly string[] = ['-Y'], input = '') =>
   node.ssh(alice, me, [...flags, command], { env: x.env, input })

@@ -1,27 +1,18 @@
 /** Limits of roles on connections and sessions, seen from OpenSSH. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { userInfo } from 'node:os'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ConnectionProblem } from '../../errors/errors.ts'
 import { run } from '../../ssh/testing/run.ts'
-import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
 import { poll } from '../testing/poll.ts'
-import { TestNode, type TestUser } from '../testing/test-node.ts'
+import type { TestUser } from '../testing/test-node.ts'
+import { alice as dev, everyNode, me, useNode } from '../testing/use-node.ts'
 
-const me = userInfo().username
-const alice: TestUser = { name: 'alice', roles: ['dev', 'more'], logins: [me] }
-let directory: TempDir
-let node: TestNode
+const alice: TestUser = { ...dev, roles: ['dev', 'more'] }
+const { node, directory } = useNode(alice)
 const children: ChildProcess[] = []
 let counter = 0
 
-beforeAll(async () => {
-  directory = tempDir()
-  node = new TestNode(directory.path)
-  await node.listen()
-  node.addUser(alice)
-})
 beforeEach(() => {
   node.events.length = 0
   node.leases.problem = undefined
@@ -29,19 +20,15 @@ beforeEach(() => {
 })
 afterEach(async () => {
   for (const child of children.splice(0)) {
-    child.kill()
-    await new Promise((resolve) => (child.exitCode === null ? child.once('close', resolve) : resolve(0)))
+    child.kill('SIGKILL')
+    await new Promise((resolve) =>
+      child.exitCode === null && child.signalCode === null ? child.once('close', resolve) : resolve(0),
+    )
   }
 })
-afterAll(async () => {
-  await node.server.close()
-  directory[Symbol.dispose]()
-})
-
-const allow = { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } }
 /** The other role says nothing, or something milder: the smallest value counts. */
 const limits = (options: Record<string, unknown>, milder: Record<string, unknown> = {}): void => {
-  node.addRole('dev', allow, options)
+  node.addRole('dev', everyNode, options)
   node.addRole('more', {}, milder)
 }
 const rejected = () => node.events.filter((event) => event.event === 'session.rejected')

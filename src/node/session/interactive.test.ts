@@ -1,29 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { userInfo } from 'node:os'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { run } from '../../ssh/testing/run.ts'
-import { type TempDir, tempDir } from '../../ssh/testing/temp-dir.ts'
 import { runningChildren } from '../os/reaper.ts'
 import { poll } from '../testing/poll.ts'
 import { type TerminalClient, terminalClient } from '../testing/terminal-client.ts'
-import { TestNode, type TestUser } from '../testing/test-node.ts'
+import { alice, everyNode, me, useNode } from '../testing/use-node.ts'
 
-const me = userInfo().username
-const alice: TestUser = { name: 'alice', roles: ['dev'], logins: [me] }
-let directory: TempDir
-let node: TestNode
-
-beforeAll(async () => {
-  directory = tempDir()
-  node = new TestNode(directory.path)
-  await node.listen()
-  node.addRole('dev', { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } })
-  node.addUser(alice)
-})
-afterAll(async () => {
-  await node.server.close()
-  directory[Symbol.dispose]()
-})
+const { node, directory } = useNode()
+node.addRole('dev', everyNode)
 
 const open = (command: readonly string[] = [], modes?: ReadonlyMap<number, number>): Promise<TerminalClient> => {
   const [flag = '', config = '', host = ''] = node.openSsh(alice, me)
