@@ -18,11 +18,20 @@ export interface EngineOptions {
 const DISK_TURNS = 2
 const TICK_MS = 200
 
+type PerSession = Exclude<ToWorker, { readonly type: 'full' }>
+
+/** Milliseconds after which new messages are looked at. */
+const SLICE_MS = 5
+
 export class RecordingEngine implements SessionHost {
   readonly segmentBytes: number
   readonly #options: EngineOptions
   readonly #sessions = new Map<number, SessionRecording>()
   readonly #stop = new AbortController()
+  readonly #queues = new Map<number, PerSession[]>()
+  /** Sessions with something in their queues. */
+  readonly #turns: number[] = []
+  #running = false
   full: string | undefined
   #diskFree = DISK_TURNS
   readonly #diskWaiting: (() => void)[] = []
@@ -36,13 +45,44 @@ export class RecordingEngine implements SessionHost {
     void this.#tick()
   }
 
+  /** Sessions take turns: one whose output costs much delays the others by one message, not by all that it has sent. */
   receive(message: ToWorker): void {
+    if (message.type === 'full') {
+      this.full = message.reason
+      return
+    }
+    const queue = this.#queues.get(message.id)
+    if (queue !== undefined) queue.push(message)
+    else {
+      this.#queues.set(message.id, [message])
+      this.#turns.push(message.id)
+    }
+    this.#run()
+  }
+
+  #run(): void {
+    if (this.#running) return
+    this.#running = true
+    setImmediate(() => {
+      this.#running = false
+      const until = this.monotonicMs() + SLICE_MS
+      do {
+        const id = this.#turns.shift()
+        if (id === undefined) return
+        const queue = this.#queues.get(id) ?? []
+        const message = queue.shift()
+        if (message !== undefined) this.#take(message)
+        if (queue.length > 0) this.#turns.push(id)
+        else this.#queues.delete(id)
+      } while (this.monotonicMs() < until)
+      if (this.#turns.length > 0) this.#run()
+    })
+  }
+
+  #take(message: PerSession): void {
     switch (message.type) {
       case 'open':
         this.#sessions.set(message.id, new SessionRecording(message, this))
-        return
-      case 'full':
-        this.full = message.reason
         return
       case 'output':
         this.#output(message)

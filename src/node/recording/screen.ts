@@ -9,11 +9,6 @@ import { serialize } from './serialize.ts'
 /** Characters that wait before they are interpreted. */
 const MAX_WAITING = 64 * 1024
 
-/**
- * What text may hold so that every line of it leaves the screen by scrolling: no control characters but CR, LF, TAB and BEL; of the
- * escape sequences only colours (SGR) and erasing within the line (EL). Finds whatever else there is.
- */
-const unusual = /[\x00-\x06\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;:]*[mK])/g
 const colours = /\x1b\[[0-9;:]*m/g
 /** An escape sequence of which the rest may follow. */
 const unfinished = /\x1b[^a-zA-Z\x1b]{0,32}$/
@@ -43,7 +38,7 @@ export class Screen {
     if (text === '') return
     this.#waiting.push(text)
     this.#waitingLength += text.length
-    if (this.#waitingLength >= MAX_WAITING) this.#catchUp(true)
+    if (this.#waitingLength >= MAX_WAITING && !this.#shorten()) this.#catchUp(true)
   }
 
   resize(size: Size): void {
@@ -77,6 +72,22 @@ export class Screen {
     this.#waiting = []
   }
 
+  /** Drops what has left the screen from what waits, when nothing else waits than lines that scroll. */
+  #shorten(): boolean {
+    const emulator = this.#emulator
+    if (emulator === undefined || !scrolls(emulator)) return false
+    const steps = joined(this.#waiting)
+    const [text] = steps
+    if (typeof text !== 'string' || steps.length !== 1) return false
+    const { whole, held } = withoutUnfinished(text)
+    if (lastUnusual(whole) >= 0) return false
+    const shorter = visiblePart(whole, 0, emulator.size.rows) + held
+    if (shorter.length > MAX_WAITING / 2) return false
+    this.#waiting = [shorter]
+    this.#waitingLength = shorter.length
+    return true
+  }
+
   /** `flowing`: more will come, so that the beginning of an escape sequence at the end may wait for its rest. */
   #catchUp(flowing: boolean): void {
     const emulator = this.#emulator ?? new Emulator(this.#startSize)
@@ -86,18 +97,21 @@ export class Screen {
     this.#waitingLength = 0
     const last = steps.at(-1)
     if (flowing && typeof last === 'string') {
-      const held = unfinished.exec(last.slice(-40))?.[0] ?? ''
-      if (held !== '') {
-        steps[steps.length - 1] = last.slice(0, last.length - held.length)
-        this.#waiting = [held]
-        this.#waitingLength = held.length
-      }
+      const { whole, held } = withoutUnfinished(last)
+      steps[steps.length - 1] = whole
+      if (held !== '') this.#waiting = [held]
+      this.#waitingLength = held.length
     }
     for (const step of steps) {
       if (typeof step === 'string') writeVisible(emulator, step)
       else emulator.resize(step)
     }
   }
+}
+
+function withoutUnfinished(text: string): { readonly whole: string; readonly held: string } {
+  const held = unfinished.exec(text.slice(-40))?.[0] ?? ''
+  return { whole: text.slice(0, text.length - held.length), held }
 }
 
 /** Neighbouring pieces of text as one. */
@@ -117,14 +131,9 @@ function joined(steps: readonly Step[]): Step[] {
   return result
 }
 
-/**
- * Writes text without what has left the screen at its end. Exact, because of what the skipped part is: its lines are gone once
- * twice as many line feeds as the screen has rows have followed (the first so many bring the cursor to the bottom wherever it was,
- * the next so many scroll away every line that was there then); the part that is written begins after CR LF, thus in the first
- * column, and the column alone decides where its lines wrap; and of the skipped escape sequences only colours last, which are
- * written. That holds only while the whole screen scrolls and outside of escape sequences, which is looked up where the
- * part begins.
- */
+const scrolls = (emulator: Emulator): boolean => emulator.atRest && emulator.region.whole
+
+/** Writes text without what has left the screen at its end. */
 function writeVisible(emulator: Emulator, text: string): void {
   const { rows, columns } = emulator.size
   if (text.length < 4 * rows * Math.min(columns, 40)) {
@@ -138,15 +147,42 @@ function writeVisible(emulator: Emulator, text: string): void {
     from = lineEnd < 0 ? text.length : lineEnd + 2
     emulator.write(text.slice(0, from))
   }
-  const tail = emulator.atRest && emulator.region.whole ? tailStart(text, from, 2 * rows + 1) : from
-  if (tail > from) emulator.write(`\r${lastColours(text.slice(from, tail))}`)
-  emulator.write(text.slice(tail))
+  emulator.write(scrolls(emulator) ? visiblePart(text, from, rows) : text.slice(from))
 }
 
+/**
+ * What has the same effect as the text from `from` on, in which there is nothing unusual, on a terminal that scrolls as a whole and
+ * is not within an escape sequence. Exact, because of what is left out: its lines are gone once twice as many line feeds as the screen
+ * has rows have followed (the first so many bring the cursor to the bottom wherever it was, the next so many scroll away every
+ * line that was there then); what is kept begins after CR LF, thus in the first column, and the column alone decides where
+ * its lines wrap; and of the escape sequences that are left out only colours last, which are kept.
+ */
+function visiblePart(text: string, from: number, rows: number): string {
+  const tail = tailStart(text, from, 2 * rows + 1)
+  return tail === from ? text.slice(from) : `\r${lastColours(text.slice(from, tail))}${text.slice(tail)}`
+}
+
+/**
+ * Text is usual when every line of it leaves the screen by scrolling: no control characters but CR, LF, TAB and BEL; of the escape
+ * sequences only colours (SGR) and erasing within the line (EL). Where the last begins that is not; -1 when all is usual.
+ */
 function lastUnusual(text: string): number {
-  let last = -1
-  for (const match of text.matchAll(unusual)) last = match.index
-  return last
+  for (let at = text.length - 1; at >= 0; at--) {
+    const code = text.charCodeAt(at)
+    if (code >= 0x20 ? code < 0x7f || code > 0x9f : code === 0x0a || code === 0x0d || code === 0x09 || code === 0x07)
+      continue
+    if (code !== 0x1b || !isUsualSequence(text, at)) return at
+  }
+  return -1
+}
+
+function isUsualSequence(text: string, start: number): boolean {
+  if (text.charCodeAt(start + 1) !== 0x5b) return false
+  let at = start + 2
+  let code = text.charCodeAt(at)
+  // Digits, colon, semicolon.
+  while (code >= 0x30 && code <= 0x3b) code = text.charCodeAt(++at)
+  return code === 0x6d || code === 0x4b
 }
 
 /** Where the last `lines` lines begin; `from` when there are not so many that end in CR LF. */
@@ -162,6 +198,7 @@ function tailStart(text: string, from: number, lines: number): number {
 
 /** The colours that the text leaves behind. */
 function lastColours(text: string): string {
+  if (!text.includes('\x1b')) return ''
   const reset = Math.max(text.lastIndexOf('\x1b[m'), text.lastIndexOf('\x1b[0m'))
   return (reset < 0 ? text : text.slice(reset)).match(colours)?.join('') ?? ''
 }

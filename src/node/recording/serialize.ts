@@ -29,14 +29,16 @@ function screenText(buffer: IBuffer, { size: { rows, columns } }: Emulator): str
   let text = ''
   let style = ''
   for (let row = 0; row < rows; row++) {
-    const line = buffer.getLine(row)
+    // Lines above the screen are left when the other screen was never shown before it became smaller.
+    const line = buffer.getLine(buffer.baseY + row)
     /** Empty cells that were passed over, and are written only when something follows. */
     let skipped = 0
     let begun = false
     for (let column = 0; column < columns; column++) {
       if (line?.getCell(column, cell) === undefined || cell.getWidth() === 0) continue
       // Of a wide character half is left when a terminal becomes narrower, or something is printed over the other half.
-      const half = cell.getWidth() === 2 && line.getCell(column + 1, next)?.getWidth() !== 0
+      const other = column + 1 < columns ? line.getCell(column + 1, next) : undefined
+      const half = cell.getWidth() === 2 && other?.getWidth() !== 0
       const chars = half ? '' : cell.getChars()
       if (chars === '' && looksEmpty(cell)) {
         skipped++
@@ -92,7 +94,7 @@ function cursorText(terminal: Emulator, buffer: IBuffer): string {
   const row = Math.max(0, terminal.modes.originMode ? cursorY - terminal.region.top : cursorY)
   if (cursorX < columns) return moveTo(row, cursorX)
   // Behind the last column, where only printing a character leads.
-  const line = buffer.getLine(cursorY)
+  const line = buffer.getLine(buffer.baseY + cursorY)
   const last = line?.getCell(columns - 1)
   const wide = last?.getWidth() === 0
   const cell: IBufferCell | undefined = wide ? line?.getCell(columns - 2) : last
