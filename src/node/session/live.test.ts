@@ -176,6 +176,23 @@ describe('a session with several parties', () => {
     await finish(owner)
   })
 
+  test('one whose certificate ends leaves alone, with a word', async () => {
+    const owner = await shell()
+    node.configure({ disconnectExpiredCert: true })
+    const validBefore = new Date(Date.now() + 2_000)
+    const [flag = '', config = '', host = ''] = node.openSsh(carol, joinLogin, { validBefore })
+    const words = [flag, config, '-tt', '-s', host, `join:${sessionOf(alice).id}:observer`]
+    const observer = await terminalClient('/usr/bin/ssh', words, me)
+    await owner.waitFor('carol joined')
+    await observer.waitFor('your certificate has expired')
+    await observer.exited
+    await owner.waitFor('carol left')
+    owner.type('echo still-$((40+2))\n')
+    await owner.waitFor('still-42')
+    await poll(() => events('client.disconnect')).toMatchObject([{ user: 'carol' }])
+    await finish(owner)
+  })
+
   test('one who does not read is dropped, and neither the program nor the others wait', async () => {
     const owner = await shell()
     const stuck = await join(bob, alice)

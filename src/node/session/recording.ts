@@ -81,6 +81,8 @@ export function recordOutput(
 ): ProgramStreams {
   const through = (source: Readable): Readable => {
     const kept = new Transform({ transform: (data: Buffer, _encoding, done) => keepPiece(recording, data, done) })
+    // Told below; a stream that fails without a listener would end the node.
+    kept.on('error', () => {})
     pipeline(source, kept, (error) => {
       if (error instanceof NotRecorded) failed(error.message)
     })

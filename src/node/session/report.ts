@@ -13,13 +13,14 @@ import type { ActiveSession } from './sessions.ts'
 const everyMs = 30_000
 /** Changes within that time go together. */
 const togetherMs = 200
+const lookMs = 2_000
 /** What auth takes at once. */
 const maxSessions = 10_000
 const maxCommand = 1024
 
 export interface SessionReports {
   readonly node: NodeContext
-  readonly client: Pick<ApiClient, 'call'>
+  readonly client: Pick<ApiClient, 'call'> & { readonly connected: boolean }
   readonly signal: AbortSignal
 }
 
@@ -52,10 +53,7 @@ export async function runSessionReports({ node, client, signal }: SessionReports
           continue
         }
       }
-      const over = new AbortController()
-      const stop = AbortSignal.any([signal, over.signal])
-      await Promise.race([changes.next, env.sleep(everyMs, stop).catch(() => {})])
-      over.abort()
+      await nextTime({ node, client, signal }, changes, told > 0)
       await env.sleep(togetherMs, signal)
     }
   } catch {
@@ -65,7 +63,21 @@ export async function runSessionReports({ node, client, signal }: SessionReports
   }
 }
 
+/** Resolves with a change, when it is time, or when an auth service that knows nothing of us may have taken the other's place. */
+async function nextTime({ node, client, signal }: SessionReports, changes: Changes, told: boolean): Promise<void> {
+  const { env } = node
+  const until = env.monotonicMs() + everyMs
+  while (!changes.any && env.monotonicMs() < until && (client.connected || !told)) {
+    const over = new AbortController()
+    await Promise.race([changes.next, env.sleep(lookMs, AbortSignal.any([signal, over.signal])).catch(() => {})])
+    over.abort()
+    signal.throwIfAborted()
+  }
+}
+
 class Changes {
+  any = false
+
   #next = Promise.withResolvers<void>()
 
   /** Resolves with the first change since the last `clear`. */
@@ -74,10 +86,12 @@ class Changes {
   }
 
   tell(): void {
+    this.any = true
     this.#next.resolve()
   }
 
   clear(): void {
+    this.any = false
     this.#next = Promise.withResolvers()
   }
 }
