@@ -144,7 +144,8 @@ describe('three people at one terminal', () => {
     bob.type('\r~.')
     expect(await bob.exited).toBe(0)
     await alice.expect('bob left')
-    carol.pty.kill('SIGKILL')
+    // What ends tsh does not end the program that is watched.
+    carol.pty.kill('SIGHUP')
     await alice.expect('carol left')
     alice.type('stty size\r')
     await alice.expect('30 100')

@@ -8,6 +8,8 @@ import { Party, smallestSize } from './party.ts'
 
 /** Milliseconds that a party has for reading what it was sent, when it is closed. */
 const closeMs = 5000
+/** Milliseconds between two sizes of the terminal. */
+const resizeMs = 50
 
 export interface PartiesHost {
   readonly env: Env
@@ -44,6 +46,8 @@ export class Parties {
   readonly #participants = new Set<string>()
   #owner: Party | undefined
   #size: TerminalSize | undefined
+  #fitted = false
+  #fitAgain = false
 
   constructor(host: PartiesHost) {
     this.#host = host
@@ -105,8 +109,9 @@ export class Parties {
       party.resized(size)
       this.fit()
     }
+    // Clients pass on the signals that end them: one who leaves so must not end the program of the others.
     session.onSignal = (name) => {
-      if (this.#host.mayType(party)) this.#host.signal(name)
+      if (party.isOwner && this.#host.mayType(party)) this.#host.signal(name)
     }
     session.onBreak = () => {
       if (this.#host.mayType(party)) this.#host.break()
@@ -136,13 +141,32 @@ export class Parties {
     for (const party of this.#all.values()) if (!party.gone) party.tell(message)
   }
 
-  /** The size follows the smallest window. */
+  /** The size follows the smallest window: at once, but not more often than programs can redraw. */
   fit(): void {
+    if (this.#fitted) {
+      this.#fitAgain = true
+      return
+    }
+    if (!this.#resize()) return
+    this.#fitted = true
+    void this.#host.env.sleep(resizeMs).then(() => {
+      this.#fitted = false
+      if (!this.#fitAgain) return
+      this.#fitAgain = false
+      this.fit()
+    })
+  }
+
+  /** Whether the terminal has another size now. */
+  #resize(): boolean {
     const size = smallestSize(this.#all.values())
     const old = this.#size
-    if (size === undefined || (old !== undefined && old.columns === size.columns && old.rows === size.rows)) return
+    if (size === undefined || (old !== undefined && old.columns === size.columns && old.rows === size.rows))
+      return false
     this.#size = size
-    if (old !== undefined) this.#host.sized(size)
+    if (old === undefined) return false
+    this.#host.sized(size)
+    return true
   }
 
   /** One who does not read must not keep the others waiting. */

@@ -22,6 +22,7 @@ export const join: CommandRun = async ({ options, args }) => {
       command: undefined,
       subsystem: mode === undefined ? `join:${sid}` : `join:${sid}:${mode}`,
       pty: process.stdin.isTTY === true,
+      isGuest: true,
       forwardAgent: false,
       x11: undefined,
       setEnv: [],

@@ -13,6 +13,8 @@ export interface SessionOptions {
   readonly command: string | undefined
   /** Instead of a command or a shell. */
   readonly subsystem?: string
+  /** In somebody else's session: a signal that ends tsh is not passed on. */
+  readonly isGuest?: boolean
   /** A moderator's escapes. */
   readonly moderate?: ((action: ModeratorAction) => void) | undefined
   readonly pty: boolean
@@ -85,11 +87,11 @@ export async function runSession(client: SshClient, options: SessionOptions): Pr
       process.on('SIGWINCH', resized)
       undo.push(() => process.off('SIGWINCH', resized))
     }
-    undo.push(...relaySignals(session, terminal !== undefined))
     const disconnect = () => {
       broken = true
       void client.close()
     }
+    undo.push(...relaySignals(session, terminal !== undefined, options.isGuest === true ? disconnect : undefined))
     feedInput(session, terminal, options, disconnect)
     const output = Promise.all([
       pipeline(session.channel, process.stdout, { end: false }),
@@ -163,8 +165,11 @@ function suspend(terminal: RawTerminal): void {
   process.kill(process.pid, 'SIGTSTP')
 }
 
-/** A first TERM, HUP or INT goes to the remote process; a second one, or silence for two seconds, ends tsh. */
-function relaySignals(session: ClientSession, raw: boolean): (() => void)[] {
+/**
+ * A first TERM, HUP or INT goes to the remote process, or is answered by `leave`; a second one, or silence for two seconds, ends
+ * tsh.
+ */
+function relaySignals(session: ClientSession, raw: boolean, leave?: () => void): (() => void)[] {
   const names = raw ? (['TERM', 'HUP'] as const) : (['INT', 'QUIT', 'TERM', 'HUP'] as const)
   let asked = false
   return names.map((name) => {
@@ -172,7 +177,8 @@ function relaySignals(session: ClientSession, raw: boolean): (() => void)[] {
       const code = 128 + constants.signals[`SIG${name}`]
       if (asked) process.exit(code)
       asked = true
-      session.signal(name)
+      if (leave === undefined) session.signal(name)
+      else leave()
       setTimeout(() => process.exit(code), 2000).unref()
     }
     process.on(`SIG${name}`, handler)
