@@ -3,7 +3,7 @@
  * the parties, who come and go.
  */
 
-import { joinModes, moderationOf } from '../../access/join.ts'
+import { moderationOf } from '../../access/join.ts'
 import type { PartyMode } from '../../audit/events.ts'
 import { LimitExceeded, NotFound } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
@@ -18,12 +18,13 @@ import { SessionInput } from './input.ts'
 import { SessionOutput } from './output.ts'
 import { Parties } from './parties.ts'
 import type { Party } from './party.ts'
-import { presentRoles } from './present-roles.ts'
 import { openRecording, type SessionRecording } from './recording.ts'
 import { ResizeEvents } from './resize-events.ts'
+import { mayStay } from './rights.ts'
 import type { ActiveSession, JoinableSession, SessionStatus } from './sessions.ts'
 import { Supervision } from './supervision.ts'
 import { recordEnd } from './trail.ts'
+import { givesUp, mayType, tellReadOnly } from './typing.ts'
 
 /** With the owner. */
 const maxParties = 20
@@ -32,8 +33,6 @@ const hangupMs = 5000
 const ended: ExitResult = { kind: 'exit', status: 0 }
 /** As for all that the node did not let run to its end. */
 const cutShort: ExitResult = { kind: 'exit', status: 254 }
-const interrupt = 0x03
-const endOfInput = 0x04
 
 /**
  * Resolves when the session is over. Throws a kind of `src/errors` when it cannot be recorded or its program not be started.
@@ -88,7 +87,7 @@ class LiveSession implements ActiveSession, JoinableSession {
       env,
       nextOutput: () => this.#output.next,
       typed: (party, data) => this.#typed(party, data),
-      mayType: (party) => this.#mayType(party),
+      mayType: (party) => mayType(party, this.#supervision),
       signal: (name) => this.#child?.signal(name),
       break: () => this.#child?.terminal?.sendBreak(),
       left: (party) => this.#left(party),
@@ -164,6 +163,7 @@ class LiveSession implements ActiveSession, JoinableSession {
       if (await this.#mayBegin()) result = await this.#work()
     } catch (error) {
       this.#terminated ??= messageOf(error)
+      this.#closeOthers()
       throw error
     } finally {
       stopReviews()
@@ -173,7 +173,8 @@ class LiveSession implements ActiveSession, JoinableSession {
       this.#recordEnd(result)
     }
     await recorded.catch(() => {})
-    await this.#closeAll(result ?? cutShort)
+    this.#closeOthers()
+    await this.#parties.owner?.close(result ?? cutShort)
   }
 
   /** Waits for those who must be there. Resolves to false when the session ended instead. */
@@ -235,12 +236,11 @@ class LiveSession implements ActiveSession, JoinableSession {
     })
   }
 
-  async #closeAll(result: ExitResult): Promise<void> {
+  #closeOthers(): void {
     for (const party of this.#parties.others()) {
       party.tell('[teleport] the session has ended')
       this.#parties.close(party, ended)
     }
-    await this.#parties.owner?.close(result)
   }
 
   terminate(message: string): void {
@@ -313,29 +313,13 @@ class LiveSession implements ActiveSession, JoinableSession {
     party.paint(`\x1b[0m\x1b[2J\x1b[H${screen}`)
   }
 
-  #mayType(party: Party): boolean {
-    const { isPaused, isWaiting } = this.#supervision
-    return party.mode === 'peer' && !party.gone && !isPaused && !isWaiting
-  }
-
   #typed(party: Party, data: Buffer): void {
     if (party.gone) return
-    if (this.#mayType(party)) {
+    if (mayType(party, this.#supervision)) {
       this.#output.lastActive = this.#facts.node.env.monotonicMs()
       this.#input.type(party.session.channel, data)
-      return
-    }
-    if (party.isOwner && this.#supervision.isWaiting) {
-      if (data.includes(interrupt) || data.includes(endOfInput)) this.terminate('[teleport] you stopped waiting')
-      return
-    }
-    if (party.toldReadOnly) return
-    party.toldReadOnly = true
-    party.tell(
-      party.mode === 'peer'
-        ? '[teleport] the session is paused: what you type goes nowhere'
-        : `[teleport] you are here as ${party.mode}: what you type goes nowhere`,
-    )
+    } else if (givesUp(party, this.#supervision, data)) this.terminate('[teleport] you stopped waiting')
+    else tellReadOnly(party, this.#supervision)
   }
 
   #left(party: Party): void {
@@ -405,11 +389,8 @@ class LiveSession implements ActiveSession, JoinableSession {
 
   /** Rights may have changed: who may not be here any more is taken off at once. */
   #reviewParties(): void {
-    const { state } = this.#facts.node
     for (const party of this.#parties.others()) {
-      const roles = presentRoles(party.connection.identity.identity, state)
-      party.roles = roles.map((role) => role.metadata.name)
-      if (!joinModes({ user: party.user, roles }, this.owner).includes(party.mode)) {
+      if (!mayStay(party, this.owner, this.#facts.node.state)) {
         this.#drop(party, 'the right to take part was taken away')
       }
     }
