@@ -65,6 +65,8 @@ export class ThreadCatalogue implements Catalogue {
     const id = ++this.#lastId
     const { promise, resolve, reject } = Promise.withResolvers<RecordingPage>()
     this.#asked.set(id, { resolve, reject })
+    // Only who waits for an answer keeps the process alive.
+    this.#worker.ref()
     this.#post({ op: 'list', id, query })
     return promise
   }
@@ -75,6 +77,7 @@ export class ThreadCatalogue implements Catalogue {
     const worker = this.#worker
     if (worker === undefined) this.#closing.resolve()
     else {
+      worker.ref()
       this.#post({ op: 'close' })
       const late = this.#env.sleep(CLOSE_MS)
       await Promise.race([this.#closing.promise, late])
@@ -126,6 +129,7 @@ export class ThreadCatalogue implements Catalogue {
   #answer(id: number): Asked | undefined {
     const asked = this.#asked.get(id)
     this.#asked.delete(id)
+    if (this.#asked.size === 0 && this.#closing === undefined) this.#worker?.unref()
     return asked
   }
 
