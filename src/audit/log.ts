@@ -59,6 +59,7 @@ export class AuditLog {
   #signing = false
   #disk: DiskState = 'ok'
   #readers = 0
+  #removing = false
 
   /** Throws the errors of `openSqlite`. */
   constructor(settings: WorkerSettings, env: Env, tell: (message: FromWorker) => void) {
@@ -74,7 +75,11 @@ export class AuditLog {
     void this.#watchDisk()
     // The start is quicker without it.
     env.sleep(1000, this.#stop.signal).then(
-      () => this.#wakeIndexer(),
+      () => {
+        this.#wakeIndexer()
+        // What a process before this one did not come to.
+        this.#removeCut()
+      },
       () => undefined,
     )
   }
@@ -157,7 +162,7 @@ export class AuditLog {
     }
     const cut = this.#file.cut(last, row, this.#now())
     this.#signed()
-    await this.#removeCut()
+    this.#removeCut()
     return cut
   }
 
@@ -356,7 +361,21 @@ export class AuditLog {
   }
 
   /** Takes away what cuts cover, a little at a time, when nobody reads it. */
-  async #removeCut(): Promise<void> {
+  #removeCut(): void {
+    if (this.#removing || this.#file.cutTo === 0) return
+    this.#removing = true
+    this.#removeLoop()
+      .catch((error: unknown) => {
+        if (this.#stop.signal.aborted) return
+        const message = 'what retention cut off the audit log could not be removed yet'
+        this.#tell({ type: 'log', level: 'warn', message, reason: messageOf(error) })
+      })
+      .finally(() => {
+        this.#removing = false
+      })
+  }
+
+  async #removeLoop(): Promise<void> {
     while (this.#readers > 0 && !this.#stop.signal.aborted) {
       await this.#env.sleep(100, this.#stop.signal).catch(() => undefined)
     }

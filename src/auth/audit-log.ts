@@ -26,6 +26,8 @@ export interface AuditLogHandle {
   readonly publicKey: string
   /** What the log must contain, lost heads included: they stay known, so that what was removed stays found. */
   heads(): readonly Head[]
+  /** Heads that the log does not contain any more. */
+  lost(): readonly Head[]
   close(): Promise<void>
 }
 
@@ -62,6 +64,7 @@ export async function openAuditLog(options: {
     store,
     publicKey,
     heads: () => notes.heads,
+    lost: () => notes.lostHeads,
     close: async () => {
       await store.close()
       await notes.close()
@@ -110,6 +113,10 @@ class HeadNotes {
     this.#options = options
     this.#head = known.head
     this.#lost = known.lost
+  }
+
+  get lostHeads(): readonly Head[] {
+    return this.#lost
   }
 
   get heads(): readonly Head[] {

@@ -18,7 +18,11 @@ test('old recordings and events go, each with its reason in the log, and the res
   const env = fakeEnv()
   const store = await openSqliteAudit(join(await tempDir(), 'events.sqlite'), { privateKey, env })
   onTestFinished(() => store.close())
-  const audit = new Audit({ store, publicKey: '', heads: () => [], close: async () => undefined }, 'c', env)
+  const audit = new Audit(
+    { store, publicKey: '', heads: () => [], lost: () => [], close: async () => undefined },
+    'c',
+    env,
+  )
   const kept: RecordingSummary[] = []
   const recordings = fakeRecordings(kept)
   const record = async (sid: string) => {

@@ -106,8 +106,9 @@ export class Audit {
 
   /** For `tctl status` and monitoring. */
   async summary() {
-    const { head, indexedTo, disk, lost } = await this.#store.status()
-    return { last: head.ei, indexed: indexedTo, disk, damaged: lost.length > 0 }
+    const { head, indexedTo, disk, cutTo } = await this.#store.status()
+    const damaged = this.#log.lost().some(({ ei }) => ei > cutTo)
+    return { last: head.ei, indexed: indexedTo, disk, damaged }
   }
 
   /** Reads the whole log and proves it; `expected` is a head that the caller knows, beside those that the cluster state knows. */

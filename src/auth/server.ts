@@ -64,6 +64,8 @@ export async function startAuth(options: StartAuthOptions): Promise<AuthService>
     const clusterName = options.clusterName
     const tables = openTables(backend)
     const cluster = await ensureCluster({ backend, tables, paths, dataDir, clusterName, env, logger })
+    // Loaded while the thread of the log starts.
+    const making = makeApp(logger)
     const auditLog = await openAuditLog({ path: paths.events, backend, tables, env, logger })
     undo.push(() => auditLog.close())
     const [services, app, callers] = await Promise.all([
@@ -82,7 +84,7 @@ export async function startAuth(options: StartAuthOptions): Promise<AuthService>
         env,
         logger,
       }),
-      ...makeApp(logger),
+      ...making,
     ])
     undo.push(() => services.close())
     undo.push(() => app.close())

@@ -72,7 +72,7 @@ export async function testServices(settings: Partial<AuthSettings> = {}): Promis
     status: async () => ({ head, checkpoint: { n: 0, ei: 0 }, cutTo: 0, indexedTo: 0, disk: 'ok', lost: [] }),
     close: async () => undefined,
   }
-  const auditLog = { store: auditStore, publicKey: '', heads: () => [], close: async () => undefined }
+  const auditLog = { store: auditStore, publicKey: '', heads: () => [], lost: () => [], close: async () => undefined }
   await makeCluster(backend, openTables(backend), { clusterName, uuid: ownUuid, env })
   const all = { ...defaultSettings, ...settings }
   const services = await startServices({
