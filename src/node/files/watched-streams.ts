@@ -31,7 +31,7 @@ export function watchedWritable(inner: Writable, watcher: Watcher): Writable {
       inner.end(done)
     },
     destroy(error, done: Done) {
-      inner.destroy()
+      if (!inner.writableFinished) inner.destroy()
       done(error)
     },
   })
@@ -49,7 +49,7 @@ export function watchedReadable(inner: Readable, watcher: Watcher): Readable {
       watcher.whenReady(() => inner.resume())
     },
     destroy(error, done: Done) {
-      inner.destroy()
+      if (!inner.readableEnded) inner.destroy()
       done(error)
     },
   })
