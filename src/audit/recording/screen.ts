@@ -3,31 +3,34 @@
  * emulator gets no size and no repetition count that would cost more than a screen is worth, and nothing that it would answer goes anywhere.
  */
 
-import serialize from '@xterm/addon-serialize'
 import headless, { type IBufferCell, type Terminal } from '@xterm/headless'
 import { guardTerminal } from './guard-terminal.ts'
 
-/** Cells are allocated, so a recording cannot ask for any size it likes. */
-export const maxColumns = 1000
-export const maxRows = 500
+/** Cells are allocated, so a recording cannot ask for any size it likes; these are the limits of who records, too. */
+const maxColumns = 2000
+const maxCells = 400_000
 
-/** The widest and highest that is emulated, and at least what the emulator can do. */
-export const screenSize = (columns: number, rows: number): { readonly columns: number; readonly rows: number } => ({
-  columns: Math.min(maxColumns, Math.max(2, Math.trunc(columns) || 80)),
-  rows: Math.min(maxRows, Math.max(1, Math.trunc(rows) || 24)),
-})
+/** The size that is emulated: at least what the emulator can do, and 80 × 24 where nothing is said. */
+export function screenSize(columns: number, rows: number): { readonly columns: number; readonly rows: number } {
+  const width = Math.min(maxColumns, Math.max(2, Math.trunc(columns) || 80))
+  return { columns: width, rows: Math.min(Math.floor(maxCells / width), Math.max(1, Math.trunc(rows) || 24)) }
+}
+
+/**
+ * When the width changes, lines are not wrapped anew, as where the recording was made; xterm.js does so for the pseudo terminal of
+ * Windows. With lines above the screen they are, so that what scrolled by is told by lines and not by rows.
+ */
+const oneScreen = { windowsPty: { backend: 'winpty', buildNumber: 1 } } as const
 
 /** The parts of the emulator that its public interface lacks. Checked when used: a new release may move them. */
 interface Inside {
   readonly _core?: {
     readonly coreService?: { readonly isCursorHidden?: boolean }
-    readonly buffer?: { readonly scrollTop?: number; readonly scrollBottom?: number }
   }
 }
 
 export class Screen {
   readonly terminal: Terminal
-  readonly #serializer = new serialize.SerializeAddon()
 
   /** `scrollback`: lines kept above the screen. */
   constructor(columns: number, rows: number, scrollback = 0) {
@@ -38,9 +41,9 @@ export class Screen {
       scrollback,
       allowProposedApi: true,
       logLevel: 'off',
+      ...(scrollback === 0 ? oneScreen : {}),
     })
     guardTerminal(this.terminal)
-    this.terminal.loadAddon(this.#serializer as unknown as Parameters<Terminal['loadAddon']>[0])
   }
 
   get columns(): number {
@@ -99,18 +102,5 @@ export class Screen {
           ?.translateToString(true)
           .trimEnd() ?? '',
     )
-  }
-
-  /** Text that puts an empty terminal of this size into the present state. */
-  snapshot(): string {
-    const { scrollTop = 0, scrollBottom = this.rows - 1 } = (this.terminal as Inside)._core?.buffer ?? {}
-    const { cursorX, cursorY } = this.terminal.buffer.active
-    const hidden = this.cursor.visible ? '' : '\u001b[?25l'
-    const content = this.#serializer.serialize({ scrollback: 0 })
-    if (scrollTop === 0 && scrollBottom === this.rows - 1) return content + hidden
-    // Setting the scroll region moves the cursor; in origin mode rows are counted from the region's top.
-    const origin = this.terminal.modes.originMode ? scrollTop : 0
-    const region = `\u001b[${scrollTop + 1};${scrollBottom + 1}r`
-    return `${content}${region}\u001b[${cursorY - origin + 1};${cursorX + 1}H${hidden}`
   }
 }

@@ -1,5 +1,6 @@
 /** A recording in a file: asciicast v2, plain or as `.zst`. */
 
+import { setImmediate } from 'node:timers/promises'
 import {
   type CastEntry,
   type CastHeader,
@@ -8,8 +9,9 @@ import {
   maxLineBytes,
   parseHeader,
 } from '../../../audit/recording/read-cast.ts'
-import { Screen } from '../../../audit/recording/screen.ts'
 import { BadParameter } from '../../../errors/errors.ts'
+import { Emulator } from '../../../node/recording/emulator.ts'
+import { serialize } from '../../../node/recording/serialize.ts'
 import { type ByteSource, linesFrom, openBytes } from './byte-source.ts'
 import type { PlaySource } from './source.ts'
 import { type Keyframe, lastBefore, TimeIndex } from './time-index.ts'
@@ -113,25 +115,27 @@ export class FileSource implements PlaySource {
   async #scan(): Promise<void> {
     await this.#indexed
     if (this.#index.keyframes.length > 0) return
-    const screen = new Screen(this.header.columns, this.header.rows)
+    const { columns, rows } = this.header
+    const emulator = new Emulator({ columns, rows })
     try {
       let fed = 0
       let step = keyframeEvery
       for await (const { entries, next } of this.#entries(this.#start, 0)) {
         this.#closing.signal.throwIfAborted()
-        fed += await feed(screen, entries)
+        fed += feed(emulator, entries)
         if (fed < step) continue
         fed = 0
-        const { columns, rows } = screen
         const atMs = entries.at(-1)?.atMs ?? 0
-        this.#index.keyframes.push({ atMs, columns, rows, offset: next, text: screen.snapshot() })
+        this.#index.keyframes.push({ atMs, ...emulator.size, offset: next, text: serialize(emulator) })
         if (this.#index.keyframes.length > maxKeyframes) {
           thin(this.#index.keyframes)
           step *= 2
         }
+        // The viewer's keys and the pictures come first.
+        await setImmediate()
       }
     } finally {
-      screen.dispose()
+      emulator.close()
     }
   }
 }
@@ -141,22 +145,14 @@ function thin(keyframes: Keyframe[]): void {
   keyframes.splice(0, keyframes.length, ...kept)
 }
 
-/** Shows entries on a screen. Returns the characters of output among them. */
-export async function feed(screen: Screen, entries: readonly CastEntry[]): Promise<number> {
-  let text = ''
+/** Shows entries in a terminal. Returns the characters of output among them. */
+function feed(emulator: Emulator, entries: readonly CastEntry[]): number {
   let fed = 0
-  const flush = async () => {
-    if (text.length > 0) await screen.write(text)
-    fed += text.length
-    text = ''
-  }
   for (const entry of entries) {
-    if (entry.type === 'output') text += entry.text
-    else if (entry.type === 'resize') {
-      await flush()
-      screen.resize(entry.columns, entry.rows)
-    } else if (entry.type === 'keyframe' && fed + text.length === 0) await screen.write(entry.text)
+    if (entry.type === 'output') {
+      emulator.write(entry.text)
+      fed += entry.text.length
+    } else if (entry.type === 'resize') emulator.resize(entry)
   }
-  await flush()
   return fed
 }
