@@ -4,23 +4,8 @@
  */
 
 import headless, { type IBufferCell, type Terminal } from '@xterm/headless'
+import { emulatedSize, emulatorOptions } from './emulator.ts'
 import { guardTerminal } from './guard-terminal.ts'
-
-/** Cells are allocated, so a recording cannot ask for any size it likes; these are the limits of who records, too. */
-const maxColumns = 2000
-const maxCells = 400_000
-
-/** The size that is emulated: at least what the emulator can do, and 80 × 24 where nothing is said. */
-export function screenSize(columns: number, rows: number): { readonly columns: number; readonly rows: number } {
-  const width = Math.min(maxColumns, Math.max(2, Math.trunc(columns) || 80))
-  return { columns: width, rows: Math.min(Math.floor(maxCells / width), Math.max(1, Math.trunc(rows) || 24)) }
-}
-
-/**
- * When the width changes, lines are not wrapped anew, as where the recording was made; xterm.js does so for the pseudo terminal of
- * Windows. With lines above the screen they are, so that what scrolled by is told by lines and not by rows.
- */
-const oneScreen = { windowsPty: { backend: 'winpty', buildNumber: 1 } } as const
 
 /** The parts of the emulator that its public interface lacks. Checked when used: a new release may move them. */
 interface Inside {
@@ -32,17 +17,15 @@ interface Inside {
 export class Screen {
   readonly terminal: Terminal
 
-  /** `scrollback`: lines kept above the screen. */
+  /**
+   * `scrollback`: lines kept above the screen. With some, lines are wrapped anew when the width changes, so that what scrolled by is
+   * told by lines and not by rows; without, it does what the recorder's terminal does.
+   */
   constructor(columns: number, rows: number, scrollback = 0) {
-    const size = screenSize(columns, rows)
-    this.terminal = new headless.Terminal({
-      cols: size.columns,
-      rows: size.rows,
-      scrollback,
-      allowProposedApi: true,
-      logLevel: 'off',
-      ...(scrollback === 0 ? oneScreen : {}),
-    })
+    const size = emulatedSize({ columns, rows })
+    const { windowsPty, ...options } = emulatorOptions
+    const wrapping = scrollback === 0 ? { windowsPty } : { scrollback }
+    this.terminal = new headless.Terminal({ ...options, ...wrapping, cols: size.columns, rows: size.rows })
     guardTerminal(this.terminal)
   }
 
@@ -67,7 +50,7 @@ export class Screen {
   }
 
   resize(columns: number, rows: number): void {
-    const size = screenSize(columns, rows)
+    const size = emulatedSize({ columns, rows })
     this.terminal.resize(size.columns, size.rows)
   }
 

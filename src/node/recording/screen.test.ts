@@ -1,8 +1,8 @@
 import headless, { type Terminal } from '@xterm/headless'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { emulatedSize, emulatorOptions, type Size } from '../../audit/recording/emulator.ts'
 import { guardTerminal } from '../../audit/recording/guard-terminal.ts'
-import { emulatedSize, emulatorOptions, type Size } from './emulator.ts'
 import { Screen } from './screen.ts'
 
 type Step = string | Size | Flood

@@ -3,8 +3,8 @@
  * text, and of a flood only what can still be on the screen is ever interpreted.
  */
 
-import { Emulator, type Size } from './emulator.ts'
-import { serialize } from './serialize.ts'
+import { Emulator, type Size } from '../../audit/recording/emulator.ts'
+import { serialize } from '../../audit/recording/serialize.ts'
 
 /** Characters that wait before they are interpreted. */
 const MAX_WAITING = 64 * 1024

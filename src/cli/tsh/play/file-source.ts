@@ -1,6 +1,7 @@
 /** A recording in a file: asciicast v2, plain or as `.zst`. */
 
 import { setImmediate } from 'node:timers/promises'
+import { Emulator } from '../../../audit/recording/emulator.ts'
 import {
   type CastEntry,
   type CastHeader,
@@ -9,9 +10,8 @@ import {
   maxLineBytes,
   parseHeader,
 } from '../../../audit/recording/read-cast.ts'
+import { serialize } from '../../../audit/recording/serialize.ts'
 import { BadParameter } from '../../../errors/errors.ts'
-import { Emulator } from '../../../node/recording/emulator.ts'
-import { serialize } from '../../../node/recording/serialize.ts'
 import { type ByteSource, linesFrom, openBytes } from './byte-source.ts'
 import type { PlaySource } from './source.ts'
 import { type Keyframe, lastBefore, TimeIndex } from './time-index.ts'

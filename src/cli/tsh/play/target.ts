@@ -11,8 +11,8 @@ export const sessionOf = (text: string): string | undefined => (sessionId.test(t
 
 /** Milliseconds of `90`, `90.5`, `1:30`, `1:02:03` or `1m30s`. Throws BadParameter. */
 export function parseAt(text: string): number {
-  if (/^\d{1,9}(?:\.\d{1,6})?$/.test(text)) return Math.round(Number(text) * 1000)
-  const [, hours, minutes, seconds] = /^(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2}(?:\.\d{1,6})?)$/.exec(text) ?? []
+  if (/^\d{1,9}(?:\.\d{1,20})?$/.test(text)) return Math.round(Number(text) * 1000)
+  const [, hours, minutes, seconds] = /^(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2}(?:\.\d{1,20})?)$/.exec(text) ?? []
   if (minutes !== undefined && seconds !== undefined) {
     return Math.round((Number(hours ?? 0) * 3600 + Number(minutes) * 60 + Number(seconds)) * 1000)
   }

@@ -1,7 +1,7 @@
 /** A terminal without a display, on xterm.js. Some of its state is reached only through internals, which its own add-ons use too. */
 
 import headless, { type IBuffer, type IModes, type Terminal } from '@xterm/headless'
-import { guardTerminal } from '../../audit/recording/guard-terminal.ts'
+import { guardTerminal } from './guard-terminal.ts'
 
 /** Attributes of a cell, or of what is printed next. */
 export interface Style {
