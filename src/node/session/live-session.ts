@@ -28,6 +28,8 @@ import { givesUp, mayType, tellReadOnly } from './typing.ts'
 
 /** With the owner. */
 const maxParties = 20
+/** The same user. */
+const maxTimes = 4
 /** Milliseconds for a program to end after its hang-up, before its session ends without it. */
 const hangupMs = 5000
 const ended: ExitResult = { kind: 'exit', status: 0 }
@@ -273,13 +275,18 @@ class LiveSession implements ActiveSession, JoinableSession {
   // ---- parties ----
 
   async join(session: ServerSession, connection: NodeConnection, mode: PartyMode): Promise<void> {
-    const isFull = (): boolean => this.#parties.count >= maxParties
-    if (isFull()) throw new LimitExceeded(`this session has ${maxParties} parties already`)
+    const { user } = connection.identity.identity
+    const checkRoom = (): void => {
+      if (this.#parties.count >= maxParties) throw new LimitExceeded(`this session has ${maxParties} parties already`)
+      // Nobody may take the places of those who have to be there.
+      if (this.#parties.countOf(user) >= maxTimes) throw new LimitExceeded(`you are at this session ${maxTimes} times`)
+    }
+    checkRoom()
     const id = this.#facts.node.env.randomUuid()
     await keep(this.#facts.node, { event: 'session.join', ...this.#fieldsOf(connection), party_id: id, mode })
-    if (this.#isOver || isFull()) throw new NotFound('the session has just ended or is full')
+    if (this.#isOver) throw new NotFound('the session has just ended')
+    checkRoom()
     session.accept()
-    const { user } = connection.identity.identity
     this.#mark(`${user} joined as ${mode}`)
     this.#parties.tellAll(`[teleport] ${user} joined this session as ${mode}`)
     const held = this.#child === undefined

@@ -176,6 +176,29 @@ describe('a session with several parties', () => {
     await finish(owner)
   })
 
+  test('nobody takes all places', async () => {
+    const owner = await shell()
+    const joined: TerminalClient[] = []
+    for (let count = 0; count < 4; count++) {
+      joined.push(await join(bob, alice, 'observer'))
+      await joined.at(-1)?.waitFor('you joined')
+    }
+    const refused = await join(bob, alice, 'observer')
+    await refused.waitFor('you are at this session 4 times')
+    expect(await refused.exited).toEqual({ kind: 'exit', status: 255 })
+    await finish(owner)
+    for (const client of joined) await client.exited
+  })
+
+  test('one that was idle too long ends with a line that says why', async () => {
+    node.configure({ clientIdleTimeout: 1 })
+    const owner = await shell()
+    await owner.waitFor('the session was idle for 1 s')
+    await owner.exited
+    await poll(() => events('client.disconnect')).toMatchObject([{ user: 'alice' }])
+    await poll(() => events('session.end').at(-1)).toMatchObject({ reason: expect.stringContaining('idle') })
+  })
+
   test('one whose certificate ends leaves alone, with a word', async () => {
     const owner = await shell()
     node.configure({ disconnectExpiredCert: true })

@@ -57,6 +57,10 @@ export class Parties {
     return this.#all.size
   }
 
+  countOf(user: string): number {
+    return this.all().filter((party) => party.user === user).length
+  }
+
   get owner(): Party | undefined {
     return this.#owner
   }

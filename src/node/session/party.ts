@@ -97,6 +97,8 @@ export class Party {
 
   /** A line of the node's own. */
   tell(message: string): void {
+    // Output waits for an owner who does not read; what others do at the session must not fill the memory meanwhile.
+    if (this.behind > maxBehind) return
     this.write(Buffer.from(`\r\n${message}\r\n`))
   }
 

@@ -13,7 +13,7 @@ import type { ActiveLogin } from '../login-state.ts'
 /** Throws BadParameter for what is no id, NotFound for a session that is not there or not for this user. */
 export async function findSession(login: ActiveLogin, sid: string): Promise<ActiveSessionRecord> {
   if (!isUuid(sid)) throw new BadParameter('session', `"${sid}" is not the id of a session; see: tsh sessions ls`)
-  return await withAuthApi(login, (api) => api.call(getSession, { params: { sid } }))
+  return await withAuthApi(login, (api) => api.call(getSession, { params: { sid: sid.toLowerCase() } }))
 }
 
 /** Connects to the session's node; `as` is its OS login, or that of joiners. Closes both connections when `work` is done. */
