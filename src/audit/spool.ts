@@ -128,8 +128,8 @@ function isEventLine(line: string): boolean {
 
 const asFile = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('')
 
-/** What strangers can cause may not take the room that the sessions of others need: without a record there is no session. */
-const isRefusal = (event: AuditEvent): boolean => event.event === 'auth'
+/** What strangers, or one user with many files, can cause may not take the room that others need: without a record there is no session. */
+const isMany = ({ event }: AuditEvent): boolean => event === 'auth' || event === 'scp' || event.startsWith('sftp.')
 
 interface Append {
   readonly lines: readonly string[]
@@ -180,7 +180,7 @@ class FileSpool implements AuditSpool {
     if (this.#stop.signal.aborted) throw new ConnectionProblem('the audit spool is closed')
     const lines = events.map((event) => boundEvent(event).body)
     const size = Buffer.byteLength(asFile(lines))
-    const room = events.every(isRefusal) ? this.#maxBytes / 2 : this.#maxBytes
+    const room = events.every(isMany) ? this.#maxBytes / 2 : this.#maxBytes
     if (this.#pendingBytes + this.#queuedBytes + size > room) {
       throw new LimitExceeded(
         'the audit spool is full because the auth service could not be reached for too long; nothing unaudited is done until it is back',

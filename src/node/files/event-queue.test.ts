@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { AuditEvent, EventInput } from '../../audit/events.ts'
 import { realEnv } from '../../common/env.ts'
+import { LimitExceeded } from '../../errors/errors.ts'
 import type { NodeContext } from '../context.ts'
 import { EventQueue } from './event-queue.ts'
 
@@ -22,6 +23,7 @@ class SlowLog {
   readonly batches: number[] = []
   #pending: { events: readonly AuditEvent[]; resolve(): void; reject(error: Error): void } | undefined
   readonly node: NodeContext
+  nowMs = 0
 
   constructor() {
     const audit = (events: readonly AuditEvent[]): Promise<void> => {
@@ -29,7 +31,14 @@ class SlowLog {
       this.#pending = { events, resolve, reject }
       return promise
     }
-    this.node = { env: realEnv, audit } as unknown as NodeContext
+    const env = {
+      ...realEnv,
+      monotonicMs: () => this.nowMs,
+      sleep: async (ms: number) => {
+        this.nowMs += ms
+      },
+    }
+    this.node = { env, audit } as unknown as NodeContext
   }
 
   async #take() {
@@ -49,9 +58,9 @@ class SlowLog {
     await new Promise((done) => setImmediate(done))
   }
 
-  async fail(): Promise<void> {
+  async fail(error: Error): Promise<void> {
     const { reject } = await this.#take()
-    reject(new Error('no space'))
+    reject(error)
     await new Promise((done) => setImmediate(done))
   }
 }
@@ -98,12 +107,28 @@ describe('EventQueue', () => {
     const queue = new EventQueue(log.node, (error) => failures.push(error))
     queue.push(input('a'))
     const settled = queue.settled()
-    await log.fail()
+    await log.fail(new Error('no space'))
     await settled
     queue.push(input('b'))
     expect(queue.isFull).toBe(true)
     queue.whenRoom(() => expect.unreachable())
     expect(failures).toHaveLength(1)
     expect(log.kept).toEqual([])
+  })
+
+  test('waits while the spool is full, but not for ever', async () => {
+    const log = new SlowLog()
+    const failures: unknown[] = []
+    const queue = new EventQueue(log.node, (error) => failures.push(error))
+    queue.push(input('a'))
+    for (let times = 0; times < 20; times++) await log.fail(new LimitExceeded('full'))
+    await log.keep()
+    await queue.settled()
+    expect(log.kept).toEqual(['a'])
+    queue.push(input('b'))
+    const settled = queue.settled()
+    while (failures.length === 0) await log.fail(new LimitExceeded('full'))
+    await settled
+    expect(log.nowMs).toBeGreaterThanOrEqual(30_000)
   })
 })

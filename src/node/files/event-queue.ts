@@ -4,10 +4,17 @@
  */
 
 import { type AuditEvent, type EventInput, type EventName, newEvent } from '../../audit/events.ts'
+import { LimitExceeded } from '../../errors/errors.ts'
 import type { NodeContext } from '../context.ts'
 
 /** Events that wait before streams stop. */
 const maxWaiting = 256
+/**
+ * The spool gives such events half of its room, so that nobody fills it with them and keeps others from working. While that half is
+ * full the session stands still, for as long.
+ */
+const patienceMs = 30_000
+const retryMs = 200
 
 export class EventQueue {
   readonly #node: NodeContext
@@ -53,7 +60,7 @@ export class EventQueue {
       while (this.#waiting.length > 0) {
         const batch = this.#waiting
         this.#waiting = []
-        await this.#node.audit(batch)
+        await this.#keep(batch)
         const callbacks = this.#onRoom
         this.#onRoom = []
         for (const callback of callbacks) callback()
@@ -64,6 +71,20 @@ export class EventQueue {
       this.#onFailure(error)
     } finally {
       this.#writing = undefined
+    }
+  }
+
+  async #keep(batch: readonly AuditEvent[]): Promise<void> {
+    const { env } = this.#node
+    const giveUp = env.monotonicMs() + patienceMs
+    for (;;) {
+      try {
+        await this.#node.audit(batch)
+        return
+      } catch (error) {
+        if (!(error instanceof LimitExceeded) || env.monotonicMs() >= giveUp) throw error
+        await env.sleep(retryMs)
+      }
     }
   }
 }
