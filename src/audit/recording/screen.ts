@@ -82,7 +82,7 @@ export class Screen {
       (_, row) =>
         buffer
           .getLine(buffer.baseY + row)
-          ?.translateToString(true)
+          ?.translateToString(true, 0, this.columns)
           .trimEnd() ?? '',
     )
   }
