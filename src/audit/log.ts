@@ -25,7 +25,10 @@ const MAX_PAGE = 1000
 const EXPORT_LINES = 200
 const EXPORT_BYTES = 256 * 1024
 const INDEX_ROWS = 500
-/** Events the index may lag behind while appends come without a pause; a search looks at each of them. */
+/** Events within `BUSY_MS` above which the index waits: what was taken in a rush is indexed after it. */
+const BUSY_EVENTS = 1000
+const BUSY_MS = 250
+/** Events the index may lag behind all the same; a search looks at each of them. */
 const INDEX_LAG = 250_000
 const INDEX_RETRY_MS = 30_000
 const REMOVE_ROWS = 2000
@@ -59,6 +62,8 @@ export class AuditLog {
   #signing = false
   #disk: DiskState = 'ok'
   #readers = 0
+  /** Events in the current stretch of `BUSY_MS`, and when it began, monotonic. */
+  #rush = { since: 0, events: 0 }
   #removing = false
 
   /** Throws the errors of `openSqlite`. */
@@ -198,11 +203,23 @@ export class AuditLog {
       return
     }
     if (kept > 0) this.#reserve.clear()
+    this.#countRush(pending)
     if (this.#disk === 'reserve' || this.#disk === 'full') this.#setDisk('low')
     for (const { resolve } of pending) resolve()
     this.#signLater()
     if (this.#file.lastCheckpoint.ei === this.#file.head.ei) this.#signed()
     this.#wakeIndexer()
+  }
+
+  #countRush(pending: readonly Pending[]): void {
+    const now = this.#env.monotonicMs()
+    if (now - this.#rush.since > BUSY_MS) this.#rush = { since: now, events: 0 }
+    for (const { call } of pending) this.#rush.events += call.bodies.length
+  }
+
+  #inRush(): boolean {
+    const { since, events } = this.#rush
+    return events > BUSY_EVENTS && this.#env.monotonicMs() - since <= BUSY_MS
   }
 
   /** Nothing fits any more: what lets people log in goes to the reserve, everything else is refused. */
@@ -332,6 +349,10 @@ export class AuditLog {
       const next = Math.max(index.indexedTo, this.#file.cutTo) + 1
       const lag = this.#file.head.ei + 1 - next
       if (lag <= 0) return
+      if (lag <= INDEX_LAG && this.#inRush()) {
+        await this.#env.sleep(BUSY_MS, this.#stop.signal).catch(() => undefined)
+        continue
+      }
       if (this.#pending.length === 0 || lag > INDEX_LAG) {
         try {
           const rows = this.#file.rows(next, Number.MAX_SAFE_INTEGER, INDEX_ROWS)
