@@ -37,7 +37,8 @@ describe('the quickstart', () => {
       await shell(line('tsh config >'))
       const plain = await shell(`${line('ssh -F')} echo plain`)
       expect(plain).toEqual({ code: 0, stdout: 'plain\n', stderr: '' })
-      expect((await shell(line('tctl -c'))).stdout).toContain('quickstart')
+      const status = lines.find((each) => each.startsWith('tctl -c') && each.endsWith(' status')) ?? 'false'
+      expect((await shell(status)).stdout).toContain('quickstart')
       expect(statSync(join(dir, 'q')).mode & 0o777).toBe(0o700)
     } finally {
       expect(await running.stop('SIGINT'), running.output).toBe(0)

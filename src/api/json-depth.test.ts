@@ -6,9 +6,9 @@ test('JSON comes back as it was, whatever quotes, backslashes and brackets its t
   const text = fc.string({ unit: fc.constantFrom('"', '\\', '[', '{', 'a', '\n') })
   const value = fc.oneof(fc.jsonValue(), fc.array(text), fc.dictionary(text, text))
   fc.assert(
-    fc.property(value, (value) =>
-      expect(parseJsonBounded(JSON.stringify(value))).toEqual(JSON.parse(JSON.stringify(value))),
-    ),
+    fc.property(value, (value) => {
+      expect(parseJsonBounded(JSON.stringify(value))).toEqual(JSON.parse(JSON.stringify(value)))
+    }),
   )
 })
 
