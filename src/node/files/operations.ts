@@ -28,7 +28,6 @@ import {
   statfsSync,
   statSync,
   symlinkSync,
-  truncateSync,
   unlinkSync,
   utimesSync,
 } from 'node:fs'
@@ -256,11 +255,21 @@ function each(parts: readonly (false | (() => void))[]): void {
 
 function setByPath(path: Buffer, { size, permissions, times, owner }: Attributes): void {
   each([
-    size !== undefined && (() => truncateSync(path, fileSize(size))),
+    size !== undefined && (() => truncate(path, fileSize(size))),
     permissions !== undefined && (() => chmodSync(path, permissions & 0o7777)),
     times !== undefined && (() => utimesSync(path, times.atime, times.mtime)),
     owner !== undefined && (() => chownSync(path, owner.uid, owner.gid)),
   ])
+}
+
+/** Node.js opens for reading too, which a file need not allow. */
+function truncate(path: Buffer, size: number): void {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  try {
+    ftruncateSync(fd, size)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 function setByHandle(handles: Handles, handle: Buffer, attributes: Attributes): void {
