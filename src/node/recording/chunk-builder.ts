@@ -53,7 +53,8 @@ export class ChunkBuilder {
     this.#keyframe = true
   }
 
-  add(atMs: number, code: CastCode, data: string): void {
+  /** Returns the line. */
+  add(atMs: number, code: CastCode, data: string): string {
     const at = this.time(atMs)
     if (this.empty) {
       this.#fromMs = at
@@ -63,6 +64,7 @@ export class ChunkBuilder {
     const line = castLine(at, code, data)
     this.#lines.push(line)
     this.#length += line.length
+    return line
   }
 
   count(outputBytes: number): void {

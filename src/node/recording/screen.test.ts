@@ -56,6 +56,9 @@ function look(terminal: Terminal): readonly string[] {
   return lines
 }
 
+/** As the recording does: what is plain is said to be. */
+const write = (screen: Screen, text: string): void => screen.write(text, /^[\t\r\n -~]*$/.test(text))
+
 /** `after`: what follows must do the same to both. */
 async function expectSame(size: Size, short: readonly Step[], after = ''): Promise<void> {
   const steps = short.map((step) => (step instanceof Flood ? step.lines.repeat(step.times) : step))
@@ -63,7 +66,7 @@ async function expectSame(size: Size, short: readonly Step[], after = ''): Promi
   for (const step of steps) {
     // In pieces, as a program's output comes.
     if (typeof step === 'string')
-      for (let at = 0; at < step.length; at += 40_001) screen.write(step.slice(at, at + 40_001))
+      for (let at = 0; at < step.length; at += 40_001) write(screen, step.slice(at, at + 40_001))
     else screen.resize(step)
   }
   const { columns, rows, data } = screen.state()

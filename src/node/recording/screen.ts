@@ -23,6 +23,8 @@ export class Screen {
   #startSize: Size
   #waiting: Step[] = []
   #waitingLength = 0
+  /** All that waits is. */
+  #plain = true
 
   constructor(size: Size) {
     this.#size = size
@@ -34,8 +36,10 @@ export class Screen {
     return this.#emulator !== undefined
   }
 
-  write(text: string): void {
+  /** `plain`: it is known that there are no control characters in it but TAB, CR and LF. */
+  write(text: string, plain = false): void {
     if (text === '') return
+    if (!plain) this.#plain = false
     this.#waiting.push(text)
     this.#waitingLength += text.length
     if (this.#waitingLength >= MAX_WAITING && !this.#shorten()) this.#catchUp(true)
@@ -63,6 +67,7 @@ export class Screen {
     this.#emulator = undefined
     this.#startSize = this.#size
     this.#waiting = data === '' ? [] : [data]
+    this.#plain = false
     this.#waitingLength = data.length
   }
 
@@ -79,12 +84,14 @@ export class Screen {
     const steps = joined(this.#waiting)
     const [text] = steps
     if (typeof text !== 'string' || steps.length !== 1) return false
-    const { whole, held } = withoutUnfinished(text)
-    if (lastUnusual(whole) >= 0) return false
+    const { whole, held } = this.#plain ? { whole: text, held: '' } : withoutUnfinished(text)
+    if (!this.#plain && lastUnusual(whole) >= 0) return false
     const shorter = visiblePart(whole, 0, emulator.size.rows) + held
     if (shorter.length > MAX_WAITING / 2) return false
     this.#waiting = [shorter]
     this.#waitingLength = shorter.length
+    // Colours may have been kept.
+    this.#plain &&= !shorter.includes('\x1b')
     return true
   }
 
@@ -95,11 +102,15 @@ export class Screen {
     const steps = joined(this.#waiting)
     this.#waiting = []
     this.#waitingLength = 0
+    this.#plain = true
     const last = steps.at(-1)
     if (flowing && typeof last === 'string') {
       const { whole, held } = withoutUnfinished(last)
       steps[steps.length - 1] = whole
-      if (held !== '') this.#waiting = [held]
+      if (held !== '') {
+        this.#waiting = [held]
+        this.#plain = false
+      }
       this.#waitingLength = held.length
     }
     for (const step of steps) {

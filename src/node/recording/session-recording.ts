@@ -1,5 +1,6 @@
 /** One session in the recording worker: output becomes lines, lines become chunks, chunks go into the spool. */
 
+import { isAscii } from 'node:buffer'
 import { firstLink, nextLink } from '../../audit/recording/chain.ts'
 import type { RecordingEnd, RecordingHeader } from '../../audit/recording/types.ts'
 import { OutputText } from '../../audit/recording/write-cast.ts'
@@ -97,12 +98,13 @@ export class SessionRecording {
   output(atMs: number, data: Uint8Array, cut: number): void {
     this.#lastActive = this.#host.monotonicMs()
     const text = this.#text.push(data)
+    let plain = false
     if (this.#writer !== undefined && !this.#ended) {
       this.#builder.count(data.length)
       // Nothing that can be shown yet: it goes with what completes the character.
-      if (text !== '') this.#line(atMs, 'o', text)
+      if (text !== '') plain = isPlain(this.#line(atMs, 'o', text)) && isAscii(data)
     } else this.#host.done(this.#id, data.length)
-    this.#show((screen) => screen.write(text))
+    this.#show((screen) => screen.write(text, plain))
     if (cut > 0) this.#cut(cut)
     else if (this.#builder.full) this.#close()
   }
@@ -187,14 +189,14 @@ export class SessionRecording {
     await writer?.close().catch(() => undefined)
   }
 
-  #line(atMs: number, code: 'o' | 'r' | 'm', data: string): void {
-    if (this.#writer === undefined || this.#ended) return
+  #line(atMs: number, code: 'o' | 'r' | 'm', data: string): string {
+    if (this.#writer === undefined || this.#ended) return ''
     if (this.#builder.empty) {
       this.#openedAt = this.#host.monotonicMs()
       this.#keyframe(atMs)
     }
-    this.#builder.add(atMs, code, data)
     this.#textSinceKeyframe += data.length
+    return this.#builder.add(atMs, code, data)
   }
 
   /** Before the first line of a chunk, when one is due. */
@@ -353,3 +355,10 @@ export class SessionRecording {
     }
   }
 }
+
+/**
+ * Whether a line of ASCII output has no control characters but TAB, CR and LF. JSON has names of its own for two more and writes all others
+ * as numbers, so that a search, which is far quicker than a look at each character, finds them. It may find too much.
+ */
+const isPlain = (line: string): boolean =>
+  line !== '' && !line.includes('\\u00') && !line.includes('\\b') && !line.includes('\\f') && !line.includes('\x7f')
