@@ -211,6 +211,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
 
   const close = async (drainMs?: number): Promise<void> => {
     await server.close(drainMs)
+    await context.sessions.endAll('the node is stopping', env)
     if (client.connected) await spool.drain(AbortSignal.timeout(lastDeliveryMs)).catch(() => {})
     await cleanup.disposeAsync()
   }

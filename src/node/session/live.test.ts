@@ -324,6 +324,16 @@ describe('a lost connection', () => {
     })
   })
 
+  test('is waited for no longer when the node stops', async () => {
+    node.configure({ sessionDetachTimeout: 60 })
+    const owner = await shell()
+    owner.process.signal('KILL')
+    await poll(() => sessionOf(alice).status().state).toBe('detached')
+    await node.context.sessions.endAll('the node is stopping', node.context.env)
+    expect(node.context.sessions.count).toBe(0)
+    await poll(() => events('session.end').at(-1)).toMatchObject({ reason: 'the node is stopping' })
+  })
+
   test('is not what a client does that says good-bye', async () => {
     node.configure({ sessionDetachTimeout: 60 })
     const owner = await shell()

@@ -2,6 +2,7 @@
 
 import type { SessionOwner } from '../../access/join.ts'
 import type { PartyMode } from '../../audit/events.ts'
+import type { Env } from '../../common/env.ts'
 import type { ServerSession } from '../../ssh/connection/types.ts'
 import type { NodeConnection } from '../context.ts'
 
@@ -57,6 +58,9 @@ export interface ActiveSession {
   connectionEnds(connection: NodeConnection, reason: string): void
 }
 
+/** Milliseconds that sessions have for their ends, when the node stops. */
+const endMs = 1000
+
 export class Sessions {
   readonly #active = new Map<string, ActiveSession>()
   readonly #listeners = new Set<() => void>()
@@ -84,6 +88,13 @@ export class Sessions {
 
   of(connection: NodeConnection): readonly ActiveSession[] {
     return this.list().filter((session) => session.connection === connection)
+  }
+
+  /** Ends those whose connection is gone already and which wait for their owner. Resolves soon, with or without them. */
+  async endAll(reason: string, env: Env): Promise<void> {
+    for (const session of this.list()) session.terminate(reason)
+    const until = env.monotonicMs() + endMs
+    while (this.count > 0 && env.monotonicMs() < until) await env.sleep(10)
   }
 
   /** Something that a listing shows is different now. */
