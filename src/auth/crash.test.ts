@@ -5,7 +5,8 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, onTestFinished, test } from 'vitest'
-import { createUser, getStatus, listTokens, listUsers, searchEvents } from '../api/routes.ts'
+import { createUser, getStatus, listRecordings, listTokens, listUsers, searchEvents } from '../api/routes.ts'
+import { openRecordingDirectory } from '../audit/recording/directory.ts'
 import { realEnv } from '../common/env.ts'
 import { startAuth } from './server.ts'
 import { tempDir, testCluster } from './testing/cluster.ts'
@@ -16,7 +17,8 @@ const program = (dataDir: string, round: number) => `
   import { startAuth, authPaths } from ${JSON.stringify(join(import.meta.dirname, 'server.ts'))}
   import { connectAuth, joinCluster } from ${JSON.stringify(join(import.meta.dirname, '../api/connect.ts'))}
   import { loadIdentity } from ${JSON.stringify(join(import.meta.dirname, '../api/identity.ts'))}
-  import { createUser, createToken } from ${JSON.stringify(join(import.meta.dirname, '../api/routes.ts'))}
+  import { chunkOf, headerOf, endOf } from ${JSON.stringify(join(import.meta.dirname, '../audit/recording/testing/make.ts'))}
+  import { createUser, createToken, beginRecording, appendChunk, completeRecording } from ${JSON.stringify(join(import.meta.dirname, '../api/routes.ts'))}
   const say = (text) => writeSync(1, text + '\\n')
   const dataDir = ${JSON.stringify(dataDir)}
   const auth = await startAuth({ dataDir, listen: { host: '127.0.0.1', port: 0 }, clusterName: 'crash' })
@@ -35,7 +37,24 @@ const program = (dataDir: string, round: number) => `
       say('used ' + token.token)
     }
   }
-  await Promise.all([lane('a'), lane('b')])`
+  const recorder = async () => {
+    const { token } = await api.call(createToken, { body: { roles: ['node'] } })
+    const [identity] = await joinCluster({ addresses, token: token.token, caPin: auth.caPins[0], uuid: crypto.randomUUID(), hostname: 'rec', roles: ['node'], advertisedNames: [] })
+    const node = connectAuth({ addresses, identity: () => identity })
+    for (;;) {
+      const header = headerOf()
+      const params = { sid: header.sid }
+      let progress = await node.call(beginRecording, { body: header })
+      for (let n = 0; n < 4; n++) {
+        const chunk = chunkOf(n, [[n, 'o', 'x'.repeat(n * 1000)]])
+        progress = await node.call(appendChunk, { params, body: { ...chunk, data: chunk.data.toString('base64') } })
+        say('chunk ' + header.sid + '/' + progress.next + '/' + progress.chain)
+      }
+      await node.call(completeRecording, { params, body: endOf(progress.next, progress.chain) })
+      say('recording ' + header.sid)
+    }
+  }
+  await Promise.all([lane('a'), lane('b'), recorder()])`
 
 test('killed at any moment, it starts again with all that was acknowledged', { timeout: 120_000 }, async () => {
   const dataDir = await tempDir()
@@ -75,6 +94,21 @@ test('killed at any moment, it starts again with all that was acknowledged', { t
   const { items } = await cluster.admin.call(searchEvents, { query: { type: 'user.create' } })
   const audited = new Set(items.map((event) => event.name))
   expect([...heard('user')].filter((name) => !audited.has(name))).toEqual([])
+  // Chunks that were acknowledged are there, and whatever is complete is in the audit log, once.
+  expect(heard('chunk').size).toBeGreaterThan(0)
+  const told = async (sid: string) =>
+    (await cluster.admin.call(searchEvents, { query: { session: sid, type: 'session.upload' } })).items
+  for (const { sid, state, chain } of (await cluster.admin.call(listRecordings, { query: {} })).items) {
+    await expect.poll(() => told(sid)).toMatchObject(state === 'running' ? [] : [{ sid, sha256: chain }])
+    if (heard('recording').has(sid)) expect(state).toBe('complete')
+  }
+  await cluster.auth.close()
+  const store = await openRecordingDirectory(join(dataDir, 'auth', 'recordings'))
+  onTestFinished(() => store.close())
+  for (const [sid = '', next, chain] of [...heard('chunk')].map((line) => line.split('/'))) {
+    expect((await Array.fromAsync(store.read(sid, 0)))[Number(next) - 1]?.chain).toBe(chain)
+    expect(await store.verify(sid)).toMatchObject({ ok: true })
+  }
 })
 
 test('killed during the very first start, it starts again', { timeout: 60_000 }, async () => {
