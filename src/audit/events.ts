@@ -108,11 +108,12 @@ interface Fields {
     readonly interrupted?: boolean
   }
   'session.recording.failed': Partial<Session> & { readonly sid: string; readonly error: string }
-  /** Somebody watched, searched or exported a recording. */
+  /** Somebody watched or exported a recording; or, with `search`, looked for words in all that they may see. */
   'session.recording.access': {
     readonly user: string
-    readonly sid: string
-    readonly action: 'play' | 'export' | 'text'
+    readonly sid?: string
+    readonly action: 'play' | 'export' | 'text' | 'search'
+    readonly search?: string
   } & Addresses
   /** Removed by the retention setting, not by hand. */
   'session.recording.removed': { readonly sid: string; readonly before: string }

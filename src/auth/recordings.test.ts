@@ -3,11 +3,13 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { Caller } from '../api/caller.ts'
+import { loadIdentity } from '../api/identity.ts'
 import * as routes from '../api/routes.ts'
 import { createUser, signUser } from '../api/routes.ts'
 import { chunkOf, endOf, headerOf, type Line, nth } from '../audit/recording/testing/make.ts'
 import type { Chunk, RecordingEnd, RecordingHeader } from '../audit/recording/types.ts'
 import { uploadUid } from './recordings.ts'
+import { authPaths } from './server.ts'
 import { newKey, testCluster } from './testing/cluster.ts'
 import { adminCaller, machineCaller, machineUuid, type TestServices, testServices } from './testing/services.ts'
 
@@ -144,9 +146,12 @@ describe('people', () => {
     }
     const before = bench.events.length
     expect([await sees(bob), await reads(bob), await sidsOf(bob)]).toEqual(['NotFound', 'NotFound', []])
-    expect(await sidsOf(bob, { search: 'secret' })).toEqual([])
     expect(await sidsOf(bob, { user: 'alice' })).toEqual([])
     expect(bench.events).toHaveLength(before)
+    expect(await sidsOf(bob, { search: 'secret' })).toEqual([])
+    expect(bench.events.slice(before)).toMatchObject([
+      { event: 'session.recording.access', user: 'bob', action: 'search', search: 'secret' },
+    ])
     await ofAlice.complete({ participants: ['alice', 'bob'] })
     expect([await sees(bob), await reads(bob), await sidsOf(bob)]).toEqual([true, 1, [ofAlice.sid]])
     expect(await sidsOf(bob, { user: 'alice' })).toEqual([ofAlice.sid])
@@ -183,6 +188,33 @@ describe('people', () => {
     ])
     bench.auditFailure = new Error('no space left')
     expect(await reads(audrey)).toBe('System')
+  })
+
+  test('one person watches so many at once and no more', async () => {
+    const cluster = await testCluster()
+    const node = cluster.connect(await cluster.join('node', 'node1'))
+    const header = headerOf()
+    const params = { sid: header.sid }
+    await node.call(routes.beginRecording, { body: header })
+    await node.call(routes.appendChunk, { params, body: toBody(nth(0)) })
+    const identity = await loadIdentity(authPaths(cluster.dataDir).admin)
+    // A connection has few channels, so one who wants many takes several.
+    const connections = Array.from({ length: 5 }, () => cluster.connect(identity))
+    const reads = (n: number, follow: 'true' | 'false') =>
+      (connections[n % 5] ?? cluster.admin).stream(routes.readRecording, { params, query: { ...play, follow } })
+    const open = Array.from({ length: 32 }, (_, n) => reads(n, 'true')[Symbol.asyncIterator]())
+    for (const one of open) expect((await one.next()).value?.index).toBe(0)
+    await expect(Array.fromAsync(reads(4, 'false'))).rejects.toMatchObject({ kind: 'LimitExceeded' })
+    // Who has gone leaves the place to others.
+    for (const one of open) await one.return?.()
+    await expect
+      .poll(() =>
+        Array.fromAsync(reads(4, 'false')).then(
+          (all) => all.length,
+          () => 0,
+        ),
+      )
+      .toBe(1)
   })
 
   test('begin at the keyframe before the time they ask for', async () => {

@@ -9,7 +9,7 @@ import type { Caller } from '../api/caller.ts'
 import type { RecordingPage, RecordingQuery, RecordingStore } from '../audit/recording/store.ts'
 import type { Chunk, RecordingSummary } from '../audit/recording/types.ts'
 import type { Env } from '../common/env.ts'
-import { NotFound } from '../errors/errors.ts'
+import { LimitExceeded, NotFound } from '../errors/errors.ts'
 import type { Audit } from './audit.ts'
 import type { Hub } from './hub.ts'
 
@@ -17,6 +17,8 @@ import type { Hub } from './hub.ts'
 const FOLLOW_MS = 500
 /** Milliseconds without anything new after which a follower hears that we are still there. */
 const QUIET_MS = 10_000
+const MAX_READERS = 256
+const MAX_READERS_EACH = 32
 /** How far a node's clock may be behind ours. */
 const SKEW_MS = 60_000
 
@@ -27,6 +29,8 @@ export class Recordings {
   readonly #audit: Audit
   readonly #hub: Pick<Hub, 'user'>
   readonly #env: Env
+  /** How many are being read, by who reads. */
+  readonly #readers = new Map<string, number>()
 
   constructor(options: {
     readonly recordings: RecordingStore
@@ -40,8 +44,23 @@ export class Recordings {
     this.#env = options.env
   }
 
-  /** Throws BadParameter for a malformed search or cursor. */
+  /** A search shows what was on screens, so it is in the audit log before its answer. Throws BadParameter for a malformed search or cursor. */
   async list(caller: Caller, query: RecordingQuery): Promise<RecordingPage> {
+    const page = await this.#visible(caller, query)
+    const { search } = query
+    if (search !== undefined) {
+      await this.#audit.emit({
+        event: 'session.recording.access',
+        user: caller.name,
+        action: 'search',
+        search,
+        'addr.remote': caller.address,
+      })
+    }
+    return page
+  }
+
+  async #visible(caller: Caller, query: RecordingQuery): Promise<RecordingPage> {
     if (maySeeAll(caller, 'list')) return this.#store.list(query)
     const since = this.#since(caller)
     if (since === undefined) return { recordings: [] }
@@ -67,13 +86,27 @@ export class Recordings {
     signal: AbortSignal,
   ): AsyncGenerator<Chunk | undefined> {
     await this.get(caller, sid)
-    await this.#audit.emit({
-      event: 'session.recording.access',
-      user: caller.name,
-      sid,
-      action: use.action,
-      'addr.remote': caller.address,
-    })
+    const leave = this.#takePlace(caller)
+    try {
+      await this.#audit.emit({
+        event: 'session.recording.access',
+        user: caller.name,
+        sid,
+        action: use.action,
+        'addr.remote': caller.address,
+      })
+      yield* this.#chunks(caller, sid, use, signal)
+    } finally {
+      leave()
+    }
+  }
+
+  async *#chunks(
+    caller: Caller,
+    sid: string,
+    use: { readonly at: number; readonly follow: boolean },
+    signal: AbortSignal,
+  ): AsyncGenerator<Chunk | undefined> {
     let next = await this.#start(sid, use.at)
     let quietMs = 0
     for (;;) {
@@ -91,6 +124,21 @@ export class Recordings {
         quietMs = 0
       }
       await this.#env.sleep(FOLLOW_MS, signal)
+    }
+  }
+
+  /** Each reader has files open. Throws LimitExceeded. */
+  #takePlace({ name }: Caller): () => void {
+    const mine = this.#readers.get(name) ?? 0
+    const all = this.#readers.values().reduce((sum, count) => sum + count, 0)
+    if (mine >= MAX_READERS_EACH || all >= MAX_READERS) {
+      throw new LimitExceeded('too many recordings are watched at once; close some, or try again in a moment')
+    }
+    this.#readers.set(name, mine + 1)
+    return () => {
+      const left = (this.#readers.get(name) ?? 1) - 1
+      if (left === 0) this.#readers.delete(name)
+      else this.#readers.set(name, left)
     }
   }
 
