@@ -12,6 +12,7 @@ import {
   AlreadyExists,
   BadParameter,
   CompareFailed,
+  ConnectionProblem,
   MissingParameter,
   NotFound,
 } from '../../errors/errors.ts'
@@ -44,6 +45,7 @@ interface Entry {
   readonly urgent: boolean
   state: 'idle' | 'queued' | 'running' | 'again' | 'over'
   refusals: number
+  backoff: Backoff | undefined
 }
 
 /** Between attempts for what a session waits for. */
@@ -63,7 +65,7 @@ export class Uploader {
   }
 
   add(recording: SpooledRecording, urgent: boolean): void {
-    this.#entries.set(recording, { recording, urgent, state: 'idle', refusals: 0 })
+    this.#entries.set(recording, { recording, urgent, state: 'idle', refusals: 0, backoff: undefined })
     this.wake(recording)
   }
 
@@ -115,17 +117,39 @@ export class Uploader {
         if (this.#failing) log.info('recordings reach the auth service again')
         this.#failing = false
         backoff.reset()
+        entry.backoff = undefined
         this.#settle(entry, queue)
       } catch (error) {
         if (signal.aborted) return
         if (await this.#giveUp(entry, error)) continue
-        if (!this.#failing) log.warn('recordings wait on the local disk', { reason: messageOf(error) })
-        this.#failing = true
         entry.state = 'queued'
-        queue.push(entry)
-        await backoff.wait(signal).catch(() => undefined)
+        if (error instanceof ConnectionProblem) {
+          // The others would not fare better.
+          if (!this.#failing) log.warn('recordings wait on the local disk', { reason: messageOf(error) })
+          this.#failing = true
+          queue.push(entry)
+          await backoff.wait(signal).catch(() => undefined)
+        } else this.#later(entry, error)
       }
     }
+  }
+
+  /** What is wrong with one recording must not hold up the others. */
+  #later(entry: Entry, error: unknown): void {
+    const { env, log, backoff } = this.#options
+    if (entry.backoff === undefined) {
+      log.warn('a recording waits on the local disk', { sid: entry.recording.sid, reason: messageOf(error) })
+      entry.backoff = new Backoff(entry.urgent ? URGENT_BACKOFF : backoff, env)
+    }
+    const waited = entry.backoff.wait(this.#stop.signal).then(
+      () => {
+        if (entry.state !== 'queued') return
+        entry.state = 'idle'
+        this.wake(entry.recording)
+      },
+      () => {},
+    )
+    this.#track(waited)
   }
 
   #settle(entry: Entry, queue: Entry[]): void {
