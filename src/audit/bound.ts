@@ -36,7 +36,7 @@ export interface BoundEvent {
 /** Throws BadParameter for something that is not an event: unknown name, wrong code, malformed uid or time. */
 export function boundEvent(input: unknown): BoundEvent {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) throw bad('is not an object')
-  const fields: Readonly<Record<string, unknown>> = { ...input }
+  const fields = input as Readonly<Record<string, unknown>>
   const { event, code, uid, time, user, sid } = fields
   if (typeof event !== 'string' || typeof code !== 'string' || !isEventCode(event, code))
     throw bad('has an unknown name or code')
