@@ -14,6 +14,9 @@ interface Inside {
   }
 }
 
+/** Characters that are interpreted without a pause. */
+const piece = 1024
+
 export class Screen {
   readonly terminal: Terminal
 
@@ -44,9 +47,11 @@ export class Screen {
     return { column: Math.min(cursorX, this.columns - 1), row: cursorY, visible: !hidden }
   }
 
-  /** Resolves when the text has taken effect. */
+  /** Resolves when the text has taken effect. In pieces, between which signals and keys are heard. */
   write(text: string): Promise<void> {
-    return new Promise((resolve) => this.terminal.write(text, resolve))
+    for (let at = 0; at + piece < text.length; at += piece) this.terminal.write(text.slice(at, at + piece))
+    const last = text.length === 0 ? 0 : text.length - (text.length % piece || piece)
+    return new Promise((resolve) => this.terminal.write(text.slice(last), resolve))
   }
 
   resize(columns: number, rows: number): void {

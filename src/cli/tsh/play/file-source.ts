@@ -122,7 +122,7 @@ export class FileSource implements PlaySource {
       let step = keyframeEvery
       for await (const { entries, next } of this.#entries(this.#start, 0)) {
         this.#closing.signal.throwIfAborted()
-        fed += feed(emulator, entries)
+        fed += await feed(emulator, entries, this.#closing.signal)
         if (fed < step) continue
         fed = 0
         const atMs = entries.at(-1)?.atMs ?? 0
@@ -131,8 +131,6 @@ export class FileSource implements PlaySource {
           thin(this.#index.keyframes)
           step *= 2
         }
-        // The viewer's keys and the pictures come first.
-        await setImmediate()
       }
     } finally {
       emulator.close()
@@ -145,14 +143,21 @@ function thin(keyframes: Keyframe[]): void {
   keyframes.splice(0, keyframes.length, ...kept)
 }
 
-/** Shows entries in a terminal. Returns the characters of output among them. */
-function feed(emulator: Emulator, entries: readonly CastEntry[]): number {
+/** Characters that are interpreted without a pause: hostile ones can take long. */
+const piece = 1024
+
+/** Shows entries in a terminal; the viewer's keys and pictures come first. Returns the characters of output among them. */
+async function feed(emulator: Emulator, entries: readonly CastEntry[], signal: AbortSignal): Promise<number> {
   let fed = 0
   for (const entry of entries) {
-    if (entry.type === 'output') {
-      emulator.write(entry.text)
-      fed += entry.text.length
-    } else if (entry.type === 'resize') emulator.resize(entry)
+    if (entry.type === 'resize') emulator.resize(entry)
+    if (entry.type !== 'output') continue
+    for (let at = 0; at < entry.text.length; at += piece) {
+      emulator.write(entry.text.slice(at, at + piece))
+      await setImmediate()
+      signal.throwIfAborted()
+    }
+    fed += entry.text.length
   }
   return fed
 }

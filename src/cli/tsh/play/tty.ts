@@ -2,7 +2,6 @@
 
 import { writeSync } from 'node:fs'
 import { realEnv } from '../../../common/env.ts'
-import { AccessDenied } from '../../../errors/errors.ts'
 import { rawTerminal } from '../ssh/raw-terminal.ts'
 import { KeyReader } from './keys.ts'
 import { Player, type PlayerOptions } from './player.ts'
@@ -12,22 +11,23 @@ import { rowText } from './row-text.ts'
 const begin = '\u001b[?1049h\u001b[?7l\u001b[0m\u001b[2J'
 const end = '\u001b[0m\u001b[?7h\u001b[?25h\u001b[?1049l'
 
-class Stopped extends AccessDenied {
-  readonly signal: NodeJS.Signals
-  constructor(signal: NodeJS.Signals) {
-    super(`ended by ${signal}`)
-    this.signal = signal
+/** Why it ends before its end, and with which exit code. */
+class Stopped extends Error {
+  readonly code: number
+  constructor(code: number) {
+    super('the player was ended')
+    this.code = code
   }
 }
 
-const stopSignals = { SIGTERM: 15, SIGHUP: 1, SIGINT: 2, SIGQUIT: 3 } as const
+const stopSignals = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'] as const
 
 /** Plays on standard output, with keys from standard input if that is a terminal. Returns the exit code. */
 export async function playOnTerminal(options: Omit<PlayerOptions, 'env' | 'view' | 'write'>): Promise<number> {
   const { stdin, stdout } = process
   const keyboard = stdin.isTTY ? rawTerminal() : undefined
   const stopping = new AbortController()
-  const stop = (signal: NodeJS.Signals) => stopping.abort(new Stopped(signal))
+  const stop = (_: NodeJS.Signals, number: number) => stopping.abort(new Stopped(128 + number))
   const view = () => ({ columns: Math.max(1, stdout.columns || 80), rows: Math.max(1, stdout.rows || 24) })
   let shown = false
   const show = () => {
@@ -54,7 +54,8 @@ export async function playOnTerminal(options: Omit<PlayerOptions, 'env' | 'view'
       if (action.type === 'suspend') {
         restore()
         process.kill(process.pid, 'SIGSTOP')
-      } else player.press(action)
+      } else if (action.type === 'quit') stopping.abort(new Stopped(0))
+      else player.press(action)
     }
   }
   const resume = () => {
@@ -65,36 +66,43 @@ export async function playOnTerminal(options: Omit<PlayerOptions, 'env' | 'view'
   // The player's own timers do not hold the process.
   const alive = setInterval(() => undefined, 60_000)
   process.on('exit', restore)
-  for (const signal of Object.keys(stopSignals) as NodeJS.Signals[]) process.on(signal, stop)
+  for (const signal of stopSignals) process.on(signal, stop)
   process.on('SIGCONT', resume)
   stdout.on('resize', resize)
   try {
     show()
     if (keyboard !== undefined) stdin.on('data', type).resume()
-    const how = await player.run(stopping.signal)
+    // Output that takes long to interpret does not keep anybody from leaving.
+    await Promise.race([player.run(stopping.signal), stopped(stopping.signal)])
     restore()
-    if (how === 'ended') stdout.write(lastScreen(player))
+    stdout.write(lastScreen(player))
     return 0
   } catch (error) {
-    const { reason } = stopping.signal
-    if (!stopping.signal.aborted || !(reason instanceof Stopped)) throw error
-    return 128 + (stopSignals[reason.signal as keyof typeof stopSignals] ?? 0)
+    if (error instanceof Stopped) return error.code
+    throw error
   } finally {
     restore()
     clearInterval(alive)
     stdin.off('data', type).pause()
     stdout.off('resize', resize)
     process.off('exit', restore).off('SIGCONT', resume)
-    for (const signal of Object.keys(stopSignals)) process.off(signal, stop)
+    for (const signal of stopSignals) process.off(signal, stop)
     player.screen.dispose()
   }
 }
+
+/** Rejects with the signal's reason. */
+const stopped = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 
 /** Writes to standard output and waits while the terminal does not read: frames are then left out, not queued. */
 function writer(signal: AbortSignal): (text: string) => Promise<void> {
   return (text) =>
     new Promise((resolve) => {
-      if (process.stdout.write(text) || signal.aborted) return resolve()
+      // Whoever has left sees no more of it.
+      if (signal.aborted || process.stdout.write(text)) return resolve()
       process.stdout.once('drain', resolve)
       signal.addEventListener('abort', () => resolve(), { once: true })
     })
