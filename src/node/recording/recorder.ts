@@ -6,71 +6,29 @@ import type { RecordingHeader } from '../../audit/recording/types.ts'
 import { Backoff } from '../../common/backoff.ts'
 import type { Env } from '../../common/env.ts'
 import { ensurePrivateDir } from '../../common/files.ts'
-import type { Logger } from '../../common/log.ts'
 import { ownProcess } from '../../common/process-owner.ts'
 import { withDeadline, withTimeout } from '../../common/timeout.ts'
 import { ConnectionProblem, LimitExceeded, SystemError } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
 import type { FromWorker, Lost, SpoolPosition, ToWorker } from './messages.ts'
 import { openQuarantine, type Quarantine } from './quarantine.ts'
+import { type RecorderLimits, type RecorderOptions, recorderLimits } from './recorder-options.ts'
+import { ScreenRequests } from './screen-requests.ts'
 import { adoptRecordings, finishRecording } from './spool-recovery.ts'
 import { SpooledRecording } from './spooled-recording.ts'
-import { BATCH_BYTES, Tap, type TapHost, type TapLimits } from './tap.ts'
+import { BATCH_BYTES, Tap, type TapHost } from './tap.ts'
+import { boundedHeader, silentTap } from './tap-input.ts'
 import type { Recorder, ScreenState, SessionTap, TapOptions } from './types.ts'
-import type { RecordingUpload } from './upload.ts'
 import { Uploader } from './uploader.ts'
-import { type StartWorker, startWorkerThread, type WorkerPort } from './worker-thread.ts'
-
-export interface RecorderLimits extends TapLimits {
-  /** Bytes of all sessions that wait for the worker and the disk. */
-  readonly totalBytes: number
-  /** Bytes of the spool; beyond, strict sessions end or do not start, and others have a gap. */
-  readonly spoolBytes: number
-  readonly quarantineBytes: number
-  /** Recordings that are sent at a time. */
-  readonly parallel: number
-  /** For a recording that auth refuses. */
-  readonly attempts: number
-  /** Between attempts. */
-  readonly backoff: { readonly initialMs: number; readonly maxMs: number }
-}
-
-export const recorderLimits: RecorderLimits = {
-  sessionBytes: 8 * 1024 * 1024,
-  totalBytes: 64 * 1024 * 1024,
-  spoolBytes: 2 * 1024 ** 3,
-  quarantineBytes: 1024 ** 3,
-  parallel: 4,
-  attempts: 6,
-  backoff: { initialMs: 500, maxMs: 30_000 },
-  stallMs: 30_000,
-  syncMs: 10_000,
-}
-
-export interface RecorderOptions {
-  /** `data_dir/node/recordings`; made private when missing. */
-  readonly dir: string
-  readonly upload: RecordingUpload
-  readonly env: Env
-  readonly logger: Logger
-  /** Once for each recording that was given up or has a gap; for `session.recording.failed`. */
-  onFailed(header: RecordingHeader, reason: string): void
-  readonly limits?: Partial<RecorderLimits>
-  /** As `ownProcess` names it. Default: this process. */
-  readonly owner?: string
-  /** Default: a thread. */
-  readonly startWorker?: StartWorker
-}
+import { startWorkerThread, type WorkerPort } from './worker-thread.ts'
 
 /** Milliseconds that output waits for more of it. */
 const BATCH_MS = 4
 const TICK_MS = 500
 const ADOPT_MS = 60_000
 const CLOSE_MS = 5000
-const SCREEN_MS = 5000
 /** Buffers kept for the next output. */
 const MAX_FREE = 64
-const MAX_TEXT = 4096
 
 /** Opens the spool and takes over what ended processes left. Throws when the directory cannot be used. */
 export async function openRecorder(options: RecorderOptions): Promise<Recorder> {
@@ -92,7 +50,7 @@ class NodeRecorder implements Recorder, TapHost {
   readonly #recordings = new Set<SpooledRecording>()
   /** Taps by recording, while the session runs. */
   readonly #live = new Map<SpooledRecording, Tap>()
-  readonly #screens = new Map<number, (state: ScreenState | undefined) => void>()
+  readonly #screens: ScreenRequests
   readonly #unflushed = new Set<Tap>()
   readonly #firstWords = new Map<number, PromiseWithResolvers<void>>()
   /** Given up, on their way into quarantine. */
@@ -110,6 +68,7 @@ class NodeRecorder implements Recorder, TapHost {
     this.#options = options
     this.#owner = owner
     this.env = options.env
+    this.#screens = new ScreenRequests(options.env)
     this.limits = { ...recorderLimits, ...options.limits }
     const { dir, upload, env, logger } = options
     this.#quarantine = openQuarantine(join(dir, 'quarantine'), this.limits.quarantineBytes, logger)
@@ -208,7 +167,7 @@ class NodeRecorder implements Recorder, TapHost {
     await worker?.close()
     await this.#uploader.close()
     for (const tap of this.#taps.values()) tap.closed()
-    for (const answer of this.#screens.values()) answer(undefined)
+    this.#screens.dropAll()
   }
 
   // What taps ask for.
@@ -239,22 +198,9 @@ class NodeRecorder implements Recorder, TapHost {
     if (this.congested) this.#wasCongested = true
   }
 
-  async screen(id: number): Promise<ScreenState | undefined> {
-    if (this.#worker === undefined) return undefined
-    const request = this.#nextId++
-    const answer = new Promise<ScreenState | undefined>((resolve) => this.#screens.set(request, resolve))
-    this.post({ type: 'screen', id, request })
-    const stop = new AbortController()
-    const late = this.env.sleep(SCREEN_MS, stop.signal).then(
-      () => undefined,
-      () => undefined,
-    )
-    try {
-      return await Promise.race([answer, late])
-    } finally {
-      stop.abort()
-      this.#screens.delete(request)
-    }
+  screen(id: number): Promise<ScreenState | undefined> {
+    if (this.#worker === undefined) return Promise.resolve(undefined)
+    return this.#screens.ask((request) => this.post({ type: 'screen', id, request }))
   }
 
   forget(tap: Tap): void {
@@ -301,7 +247,7 @@ class NodeRecorder implements Recorder, TapHost {
         return
       case 'screen': {
         const { request, columns, rows, data } = message
-        this.#screens.get(request)?.({ columns, rows, data })
+        this.#screens.answer(request, { columns, rows, data })
         return
       }
     }
@@ -396,7 +342,7 @@ class NodeRecorder implements Recorder, TapHost {
     const why = `the recording worker ended: ${messageOf(reason)}`
     logger.error(why)
     const error = new SystemError('EIO', why)
-    for (const answer of this.#screens.values()) answer(undefined)
+    this.#screens.dropAll()
     const reopen: [Tap, Lost][] = []
     for (const tap of this.#taps.values()) {
       this.#firstWords.get(tap.id)?.reject(error)
@@ -497,27 +443,3 @@ class NodeRecorder implements Recorder, TapHost {
 }
 
 const fullMessage = 'the spool of recordings is full because the auth service could not be reached for too long'
-
-/** What auth would refuse for its length. */
-function boundedHeader(header: RecordingHeader): RecordingHeader {
-  const { user, login, serverHostname, command, term } = header
-  return {
-    ...header,
-    user: user.slice(0, MAX_TEXT),
-    login: login.slice(0, MAX_TEXT),
-    serverHostname: serverHostname.slice(0, MAX_TEXT),
-    ...(command === undefined ? {} : { command: command.slice(0, MAX_TEXT) }),
-    ...(term === undefined ? {} : { term: term.slice(0, 256) }),
-  }
-}
-
-/** Of a command of which nothing is kept. */
-function silentTap({ header: { columns, rows } }: TapOptions): SessionTap {
-  return {
-    output: () => undefined,
-    resize() {},
-    mark() {},
-    screen: async () => ({ columns, rows, data: '' }),
-    end: async () => {},
-  }
-}
