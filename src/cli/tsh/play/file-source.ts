@@ -144,7 +144,7 @@ function thin(keyframes: Keyframe[]): void {
 }
 
 /** Characters that are interpreted without a pause: hostile ones can take long. */
-const piece = 1024
+const piece = 4096
 
 /** Shows entries in a terminal; the viewer's keys and pictures come first. Returns the characters of output among them. */
 async function feed(emulator: Emulator, entries: readonly CastEntry[], signal: AbortSignal): Promise<number> {

@@ -113,16 +113,16 @@ describe('a file without keyframes', () => {
     await source.settled()
     expect(source.durationMs()).toBe(199_000)
     source.scan()
-    const read = async () => {
-      const entries: CastEntry[] = []
-      for await (const entry of source.from(150_000, new AbortController().signal)) entries.push(entry)
-      return entries
+    /** Where reading for 150 s begins. */
+    const begins = async () => {
+      for await (const entry of source.from(150_000, new AbortController().signal)) return entry.atMs
+      return 0
     }
-    let entries = await read()
-    for (let turn = 0; turn < 5000 && entries.length > 100; turn++) {
-      await new Promise((resolve) => setTimeout(resolve, 1))
-      entries = await read()
+    for (let turn = 0; turn < 5000 && (await begins()) < 100_000; turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 2))
     }
+    const entries: CastEntry[] = []
+    for await (const entry of source.from(150_000, new AbortController().signal)) entries.push(entry)
     expect(entries[0]).toMatchObject({ type: 'resize', columns: 20, rows: 4 })
     expect(entries[1]).toMatchObject({ type: 'keyframe' })
     expect(entries.length).toBeLessThanOrEqual(100)
