@@ -3,6 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { realEnv } from '../../common/env.ts'
+import { yieldToOthers } from '../../common/thread-priority.ts'
 import { isNotFound, isSystemError } from '../../errors/errors.ts'
 import { errorToJson } from '../../errors/json.ts'
 import { messageOf } from '../../errors/system.ts'
@@ -18,6 +19,8 @@ import { recordingIds } from './walk.ts'
 const RETRY_MS = 30_000
 /** Milliseconds that a list waits for the first look through the files, and then answers with what is known. */
 const PATIENCE_MS = 5000
+/** Milliseconds between two bits of a session that goes on: a quarter of the time is spent on them at most. */
+const MAX_PAUSE_MS = 500
 
 class CatalogueThread {
   readonly #port: MessagePort
@@ -135,8 +138,11 @@ class CatalogueThread {
           if (progress === undefined || this.#closing) break
           below = progress.id
           worked = true
+          const began = realEnv.monotonicMs()
           await this.#indexOne(progress)
-          await nextTurn()
+          // Whoever prints a flood does not pay for its index meanwhile.
+          const pause = progress.running ? Math.min(3 * (realEnv.monotonicMs() - began), MAX_PAUSE_MS) : 0
+          await (pause > 0 ? realEnv.sleep(pause) : nextTurn())
         }
       }
     } catch (error) {
@@ -216,6 +222,8 @@ class CatalogueThread {
 }
 
 if (parentPort !== null) {
+  // Nobody waits for the index of what was printed; lists are short.
+  yieldToOthers(10)
   const thread = new CatalogueThread(parentPort, workerData as CatalogueStart)
   parentPort.on('message', (message: ToCatalogue) => void thread.take(message))
 }

@@ -11,14 +11,30 @@ export interface BuiltChunk extends Omit<Chunk, 'index'> {
   readonly outputBytes: number
 }
 
-/** Of text. A single line more may follow, which stays far below `MAX_CHUNK_TEXT`. */
-const CHUNK_TEXT = 256 * 1024
+/**
+ * Bytes of text. A single line more may follow. That stays below `MAX_CHUNK_TEXT`, and below `MAX_CHUNK_BYTES` even when nothing of it
+ * can be compressed: what becomes much longer as JSON is what can be.
+ */
+const CHUNK_TEXT = 768 * 1024
+/** Bytes of a buffer that is kept for the next chunk. */
+const KEPT_BUFFER = 64 * 1024
 
 const zstdOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 } }
 
+/** Lines of a chunk that is not closed yet, for the case that it never will be. */
+export interface OpenLines {
+  readonly fromMs: number
+  readonly toMs: number
+  readonly keyframe: boolean
+  /** Whole lines. */
+  readonly text: Buffer
+}
+
 export class ChunkBuilder {
-  #lines: string[] = []
+  #buffer = Buffer.alloc(0)
   #length = 0
+  /** Bytes that `takeNew` has given away. */
+  #taken = 0
   #outputBytes = 0
   #fromMs = 0
   #toMs: number
@@ -30,7 +46,7 @@ export class ChunkBuilder {
   }
 
   get empty(): boolean {
-    return this.#lines.length === 0
+    return this.#length === 0
   }
 
   get full(): boolean {
@@ -41,13 +57,18 @@ export class ChunkBuilder {
     return this.#outputBytes
   }
 
+  /** Of text that `takeNew` would return. */
+  get newBytes(): number {
+    return this.#length - this.#taken
+  }
+
   /** Time never goes back, whatever order things arrive in. */
   time(atMs: number): number {
     return Math.max(this.#toMs, Math.round(atMs))
   }
 
   header(header: RecordingHeader): void {
-    this.#lines.push(castHeader(header))
+    this.#append(castHeader(header))
     this.#fromMs = this.#toMs
     // An empty screen needs no keyframe.
     this.#keyframe = true
@@ -62,18 +83,33 @@ export class ChunkBuilder {
     }
     this.#toMs = at
     const line = castLine(at, code, data)
-    this.#lines.push(line)
-    this.#length += line.length
+    this.#append(line)
     return line
+  }
+
+  /** Lines of another builder's, into an empty one. */
+  restore({ fromMs, toMs, keyframe, text }: OpenLines): void {
+    this.#fromMs = fromMs
+    this.#toMs = this.time(toMs)
+    this.#keyframe = keyframe
+    this.#buffer = Buffer.from(text)
+    this.#length = text.length
   }
 
   count(outputBytes: number): void {
     this.#outputBytes += outputBytes
   }
 
+  /** The lines since the last call or the last chunk, as a copy. */
+  takeNew(): OpenLines {
+    const text = Buffer.from(this.#buffer.subarray(this.#taken, this.#length))
+    this.#taken = this.#length
+    return { fromMs: this.#fromMs, toMs: this.#toMs, keyframe: this.#keyframe, text }
+  }
+
   /** What was collected, and an empty builder. */
   close(): BuiltChunk {
-    const text = Buffer.from(this.#lines.join(''))
+    const text = this.#buffer.subarray(0, this.#length)
     const data = zstdCompressSync(text, zstdOptions)
     const chunk: BuiltChunk = {
       fromMs: this.#fromMs,
@@ -91,9 +127,23 @@ export class ChunkBuilder {
   /** Forgets what was collected. Returns the bytes of output in it. */
   discard(): number {
     const lost = this.#outputBytes
-    this.#lines = []
+    // In a flood the next chunk will be as long; otherwise a session keeps little.
+    if (this.#buffer.length > KEPT_BUFFER && !this.full) this.#buffer = Buffer.alloc(0)
     this.#length = 0
+    this.#taken = 0
     this.#outputBytes = 0
     return lost
+  }
+
+  /** Straight into bytes: text that is joined first is copied twice more. */
+  #append(line: string): void {
+    // A UTF-16 unit has at most three bytes.
+    const most = this.#length + 3 * line.length
+    if (most > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(most, 2 * this.#buffer.length, 4096))
+      this.#buffer.copy(larger, 0, 0, this.#length)
+      this.#buffer = larger
+    }
+    this.#length += this.#buffer.write(line, this.#length, 'utf8')
   }
 }

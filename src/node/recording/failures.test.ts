@@ -42,7 +42,7 @@ describe.runIf(isMounter)('F10 a full disk', () => {
     await tap.output(Buffer.from('before\r\n'))
     await vi.waitFor(async () => expect(await auth.output(options.header.sid)).toContain('before'), 5000)
     await fill()
-    const lost = noise(600_000)
+    const lost = noise(900_000)
     await tap.output(lost)
     await vi.waitFor(() => expect(options.failures).toHaveLength(1))
     expect(options.failures[0]?.message).toContain('no space left')
@@ -62,7 +62,7 @@ describe.runIf(isMounter)('F10 a full disk', () => {
     await vi.waitFor(async () => expect(await auth.store.get(options.header.sid)).toMatchObject({ state: 'complete' }))
     const lines = await auth.lines(options.header.sid)
     const gap = lines.findIndex(
-      ([, code, data]) => code === 'm' && /^6\d{5} bytes of output were not recorded: .*no space/i.test(data),
+      ([, code, data]) => code === 'm' && /^9\d{5} bytes of output were not recorded: .*no space/i.test(data),
     )
     // The screen as it is then stands before it, so that a player goes on rightly.
     expect(lines.slice(0, gap).findLast(([, code]) => code === 'k')?.[2]).toContain('lost too')
@@ -76,7 +76,7 @@ describe.runIf(isMounter)('F10 a full disk', () => {
     const options = tapOptions({ strict: true })
     const tap = await setup.recorder.open(options)
     await fill()
-    void tap.output(noise(600_000))?.catch(() => {})
+    void tap.output(noise(900_000))?.catch(() => {})
     await vi.waitFor(() => expect(options.failures).toHaveLength(1))
     await expect(tap.output(Buffer.from('unseen'))).rejects.toThrow(/no space/)
     await tap.end(['alice'])

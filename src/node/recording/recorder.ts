@@ -10,6 +10,7 @@ import { ownProcess } from '../../common/process-owner.ts'
 import { withDeadline, withTimeout } from '../../common/timeout.ts'
 import { ConnectionProblem, LimitExceeded, SystemError } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
+import { Flood } from './flood.ts'
 import type { FromWorker, Lost, SpoolPosition, ToWorker } from './messages.ts'
 import { openQuarantine, type Quarantine } from './quarantine.ts'
 import { type RecorderLimits, type RecorderOptions, recorderLimits } from './recorder-options.ts'
@@ -29,6 +30,8 @@ const ADOPT_MS = 60_000
 const CLOSE_MS = 5000
 /** Buffers kept for the next output. */
 const MAX_FREE = 64
+/** Compressed bytes that may wait because sessions are busy; beyond, uploads go at their full speed. */
+const PACED_BYTES = 16 * 1024 * 1024
 
 /** Opens the spool and takes over what ended processes left. Throws when the directory cannot be used. */
 export async function openRecorder(options: RecorderOptions): Promise<Recorder> {
@@ -60,6 +63,7 @@ class NodeRecorder implements Recorder, TapHost {
   #free: ArrayBuffer[] = []
   #nextId = 1
   #taken = 0
+  readonly #flood = new Flood()
   #wasCongested = false
   #spoolBytes = 0
   #full = false
@@ -80,6 +84,7 @@ class NodeRecorder implements Recorder, TapHost {
       parallel: this.limits.parallel,
       attempts: this.limits.attempts,
       backoff: this.limits.backoff,
+      busy: () => this.#flood.now(this.env.monotonicMs()) && this.pendingBytes < PACED_BYTES,
       onProgress: (recording) => this.#live.get(recording)?.progressed(),
       onComplete: (recording) => this.#complete(recording),
       onRefused: (recording, error) => this.#refused(recording, error),
@@ -195,6 +200,7 @@ class NodeRecorder implements Recorder, TapHost {
 
   taken(bytes: number): void {
     this.#taken += bytes
+    if (bytes > 0) this.#flood.add(bytes, this.env.monotonicMs())
     if (this.congested) this.#wasCongested = true
   }
 

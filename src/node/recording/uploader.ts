@@ -31,6 +31,8 @@ export interface UploaderOptions {
   readonly attempts: number
   /** Between attempts. */
   readonly backoff: { readonly initialMs: number; readonly maxMs: number }
+  /** Whether sessions print so much that uploads should wait, within limits. */
+  busy(): boolean
   /** Auth has more of it. */
   onProgress(recording: SpooledRecording): void
   /** All of it is at auth, and nothing on the disk. */
@@ -48,6 +50,9 @@ interface Entry {
   backoff: Backoff | undefined
 }
 
+/** While sessions are busy: longest before each chunk, and between looks. */
+const PAUSE_MS = 250
+const PAUSE_STEP_MS = 50
 /** Between attempts for what a session waits for. */
 const URGENT_BACKOFF = { initialMs: 100, maxMs: 1000 }
 
@@ -225,9 +230,18 @@ export class Uploader {
     }
     if (frame.index < next) return
     if (frame.index > next) throw new CompareFailed(`auth wants chunk ${next}, which is no longer here`)
+    if (!entry.urgent) await this.#giveWay()
     const { kind: _, ...chunk } = frame
     this.#advance(entry, await upload.append(recording.sid, chunk, signal))
     entry.refusals = 0
+  }
+
+  /** A session that prints a flood would pay for bringing it away at once; auth has it a little later instead. */
+  async #giveWay(): Promise<void> {
+    const { env, busy } = this.#options
+    for (let waited = 0; waited < PAUSE_MS && busy(); waited += PAUSE_STEP_MS) {
+      await env.sleep(PAUSE_STEP_MS, this.#stop.signal)
+    }
   }
 
   #advance({ recording }: Entry, progress: Progress): void {
