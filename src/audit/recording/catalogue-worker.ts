@@ -20,7 +20,7 @@ const RETRY_MS = 30_000
 /** Milliseconds that a list waits for the first look through the files, and then answers with what is known. */
 const PATIENCE_MS = 5000
 /** Milliseconds between two bits of a session that goes on: a quarter of the time is spent on them at most. */
-const MAX_PAUSE_MS = 500
+const MAX_PAUSE_MS = 200
 
 class CatalogueThread {
   readonly #port: MessagePort

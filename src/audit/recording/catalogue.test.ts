@@ -12,6 +12,9 @@ import { openRecordingDirectory } from './directory.ts'
 import type { RecordingQuery, RecordingStore } from './store.ts'
 import { chunkOf, endOf, headerOf, type Line, nth, record, serverA } from './testing/make.ts'
 
+/** The thread of the catalogue comes last on a busy machine. */
+const patience = { timeout: 10_000 }
+
 async function tempDir(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'recordings-'))
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
@@ -49,7 +52,7 @@ test('words on screens and in commands are found, with the second', async () => 
     { ...started(20), command: 'systemctl restart nginx', user: 'bob' },
     { participants: ['bob'] },
   )
-  await expect.poll(() => sids(store, 'exit')).toEqual([shell.sid])
+  await expect.poll(() => sids(store, 'exit'), patience).toEqual([shell.sid])
   expect(await found(store, '/etc/passwd')).toEqual([[shell.sid, [{ atMs: 2500, text: '$ cat /etc/passwd' }]]])
   expect(await found(store, 'haystack needle')).toEqual([[shell.sid, [{ atMs: 4000, text: 'the needle is haystack' }]]])
   expect(await found(store, '"needle is"')).toHaveLength(1)
@@ -69,11 +72,11 @@ test('a running recording is searched as it grows, the last line when it is comp
   const header = headerOf()
   await store.begin(header)
   await store.append(header.sid, serverA, chunkOf(0, [out(1, 'first\r\nsec')]))
-  await expect.poll(() => sids(store, 'first')).toEqual([header.sid])
+  await expect.poll(() => sids(store, 'first'), patience).toEqual([header.sid])
   const { chain } = await store.append(header.sid, serverA, chunkOf(1, [out(2, 'ond')]))
   expect(await sids(store, 'second')).toEqual([])
   await store.complete(header.sid, serverA, endOf(2, chain))
-  await expect.poll(() => sids(store, 'second')).toEqual([header.sid])
+  await expect.poll(() => sids(store, 'second'), patience).toEqual([header.sid])
   expect((await store.list({ search: 'first' })).recordings[0]).toMatchObject({ state: 'complete', chunks: 2 })
 })
 
@@ -95,7 +98,7 @@ test('a catalogue that is missing or damaged is made again from the files, and t
       await writeFile(join(root, 'catalogue.sqlite'), damage === 'empty' ? '' : 'x'.repeat(9000), { mode: 0o600 })
     const store = await openStore(root, logger)
     expect((await store.list({})).recordings.map(({ sid }) => sid).sort(), damage).toEqual([one.sid, header.sid].sort())
-    await expect.poll(async () => (await sids(store, 'alpha')).length, { message: damage }).toBe(2)
+    await expect.poll(async () => (await sids(store, 'alpha')).length, { ...patience, message: damage }).toBe(2)
     expect((await store.list({ user: 'dora' })).recordings).toMatchObject([
       { sid: header.sid, state: 'running', chunks: 1 },
     ])
@@ -111,7 +114,7 @@ test('what happened while the catalogue was not looking is made up for', async (
   const header = headerOf()
   await first.begin(header)
   await first.append(header.sid, serverA, chunkOf(0, [out(1, 'gamma delta\r\n')]))
-  await expect.poll(async () => (await sids(first, 'gamma')).length).toBe(2)
+  await expect.poll(async () => (await sids(first, 'gamma')).length, patience).toBe(2)
   await first.close()
   const blind = await openRecordingDirectory(root, {
     reserveBytes: 0,
@@ -124,8 +127,8 @@ test('what happened while the catalogue was not looking is made up for', async (
   for (const extension of ['index', 'cast.zst', 'done']) await rm(join(root, '2026', '11', `${gone.sid}.${extension}`))
   const store = await openStore(root)
   expect((await store.list({})).recordings.map(({ sid }) => sid).sort()).toEqual([added.sid, header.sid].sort())
-  await expect.poll(async () => (await sids(store, 'gamma')).sort()).toEqual([added.sid, header.sid].sort())
-  await expect.poll(() => sids(store, 'zeta')).toEqual([header.sid])
+  await expect.poll(async () => (await sids(store, 'gamma')).sort(), patience).toEqual([added.sid, header.sid].sort())
+  await expect.poll(() => sids(store, 'zeta'), patience).toEqual([header.sid])
   expect((await store.list({ user: 'carol' })).recordings).toHaveLength(1)
 })
 
@@ -224,11 +227,11 @@ test('lines that a program draws again and again are there once', async () => {
     store,
     [0, 1, 2, 3].map((n) => chunkOf(n, [out(n, '\u001b[Htop - load\r\n')])),
   )
-  await expect.poll(() => found(store, 'load')).toEqual([[sid, [{ atMs: 0, text: 'top - load' }]]])
+  await expect.poll(() => found(store, 'load'), patience).toEqual([[sid, [{ atMs: 0, text: 'top - load' }]]])
 })
 
 test('the dull recording of the suite', async () => {
   const store = await openStore(join(await tempDir(), 'r'))
   const { sid } = await record(store, [nth(0), nth(1)])
-  await expect.poll(() => sids(store, '"second 1"')).toEqual([sid])
+  await expect.poll(() => sids(store, '"second 1"'), patience).toEqual([sid])
 })
