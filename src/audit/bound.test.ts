@@ -56,6 +56,21 @@ describe('bounded events', () => {
   test('a given index or trim mark is not believed', () => {
     expect(JSON.parse(boundEvent({ ...base, ei: 7, trimmed: ['user'] }).body)).toEqual(base)
   })
+  test('the mark of what was cut or left out survives being bounded again', () => {
+    const once = boundEvent({
+      ...base,
+      command: 'x'.repeat(1_000_000),
+      list: Array.from({ length: 300 }, () => 1),
+    }).body
+    expect(JSON.parse(once)).toMatchObject({ trimmed: ['command', 'list'] })
+    expect(boundEvent(JSON.parse(once)).body).toBe(once)
+    const many = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`f${n}`, 'x'.repeat(4000)]))
+    const { trimmed } = JSON.parse(boundEvent({ ...base, ...many }).body)
+    expect(trimmed.length).toBeGreaterThan(100)
+    expect(JSON.parse(boundEvent(JSON.parse(boundEvent({ ...base, ...many }).body)).body).trimmed).toEqual(trimmed)
+    for (const nonsense of ['user', 7, [7], [['a']], ['x'.repeat(200)], ['user', 'time']])
+      expect(JSON.parse(boundEvent({ ...base, trimmed: nonsense }).body)).toEqual(base)
+  })
   test('whatever the fields, the result is one bounded line of JSON', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.anything()), (fields) => {

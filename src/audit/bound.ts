@@ -16,7 +16,7 @@ const MAX_LINE = 64 * 1024
 
 /** Of a field. */
 const MAX_NAME = 128
-/** `ei` and `hash` are the store's to give; `trimmed` ours. */
+/** `ei` and `hash` are the store's to give; `trimmed` ours: a given one counts as far as it can be true. */
 const STORES_OWN: readonly string[] = ['ei', 'hash', 'trimmed']
 
 /** Identity of the event: never cut, checked instead. */
@@ -55,7 +55,7 @@ export function boundEvent(input: unknown): BoundEvent {
     const body = JSON.stringify(input)
     if (body.length <= MAX_LINE) return { ...identity, body }
   }
-  const trimmed: string[] = []
+  const trimmed = cutBefore(fields)
   const clean: Record<string, unknown> = Object.create(null)
   for (const [name, value] of Object.entries(fields).slice(0, MAX_ENTRIES)) {
     if (STORES_OWN.includes(name) || name.length > MAX_NAME) continue
@@ -64,6 +64,17 @@ export function boundEvent(input: unknown): BoundEvent {
     if (state.cut) trimmed.push(name)
   }
   return { ...identity, body: shrink(clean, trimmed) }
+}
+
+/** What was cut already where the event comes from: a node's spool bounds it too, and the mark must survive the second time. */
+function cutBefore(fields: Readonly<Record<string, unknown>>): string[] {
+  if (!Array.isArray(fields.trimmed)) return []
+  return fields.trimmed.slice(0, MAX_ENTRIES).filter((name): name is string => {
+    if (typeof name !== 'string' || name.length > MAX_NAME || !name.isWellFormed()) return false
+    const value = Object.hasOwn(fields, name) ? fields[name] : undefined
+    if (typeof value === 'string') return value.length === MAX_TEXT && value.endsWith('...')
+    return value === undefined || (typeof value === 'object' && value !== null)
+  })
 }
 
 /** Drops the longest fields until the line fits, so that at least who, what and when stay. */

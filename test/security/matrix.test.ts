@@ -15,7 +15,9 @@ const due = [
   ...numbered('J', 2, 3, 4, 5),
   ...numbered('A', 1, 2, 3, 5, 6, 7, 8, 10),
   ...numbered('C', 1, 3, 5, 6, 7),
+  ...numbered('R', 1, 2, 3, 5, 6),
   ...numbered('O', 1, 2, 3, 5, 6, 8, 9),
+  ...numbered('F', 6, 7, 10, 11),
 ]
 
 interface Row {
