@@ -136,6 +136,10 @@ export class RecordingEngine implements SessionHost {
     this.#report()
   }
 
+  later(ms: number, run: () => void): void {
+    void this.#options.env.sleep(ms, this.#stop.signal).then(run, () => undefined)
+  }
+
   async withDisk<T>(run: () => Promise<T>): Promise<T> {
     if (this.#diskFree > 0) this.#diskFree--
     else await new Promise<void>((resolve) => this.#diskWaiting.push(resolve))

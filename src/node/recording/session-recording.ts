@@ -1,6 +1,7 @@
 /** One session in the recording worker: output becomes lines, lines become chunks, chunks go into the spool. */
 
 import { isAscii } from 'node:buffer'
+import { join } from 'node:path'
 import { firstLink, nextLink } from '../../audit/recording/chain.ts'
 import type { RecordingEnd, RecordingHeader } from '../../audit/recording/types.ts'
 import { OutputText } from '../../audit/recording/write-cast.ts'
@@ -9,13 +10,16 @@ import { type BuiltChunk, ChunkBuilder } from './chunk-builder.ts'
 import type { FromWorker, Lost, OpenMessage, SpoolPosition } from './messages.ts'
 import { Screen } from './screen.ts'
 import { SegmentWriter } from './segment-writer.ts'
-import { encodeFrame } from './spool-format.ts'
+import { encodeFrame, tailFile } from './spool-format.ts'
+import { TailFile } from './tail-file.ts'
 
 export interface SessionHost {
   monotonicMs(): number
   send(message: FromWorker): void
   /** Output that no longer waits in memory. */
   done(id: number, bytes: number): void
+  /** Runs in so many milliseconds. */
+  later(ms: number, run: () => void): void
   /** Runs when the disk has a turn for it. */
   withDisk<T>(run: () => Promise<T>): Promise<T>
   /** Why nothing may be written now. */
@@ -23,6 +27,12 @@ export interface SessionHost {
   readonly segmentBytes: number
 }
 
+/** Milliseconds after which new lines of an open chunk are in its tail, while they are not many. */
+const TAIL_MS = 40
+/** Bytes; of more the chunk is closed soon, or the tail is written when the flood is over. */
+const TAIL_BYTES = 64 * 1024
+/** Milliseconds without output after a flood. */
+const FLOOD_OVER_MS = 20
 /** Milliseconds after which a chunk is closed. */
 const CHUNK_MS = 1000
 /** Between keyframes: this long, or that much text but not more often than twice a second. */
@@ -48,6 +58,8 @@ export class SessionRecording {
   readonly #text = new OutputText()
   #screen: Screen | undefined
   #writer: SegmentWriter | undefined
+  #tail: TailFile | undefined
+  #tailState: 'none' | 'soon' | 'due' = 'none'
   #builder: ChunkBuilder
   #position: Omit<SpoolPosition, 'segment'>
   /** Monotonic, of the first line of the present chunk. */
@@ -87,6 +99,8 @@ export class SessionRecording {
       segmentBytes: host.segmentBytes,
       onSegment: (segment, bytes) => host.send({ type: 'segment', id, segment, bytes }),
     })
+    // Otherwise auth has what was shown.
+    if (durable) this.#tail = new TailFile(join(dir, tailFile({ sid: header.sid, owner })))
     if (spool.lost !== undefined) this.lose(spool.lost)
     else if (position.index === 0) {
       // At once, so that even a session that never prints anything has a beginning in the spool.
@@ -170,6 +184,7 @@ export class SessionRecording {
     for (const { outputBytes } of this.#queue.splice(0)) this.#host.done(this.#id, outputBytes)
     this.#host.done(this.#id, this.#builder.discard())
     await this.#pump
+    await this.#tail?.close(false)
     await writer?.close().catch(() => undefined)
     this.#host.send({ type: 'ended', id: this.#id, bytes: writer?.bytes ?? 0, complete: false })
   }
@@ -186,6 +201,7 @@ export class SessionRecording {
     const writer = this.#writer
     this.#writer = undefined
     await this.#pump
+    await this.#tail?.close(true)
     await writer?.close().catch(() => undefined)
   }
 
@@ -196,7 +212,24 @@ export class SessionRecording {
       this.#keyframe(atMs)
     }
     this.#textSinceKeyframe += data.length
+    this.#tailSoon()
     return this.#builder.add(atMs, code, data)
+  }
+
+  #tailSoon(): void {
+    if (this.#tail === undefined || this.#tailState !== 'none') return
+    this.#tailState = 'soon'
+    this.#host.later(TAIL_MS, () => {
+      this.#tailState = 'none'
+      if (this.#ended || this.#state !== 'good' || this.#builder.newBytes === 0) return
+      const flood = this.#host.monotonicMs() - this.#lastActive < FLOOD_OVER_MS
+      if (this.#builder.newBytes > TAIL_BYTES && flood) {
+        this.#tailSoon()
+        return
+      }
+      this.#tailState = 'due'
+      this.#pump ??= this.#write()
+    })
   }
 
   /** Before the first line of a chunk, when one is due. */
@@ -261,7 +294,11 @@ export class SessionRecording {
   }
 
   async #write(): Promise<void> {
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 || this.#tailState === 'due') {
+      if (this.#queue.length === 0) {
+        await this.#appendTail()
+        continue
+      }
       const chunks = this.#queue
       this.#queue = []
       const outputBytes = chunks.reduce((sum, chunk) => sum + chunk.outputBytes, 0)
@@ -289,6 +326,15 @@ export class SessionRecording {
     this.#pump = undefined
   }
 
+  async #appendTail(): Promise<void> {
+    this.#tailState = 'none'
+    const tail = this.#tail
+    if (tail === undefined || this.#writer === undefined || this.#state !== 'good') return
+    if (this.#builder.newBytes === 0 || this.#host.full !== undefined) return
+    const lines = this.#builder.takeNew()
+    await this.#host.withDisk(() => tail.append(this.#position.index, lines))
+  }
+
   async #append(chunks: readonly QueuedChunk[]): Promise<void> {
     const writer = this.#writer
     if (writer === undefined) return
@@ -306,6 +352,7 @@ export class SessionRecording {
       const last = this.#ended && chunks.every(({ tells }) => tells !== undefined)
       if (this.#host.full !== undefined && !last) throw new Error(this.#host.full)
       await writer.append(Buffer.concat(frames), this.#position)
+      await this.#tail?.clear()
     })
     this.#position = { index, chain, toMs }
     this.#cutStored = Math.max(this.#cutStored, ...chunks.map(({ cut }) => cut))
@@ -351,6 +398,7 @@ export class SessionRecording {
     } catch {
       return false
     } finally {
+      await this.#tail?.close(false)
       await writer.close().catch(() => undefined)
     }
   }

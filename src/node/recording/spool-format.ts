@@ -34,6 +34,17 @@ const chunkFrame = z.object({
   keyframe: z.boolean(),
   sha256: link,
 })
+/** Lines of a chunk to come, see `TailFile`. */
+const tailFrame = z.object({
+  kind: z.literal('tail'),
+  /** Of the chunk. */
+  index: count,
+  /** From 0 for each chunk. */
+  part: count,
+  fromMs: count,
+  toMs: count,
+  keyframe: z.boolean(),
+})
 const endFrame = z.object({
   kind: z.literal('end'),
   ended: z.string(),
@@ -43,14 +54,19 @@ const endFrame = z.object({
   interrupted: z.boolean(),
   failure: z.string().optional(),
 })
-const frameHeader = z.discriminatedUnion('kind', [beginFrame, chunkFrame, endFrame])
+const frameHeader = z.discriminatedUnion('kind', [beginFrame, chunkFrame, tailFrame, endFrame])
 
 export interface BeginFrame extends Omit<SpoolPosition, 'segment'> {
   readonly kind: 'begin'
   readonly header: RecordingHeader
   readonly segment: number
 }
-export type Frame = BeginFrame | ({ readonly kind: 'chunk' } & Chunk) | ({ readonly kind: 'end' } & RecordingEnd)
+export type TailFrame = Readonly<z.infer<typeof tailFrame>> & { readonly data: Buffer }
+export type Frame =
+  | BeginFrame
+  | TailFrame
+  | ({ readonly kind: 'chunk' } & Chunk)
+  | ({ readonly kind: 'end' } & RecordingEnd)
 
 const MAGIC = 0x54524543
 const PREFIX = 12
@@ -61,7 +77,7 @@ const MAX_HEADER = 512 * 1024
 const noData = Buffer.alloc(0)
 
 export function encodeFrame(frame: Frame): Buffer {
-  const { data, ...header } = frame.kind === 'chunk' ? frame : { ...frame, data: noData }
+  const { data, ...header } = frame.kind === 'chunk' || frame.kind === 'tail' ? frame : { ...frame, data: noData }
   const text = Buffer.from(JSON.stringify(header))
   const bytes = Buffer.allocUnsafe(PREFIX + text.length + data.length + SUFFIX)
   bytes.writeUInt32BE(MAGIC, 0)
@@ -93,7 +109,8 @@ export async function readFrame(
   if (crc32(rest.subarray(0, end), crc32(prefix)) !== rest.readUInt32BE(end)) return undefined
   const header = parseHeader(rest.toString('utf8', 0, headerLength))
   if (header === undefined) return undefined
-  const frame = header.kind === 'chunk' ? { ...header, data: rest.subarray(headerLength, end) } : header
+  const frame =
+    header.kind === 'chunk' || header.kind === 'tail' ? { ...header, data: rest.subarray(headerLength, end) } : header
   // Zod's optional fields may be undefined, ours may not; JSON has neither.
   return { frame: frame as Frame, next: offset + length }
 }
@@ -132,4 +149,16 @@ export function parseSegmentFile(name: string): SegmentName | undefined {
   return sid === undefined || segment === undefined || owner === undefined
     ? undefined
     : { sid, segment: Number(segment), owner }
+}
+
+export interface TailName {
+  readonly sid: string
+  readonly owner: string
+}
+
+export const tailFile = ({ sid, owner }: TailName): string => `${sid}.${owner}.tail`
+
+export function parseTailFile(name: string): TailName | undefined {
+  const [, sid, owner] = /^([0-9a-f-]{36})\.(\d+-\d+)\.tail$/.exec(name) ?? []
+  return sid === undefined || owner === undefined ? undefined : { sid, owner }
 }

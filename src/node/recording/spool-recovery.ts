@@ -8,18 +8,22 @@ import type { RecordingEnd } from '../../audit/recording/types.ts'
 import type { Logger } from '../../common/log.ts'
 import { processAlive } from '../../common/process-owner.ts'
 import { errnoOf, messageOf } from '../../errors/system.ts'
-import { ChunkBuilder } from './chunk-builder.ts'
+import { ChunkBuilder, type OpenLines } from './chunk-builder.ts'
 import type { SpoolPosition } from './messages.ts'
 import { SegmentWriter } from './segment-writer.ts'
 import {
   type BeginFrame,
   encodeFrame,
   parseSegmentFile,
+  parseTailFile,
   readFrame,
   type SegmentName,
   segmentFile,
+  type TailName,
+  tailFile,
 } from './spool-format.ts'
 import { type Segment, SpooledRecording } from './spooled-recording.ts'
+import { readTail } from './tail-file.ts'
 
 export interface RecoveryOptions {
   readonly dir: string
@@ -32,24 +36,37 @@ export interface RecoveryOptions {
 export async function adoptRecordings(options: RecoveryOptions): Promise<readonly SpooledRecording[]> {
   const { dir, owner, log } = options
   const orphans = new Map<string, SegmentName[]>()
+  const tails = new Map<string, TailName>()
   for (const file of await fs.readdir(dir)) {
     const name = parseSegmentFile(file)
-    if (name === undefined || name.owner === owner || (await processAlive(name.owner))) continue
+    const tail = parseTailFile(file)
+    const of = (name ?? tail)?.owner
+    if (of === undefined || of === owner || (await processAlive(of))) continue
+    if (tail !== undefined) tails.set(tail.sid, tail)
+    if (name === undefined) continue
     orphans.set(name.sid, [...(orphans.get(name.sid) ?? []), name])
   }
   const recordings: SpooledRecording[] = []
   for (const names of orphans.values()) {
     try {
-      const recording = await adopt(names, options)
+      const recording = await adopt(names, tails.get(names[0]?.sid ?? ''), options)
       if (recording !== undefined) recordings.push(recording)
     } catch (error) {
       log.error('cannot take over a recording of an earlier process', { sid: names[0]?.sid, reason: messageOf(error) })
     }
   }
+  for (const name of tails.values()) {
+    // Its recording is at auth.
+    if (!orphans.has(name.sid)) await fs.rm(join(dir, tailFile(name)), { force: true })
+  }
   return recordings
 }
 
-async function adopt(names: readonly SegmentName[], options: RecoveryOptions): Promise<SpooledRecording | undefined> {
+async function adopt(
+  names: readonly SegmentName[],
+  tailName: TailName | undefined,
+  options: RecoveryOptions,
+): Promise<SpooledRecording | undefined> {
   const { dir, owner, onBytes } = options
   const begun: (Found & { readonly segment: number })[] = []
   let changed = 0
@@ -86,14 +103,33 @@ async function adopt(names: readonly SegmentName[], options: RecoveryOptions): P
     segments.push({ segment: found.segment, bytes: scanned.bytes })
   }
   const recording = new SpooledRecording(header, { dir, owner }, position, onBytes, segments)
+  const tail = tailName === undefined ? undefined : await claimTail(tailName, options)
   if (!ended) {
+    const lines =
+      tail === undefined || position.index === 0
+        ? undefined
+        : await readTail(tail, position.index).catch(() => undefined)
     await finishRecording(recording, {
+      ...(lines === undefined ? {} : { lines }),
       mark: 'the node ended before the session did',
       end: { ended: new Date(changed).toISOString(), participants: [header.user], interrupted: true },
     })
   }
+  if (tail !== undefined) await fs.rm(tail, { force: true })
   recording.finished = true
   return recording
+}
+
+/** Its path, under our name now. */
+async function claimTail(name: TailName, { dir, owner }: RecoveryOptions): Promise<string | undefined> {
+  const path = join(dir, tailFile({ ...name, owner }))
+  try {
+    await fs.rename(join(dir, tailFile(name)), path)
+    return path
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  }
 }
 
 interface Found {
@@ -144,12 +180,22 @@ async function scan(
 /** Ends a recording whose writer is gone; in memory when the disk has no room for it, since what was recorded can go all the same. */
 export async function finishRecording(
   recording: SpooledRecording,
-  { mark, end }: { readonly mark: string; readonly end: Omit<RecordingEnd, 'chunks' | 'chain'> },
+  {
+    lines,
+    mark,
+    end,
+  }: {
+    /** That the writer had collected. */
+    readonly lines?: OpenLines
+    readonly mark: string
+    readonly end: Omit<RecordingEnd, 'chunks' | 'chain'>
+  },
 ): Promise<void> {
   const { header, dir, owner } = recording
   const { index, chain, toMs, segment } = recording.position
   const builder = new ChunkBuilder(toMs)
   if (index === 0) builder.header(header)
+  else if (lines !== undefined) builder.restore(lines)
   builder.add(toMs, 'm', mark)
   const { outputBytes: _, ...built } = builder.close()
   const chunk = { ...built, index }

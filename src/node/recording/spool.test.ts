@@ -5,12 +5,14 @@ import { existsSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { zstdDecompressSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { firstLink, nextLink } from '../../audit/recording/chain.ts'
 import { headerOf, nth } from '../../audit/recording/testing/make.ts'
+import { castLine } from '../../audit/recording/write-cast.ts'
 import { silentLogger } from '../../common/log.ts'
 import { ownProcess } from '../../common/process-owner.ts'
-import { encodeFrame, segmentFile } from './spool-format.ts'
+import { encodeFrame, segmentFile, tailFile } from './spool-format.ts'
 import { adoptRecordings } from './spool-recovery.ts'
 import type { SpooledRecording } from './spooled-recording.ts'
 import { setUpRecorder, TestAuth, tapOptions } from './testing/recorder.ts'
@@ -104,6 +106,38 @@ describe('recovery', () => {
     const content = recording === undefined ? undefined : await contentOf(recording)
     expect(content?.chunks).toHaveLength(3)
     expect(content?.end).toMatchObject({ chunks: 3, chain: recording?.position.chain })
+  })
+
+  test.each([
+    { what: 'all of it', index: 2, cut: 0, expected: ['one', 'two'] },
+    { what: 'without what was torn', index: 2, cut: 1, expected: ['one'] },
+    { what: 'not when its chunk is there', index: 1, cut: 0, expected: [] },
+    { what: 'not when a chunk before it is missing', index: 3, cut: 0, expected: [] },
+  ])('keeps the lines of a chunk that was never closed: $what', async ({ index, cut, expected }) => {
+    const toMs = nth(1).toMs
+    const parts = ['one', 'two'].map((text, part) => {
+      const data = Buffer.from(castLine(toMs + part, 'o', text))
+      return encodeFrame({ kind: 'tail', index, part, fromMs: toMs, toMs: toMs + part, keyframe: false, data })
+    })
+    const tail = Buffer.concat(parts)
+    await fs.writeFile(join(dir, name), Buffer.concat([begin, ...frames.slice(0, 2)]))
+    await fs.writeFile(join(dir, tailFile({ sid: header.sid, owner: gone })), tail.subarray(0, tail.length - cut))
+    const [recording] = await adopt()
+    const last: string[] = []
+    await recording?.each(async (frame) => {
+      if (frame.kind === 'chunk' && frame.index === 2) last.push(String(zstdDecompressSync(frame.data)))
+    })
+    const lines = last.join('').trim().split('\n')
+    expect(lines.slice(0, -1).map((line) => JSON.parse(line)[2])).toEqual(expected)
+    expect(lines.at(-1)).toContain('the node ended before the session did')
+    await recording?.remove()
+    expect(await fs.readdir(dir)).toEqual([])
+  })
+
+  test('removes the lines of a recording that is at auth', async () => {
+    await fs.writeFile(join(dir, tailFile({ sid: header.sid, owner: gone })), 'x')
+    expect(await adopt()).toEqual([])
+    expect(await fs.readdir(dir)).toEqual([])
   })
 
   test('leaves alone what a running process writes, and strange files', async () => {

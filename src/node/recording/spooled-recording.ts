@@ -8,7 +8,7 @@ import type { RecordingEnd, RecordingHeader } from '../../audit/recording/types.
 import { SystemError } from '../../errors/errors.ts'
 import { errnoOf } from '../../errors/system.ts'
 import type { SpoolPosition } from './messages.ts'
-import { type Frame, readFrame, segmentFile } from './spool-format.ts'
+import { type Frame, readFrame, segmentFile, tailFile } from './spool-format.ts'
 
 export interface Segment {
   readonly segment: number
@@ -115,6 +115,8 @@ export class SpooledRecording {
 
   async remove(): Promise<void> {
     for (const path of this.paths) await fs.rm(path, { force: true })
+    // Of a writer that did not come to it.
+    await fs.rm(join(this.dir, tailFile({ sid: this.sid, owner: this.owner })), { force: true })
     this.forget()
   }
 
@@ -139,7 +141,7 @@ export class SpooledRecording {
         const read = await readFrame(file, this.#offset, segment.bytes)
         if (read === undefined) throw new DamagedSpool(path)
         const { frame, next } = read
-        if (frame.kind !== 'begin') await take(frame)
+        if (frame.kind === 'chunk' || frame.kind === 'end') await take(frame)
         this.#offset = next
         if (frame.kind === 'end') return true
       }
