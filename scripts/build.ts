@@ -57,6 +57,7 @@ const parts = Object.entries({
   'recording-worker': 'src/node/recording/worker.ts',
   'recordings-worker': 'src/audit/recording/catalogue-worker.ts',
   'audit-worker': 'src/audit/worker.ts',
+  'backend-worker': 'src/backend/worker.ts',
   'sftp-server': 'src/node/files/sftp-main.ts',
 }).filter(([, file]) => existsSync(file))
 

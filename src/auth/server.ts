@@ -7,7 +7,7 @@ import { createApiApp } from '../api/app.ts'
 import type { Caller } from '../api/caller.ts'
 import type { RuleRequirement } from '../api/endpoint.ts'
 import { openRecordingDirectory } from '../audit/recording/directory.ts'
-import { openSqliteBackend } from '../backend/sqlite.ts'
+import { openThreadBackend } from '../backend/thread.ts'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
 import type { Limits } from '../ssh/transport/types.ts'
@@ -59,7 +59,7 @@ export async function startAuth(options: StartAuthOptions): Promise<AuthService>
   }
   try {
     const paths = await prepareDirectory(dataDir, options.storage)
-    const backend = await openSqliteBackend(paths.backend, env)
+    const backend = await openThreadBackend(paths.backend, env, { logger })
     undo.push(() => backend.close())
     const clusterName = options.clusterName
     const tables = openTables(backend)

@@ -56,12 +56,15 @@ interface Write {
 export interface LocalOptions {
   /** Events that a slow watcher may have waiting. Default 10000. */
   readonly maxQueuedEvents?: number
+  /** Called with the events of each turn, before the writes resolve. */
+  readonly onEvents?: (events: readonly WatchEvent[]) => void
 }
 
 export class LocalBackend implements Backend {
   readonly #table: Table
   readonly #env: Env
   readonly #watchers: Watchers
+  readonly #onEvents: ((events: readonly WatchEvent[]) => void) | undefined
   readonly #closing = new AbortController()
   #revision: number
   #writes: Write[] = []
@@ -71,6 +74,7 @@ export class LocalBackend implements Backend {
     this.#table = table
     this.#env = env
     this.#watchers = new Watchers(options.maxQueuedEvents)
+    this.#onEvents = options.onEvents
     this.#revision = table.lastRevision()
     this.#sweepLoop().catch(() => undefined)
   }
@@ -175,7 +179,7 @@ export class LocalBackend implements Backend {
     this.#flush()
     this.#closed = true
     this.#closing.abort()
-    this.#watchers.closeAll()
+    this.#watchers.endAll(new ConnectionProblem('the store was closed'))
     this.#table.close()
   }
 
@@ -255,6 +259,7 @@ export class LocalBackend implements Backend {
       return
     }
     this.#watchers.publish(events)
+    this.#onEvents?.(events)
     for (const settle of done) settle()
   }
 

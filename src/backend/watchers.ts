@@ -1,6 +1,5 @@
 /** The watchers of a local store: one bounded queue each. A slow reader loses its queue and is told so, nobody waits for it. */
 
-import { ConnectionProblem } from '../errors/errors.ts'
 import { ResyncNeeded, type WatchEvent, type Watcher } from './contract.ts'
 import { encodeKey } from './key.ts'
 
@@ -49,9 +48,9 @@ export class Watchers {
   }
 
   /** Ends every watcher with this error, after the events that it has not read yet. */
-  closeAll(): void {
+  endAll(error: Error): void {
     for (const subscription of this.#subscriptions) {
-      subscription.failure = new ConnectionProblem('the store was closed')
+      subscription.failure = error
       subscription.wake()
     }
     this.#subscriptions.clear()
