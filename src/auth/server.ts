@@ -59,13 +59,14 @@ export async function startAuth(options: StartAuthOptions): Promise<AuthService>
   }
   try {
     const paths = await prepareDirectory(dataDir, options.storage)
-    const backend = await openThreadBackend(paths.backend, env, { logger })
+    const opening = openThreadBackend(paths.backend, env, { logger })
+    // Loaded while the threads of the stores start.
+    const making = makeApp(logger)
+    const backend = await opening
     undo.push(() => backend.close())
     const clusterName = options.clusterName
     const tables = openTables(backend)
     const cluster = await ensureCluster({ backend, tables, paths, dataDir, clusterName, env, logger })
-    // Loaded while the thread of the log starts.
-    const making = makeApp(logger)
     const auditLog = await openAuditLog({ path: paths.events, backend, tables, env, logger })
     undo.push(() => auditLog.close())
     const [services, app, callers] = await Promise.all([
