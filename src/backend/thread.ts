@@ -47,7 +47,12 @@ export interface ThreadOptions {
 export async function openThreadBackend(path: string, env: Env, options: ThreadOptions = {}): Promise<Backend> {
   await checkPrivateDir(dirname(path))
   const backend = new ThreadBackend(path, env, options)
-  await backend.opened
+  try {
+    await backend.opened
+  } catch (error) {
+    await backend.close()
+    throw error
+  }
   return backend
 }
 
