@@ -4,6 +4,8 @@ export default defineConfig({
   cacheDir: '.vitest',
   test: {
     pool: 'forks',
+    // Most tests wait for programs more than they compute: two at a time even where there are two cores.
+    maxWorkers: 2,
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'], testTimeout: 20_000 } },
       {
