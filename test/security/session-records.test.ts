@@ -221,7 +221,9 @@ test('R3 commands with line feeds, quotes, invalid UTF-8 and a hundred kilobytes
 
 test('R6 what is typed at a prompt without echo is in no recording, no event and no search', async () => {
   const secret = 'hunter2correcthorse'
-  const dialog = onTerminal(`${tellSid} stty -echo; printf 'Password: '; read -r x; stty echo; echo; echo "length \${#x}."`)
+  const dialog = onTerminal(
+    `${tellSid} stty -echo; printf 'Password: '; read -r x; stty echo; echo; echo "length \${#x}."`,
+  )
   const sid = await sidOf(dialog)
   await dialog.expect(/Password: /)
   dialog.send(`${secret}\n`)
