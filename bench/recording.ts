@@ -69,6 +69,8 @@ async function slowReader(ssh: readonly string[], pid: () => number, seconds: nu
       })
     })
     child.stdout.pause()
+    // What was printed is still being stored and indexed; that is not what is measured here.
+    await settled(pid())
     const before = await memoryOf(pid())
     let most = before
     for (let second = 0; second < seconds; second++) {
