@@ -6,6 +6,7 @@
 
 import type { IBuffer, IBufferCell } from '@xterm/headless'
 import type { Emulator, Style } from './emulator.ts'
+import { sgrParameters } from './sgr.ts'
 
 const mouseModes = { none: '', x10: '\x1b[?9h', vt200: '\x1b[?1000h', drag: '\x1b[?1002h', any: '\x1b[?1003h' }
 const mouseEncodings: Readonly<Record<string, string>> = { SGR: '\x1b[?1006h', SGR_PIXELS: '\x1b[?1016h' }
@@ -20,6 +21,9 @@ export function serialize(terminal: Emulator): string {
   }
   return text + modesText(terminal, alternate ?? normal)
 }
+
+/** Gives this style, whatever was before. */
+const styleText = (style: Style): string => `\x1b[${sgrParameters(style)}m`
 
 const moveTo = (row: number, column: number): string => `\x1b[${row + 1};${column + 1}H`
 
@@ -100,28 +104,4 @@ function cursorText(terminal: Emulator, buffer: IBuffer): string {
   const cell: IBufferCell | undefined = wide ? line?.getCell(columns - 2) : last
   if (cell === undefined) return moveTo(row, columns - 1)
   return `${moveTo(row, columns - (wide ? 2 : 1))}${styleText(cell)}${cell.getChars() === '' ? ' ' : cell.getChars()}`
-}
-
-/** SGR that gives this style, whatever was before. */
-function styleText(style: Style): string {
-  let codes = '0'
-  if (style.isBold()) codes += ';1'
-  if (style.isDim()) codes += ';2'
-  if (style.isItalic()) codes += ';3'
-  if (style.isUnderline()) codes += ';4'
-  if (style.isBlink()) codes += ';5'
-  if (style.isInverse()) codes += ';7'
-  if (style.isInvisible()) codes += ';8'
-  if (style.isStrikethrough()) codes += ';9'
-  if (style.isOverline()) codes += ';53'
-  codes += colourCodes(30, style.isFgRGB(), style.isFgPalette(), style.getFgColor())
-  codes += colourCodes(40, style.isBgRGB(), style.isBgPalette(), style.getBgColor())
-  return `\x1b[${codes}m`
-}
-
-function colourCodes(base: 30 | 40, rgb: boolean | number, palette: boolean | number, colour: number): string {
-  if (rgb) return `;${base + 8};2;${(colour >>> 16) & 255};${(colour >>> 8) & 255};${colour & 255}`
-  if (!palette) return ''
-  if (colour < 8) return `;${base + colour}`
-  return colour < 16 ? `;${base + 60 + colour - 8}` : `;${base + 8};5;${colour}`
 }

@@ -1,16 +1,16 @@
 /** One at a time for each recording, so many at a time in all, and a bound on what waits. */
 
+import { Places } from '../../common/places.ts'
 import { LimitExceeded } from '../../errors/errors.ts'
 
 export class Turns {
   readonly #last = new Map<string, Promise<unknown>>()
   readonly #maxBytes: number
   #bytes = 0
-  #free: number
-  readonly #waiting: (() => void)[] = []
+  readonly #places: Places
 
   constructor(limits: { readonly running: number; readonly waitingBytes: number }) {
-    this.#free = limits.running
+    this.#places = new Places(limits.running)
     this.#maxBytes = limits.waitingBytes
   }
 
@@ -20,7 +20,7 @@ export class Turns {
       throw new LimitExceeded('the disk of the auth server is behind with recordings; try again in a moment')
     }
     this.#bytes += bytes
-    const limited = () => this.#limited(work)
+    const limited = () => this.#places.run(work)
     const before = this.#last.get(key) ?? Promise.resolve()
     const mine = before.then(limited, limited)
     this.#last.set(key, mine)
@@ -35,17 +35,5 @@ export class Turns {
   /** Resolves when all that is under way has ended. */
   async idle(): Promise<void> {
     while (this.#last.size > 0) await Promise.allSettled(this.#last.values())
-  }
-
-  async #limited<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free--
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    try {
-      return await work()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#free++
-      else next()
-    }
   }
 }

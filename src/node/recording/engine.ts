@@ -1,6 +1,7 @@
 /** The recording worker without its thread: takes messages, keeps the sessions, shares the disk among them. */
 
 import type { Env } from '../../common/env.ts'
+import { Places } from '../../common/places.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { type SessionHost, SessionRecording } from './session-recording.ts'
 
@@ -33,8 +34,7 @@ export class RecordingEngine implements SessionHost {
   readonly #turns: number[] = []
   #running = false
   full: string | undefined
-  #diskFree = DISK_TURNS
-  readonly #diskWaiting: (() => void)[] = []
+  readonly #disk = new Places(DISK_TURNS)
   #counts = new Map<number, number>()
   #buffers: ArrayBuffer[] = []
   #reporting = false
@@ -140,16 +140,8 @@ export class RecordingEngine implements SessionHost {
     void this.#options.env.sleep(ms, this.#stop.signal).then(run, () => undefined)
   }
 
-  async withDisk<T>(run: () => Promise<T>): Promise<T> {
-    if (this.#diskFree > 0) this.#diskFree--
-    else await new Promise<void>((resolve) => this.#diskWaiting.push(resolve))
-    try {
-      return await run()
-    } finally {
-      const next = this.#diskWaiting.shift()
-      if (next === undefined) this.#diskFree++
-      else next()
-    }
+  withDisk<T>(run: () => Promise<T>): Promise<T> {
+    return this.#disk.run(run)
   }
 
   #output(message: ToWorker & { readonly type: 'output' }): void {

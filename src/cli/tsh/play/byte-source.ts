@@ -1,6 +1,7 @@
 /** Bytes of a recording in a file: read in place when it is plain text, expanded in memory when it is compressed. */
 
 import { type FileHandle, open } from 'node:fs/promises'
+import { readAt } from '../../../audit/recording/disk.ts'
 import { expandFile, isZstd } from '../../../audit/recording/zstd-file.ts'
 import { BadParameter, LimitExceeded } from '../../../errors/errors.ts'
 import { convertSystemError } from '../../../errors/system.ts'
@@ -52,17 +53,6 @@ export const inMemory = (data: Buffer): ByteSource => ({
   read: async (offset, length) => data.subarray(offset, offset + length),
   close: async () => undefined,
 })
-
-async function readAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(length)
-  let done = 0
-  while (done < length) {
-    const { bytesRead } = await file.read(buffer, done, length - done, offset + done)
-    if (bytesRead === 0) break
-    done += bytesRead
-  }
-  return buffer.subarray(0, done)
-}
 
 /** A line and where it stands. */
 export interface Line {

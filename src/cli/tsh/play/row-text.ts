@@ -5,6 +5,7 @@
 
 import type { IBufferCell } from '@xterm/headless'
 import type { Screen } from '../../../audit/recording/screen.ts'
+import { sgrParameters } from '../../../audit/recording/sgr.ts'
 
 /** Code points of one cell that are shown; a base character with more marks than any script has is an attack. */
 const maxMarks = 8
@@ -18,33 +19,7 @@ export function safeCell(chars: string): string {
   return clean === '' || /^[\p{Mn}\p{Me}]/u.test(clean) ? ' ' : clean
 }
 
-const rgb = (colour: number): string => `${(colour >> 16) & 255};${(colour >> 8) & 255};${colour & 255}`
-
-function colours(cell: IBufferCell): string {
-  let codes = ''
-  const [fore, back] = [cell.getFgColor(), cell.getBgColor()]
-  if (cell.isFgRGB()) codes += `;38;2;${rgb(fore)}`
-  else if (cell.isFgPalette()) codes += fore < 8 ? `;${30 + fore}` : fore < 16 ? `;${82 + fore}` : `;38;5;${fore & 255}`
-  if (cell.isBgRGB()) codes += `;48;2;${rgb(back)}`
-  else if (cell.isBgPalette()) codes += back < 8 ? `;${40 + back}` : back < 16 ? `;${92 + back}` : `;48;5;${back & 255}`
-  return codes
-}
-
-/** Parameters of the SGR sequence (ECMA-48 8.3.117) that sets all of the cell's attributes. */
-export function attributes(cell: IBufferCell): string {
-  if (cell.isAttributeDefault()) return '0'
-  let codes = '0'
-  if (cell.isBold()) codes += ';1'
-  if (cell.isDim()) codes += ';2'
-  if (cell.isItalic()) codes += ';3'
-  if (cell.isUnderline()) codes += ';4'
-  if (cell.isBlink()) codes += ';5'
-  if (cell.isInverse()) codes += ';7'
-  if (cell.isInvisible()) codes += ';8'
-  if (cell.isStrikethrough()) codes += ';9'
-  if (cell.isOverline()) codes += ';53'
-  return codes + colours(cell)
-}
+const attributes = (cell: IBufferCell): string => (cell.isAttributeDefault() ? '0' : sgrParameters(cell))
 
 /**
  * Columns `left` to `left + width` of a row, to be written at the first column of an erased line. After each character that the
