@@ -29,6 +29,9 @@ spec:
     logins: [root]
 `
 
+const noRequest = { roles: [], claims_to_roles: [], annotations: {}, suggested_reviewers: [], thresholds: [] }
+const noReview = { roles: [], where: '', claims_to_roles: [] }
+
 describe('roles', () => {
   test('a complete one', () => {
     expect(parse(ROLE)).toEqual({
@@ -48,6 +51,12 @@ describe('roles', () => {
           max_sessions: 0,
           ssh_file_copy: true,
           record_session: { default: 'best_effort', exec_output: false },
+          require_session_mfa: false,
+          lock: 'best_effort',
+          request_access: 'optional',
+          request_prompt: '',
+          pin_source_ip: false,
+          create_host_user: false,
         },
         allow: {
           logins: ['dev', '{{internal.logins}}'],
@@ -55,8 +64,10 @@ describe('roles', () => {
           rules: [{ resources: ['user'], verbs: ['list', 'read'] }],
           join_sessions: [],
           require_session_join: [],
+          request: noRequest,
+          review_requests: noReview,
         },
-        deny: { logins: ['root'], node_labels: {}, rules: [] },
+        deny: { logins: ['root'], node_labels: {}, rules: [], request: noRequest, review_requests: noReview },
       },
     })
   })
@@ -103,6 +114,35 @@ version: v3
       'forward_agent: yes',
       'require_session_mfa: yes',
       'r.yaml:8: spec.options.require_session_mfa: not available in this version',
+    ],
+    ['forward_agent: yes', 'lock: strict', 'r.yaml:8: spec.options.lock: not available in this version'],
+    [
+      'forward_agent: yes',
+      'lock: maybe',
+      'r.yaml:8: spec.options.lock: must be one of strict, best_effort, not "maybe"',
+    ],
+    ['forward_agent: yes', 'request_access: reason', 'spec.options.request_access: not available in this version'],
+    [
+      '    rules:',
+      '    request: {roles: [dba]}\n    rules:',
+      'r.yaml:14: spec.allow.request: not available in this version',
+    ],
+    ['    rules:', '    review_requests: {roles: [dba]}\n    rules:', 'spec.allow.review_requests: not available'],
+    ['    rules:', '    request: {thresholds: [{deny: 1}]}\n    rules:', 'spec.allow.request.thresholds[0].approve: '],
+    [
+      '    rules:',
+      "    request: {roles: ['^(a$']}\n    rules:",
+      'spec.allow.request.roles[0]: the regular expression has',
+    ],
+    [
+      '    logins: [root]',
+      '    request: {thresholds: [{approve: 1}]}',
+      'spec.deny.request.thresholds: belongs to allow',
+    ],
+    [
+      'verbs: [list, read]',
+      'verbs: [list]\n      actions: [\'log("info", "x")\']',
+      'r.yaml:17: spec.allow.rules[0].actions: actions such as log(…) do not exist here',
     ],
     ['forward_agent: yes', 'pin_source_ip: yes', 'r.yaml:8: spec.options.pin_source_ip: not available in this version'],
     [

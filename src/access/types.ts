@@ -12,12 +12,54 @@ export type Traits = Readonly<Record<string, readonly string[]>>
 export interface Rule {
   readonly resources: readonly string[]
   readonly verbs: readonly string[]
+  /** A predicate over user and resource. Absent: the rule holds for every resource. */
+  readonly where?: string
+}
+
+/** Gives roles to ask for or to review by what the user's traits say. */
+export interface ClaimMapping {
+  /** Name of the trait. */
+  readonly claim: string
+  /** A literal, with `*`, or `^regex$`. */
+  readonly value: string
+  readonly roles: readonly string[]
+}
+
+/** How many reviewers decide a request. */
+export interface ReviewThreshold {
+  readonly name: string
+  /** A predicate over review, reviewer and request; empty: every review counts. */
+  readonly filter: string
+  readonly approve: number
+  /** 0: no number of denials denies it by this threshold. */
+  readonly deny: number
+}
+
+/** `request`: roles that may be asked for. Each entry of `roles` is a literal, with `*`, or `^regex$`. */
+export interface RequestConditions {
+  readonly roles: readonly string[]
+  readonly claims_to_roles: readonly ClaimMapping[]
+  readonly annotations: Readonly<Record<string, readonly string[]>>
+  /** In `allow` only. May hold templates. */
+  readonly suggested_reviewers: readonly string[]
+  /** In `allow` only. Empty: one approval or one denial decides. */
+  readonly thresholds: readonly ReviewThreshold[]
+}
+
+/** `review_requests`: requests for which roles the holder may review. */
+export interface ReviewConditions {
+  readonly roles: readonly string[]
+  /** A predicate over reviewer and request; empty: always. */
+  readonly where: string
+  readonly claims_to_roles: readonly ClaimMapping[]
 }
 
 export interface RoleConditions {
   readonly logins: readonly string[]
   readonly node_labels: LabelSelector
   readonly rules: readonly Rule[]
+  readonly request: RequestConditions
+  readonly review_requests: ReviewConditions
 }
 
 export type SessionMode = 'peer' | 'observer' | 'moderator'
@@ -72,6 +114,18 @@ export interface RoleOptions {
   /** Files through sftp and scp. */
   readonly ssh_file_copy: boolean
   readonly record_session: RecordSession
+  /** A second factor for each session. */
+  readonly require_session_mfa: boolean
+  /** Of locks that cannot be asked for: `strict` refuses, `best_effort` goes by what was last known. */
+  readonly lock: 'strict' | 'best_effort'
+  /** Whether a login asks for more roles: `always` does, `reason` does and wants to know why. */
+  readonly request_access: 'optional' | 'always' | 'reason'
+  /** What a person is told when asked for the reason. */
+  readonly request_prompt: string
+  /** Certificates hold only from the address where they were asked for. */
+  readonly pin_source_ip: boolean
+  /** A node makes the OS account of an allowed login that does not exist there. */
+  readonly create_host_user: boolean
 }
 
 export interface Metadata {
