@@ -8,12 +8,28 @@ export type ServerRole = z.infer<typeof serverRole>
 
 export const labels = z.record(z.string().max(256), z.string().max(4096))
 
-/** Public half of an authority. Several keys only while it is rotated. */
+/** How far the replacement of an authority has come (docs/decisions/ca-rotation.md). */
+export const rotationPhase = z.enum(['init', 'update_clients', 'update_servers', 'rollback'])
+export type RotationPhase = z.infer<typeof rotationPhase>
+export const rotationState = z.strictObject({
+  phase: rotationPhase,
+  mode: z.enum(['auto', 'manual']),
+  started: isoTime,
+  /** In automatic mode: when the next phase is due, and when the old authority will not be trusted any more. */
+  nextPhase: isoTime.optional(),
+  ends: isoTime.optional(),
+})
+export type RotationState = z.infer<typeof rotationState>
+
+/** Public half of an authority. Two keys only while it is rotated. */
 export const authority = z.strictObject({
   type: z.enum(['user', 'host']),
   clusterName: z.string(),
-  /** `ssh-ed25519 AAAA…`, trusted now. */
+  /** `ssh-ed25519 AAAA…`. All of them are trusted now; the first one signs. */
   keys: z.array(z.string()).min(1),
+  rotation: rotationState.optional(),
+  /** When the last rotation was completed. */
+  rotated: isoTime.optional(),
 })
 export type Authority = z.infer<typeof authority>
 

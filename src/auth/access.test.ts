@@ -186,7 +186,7 @@ test('private keys of the authorities are in no answer (A2)', async () => {
   const bench = await testServices()
   const secret = bench.services.authorities.user
   const stored = await bench.services.tables.authorities.find('user')
-  const inner = stored?.value.keys[0]?.privateKey.split('\n')[1] ?? ''
+  const inner = stored?.value.key.privateKey.split('\n')[1] ?? ''
   expect(inner.length).toBeGreaterThan(40)
   const answers: string[] = []
   const admin = bench.as(adminCaller)

@@ -1,4 +1,7 @@
-/** The cluster's two certificate authorities. Their private keys are read from the store once and are never part of any answer. */
+/**
+ * The cluster's two certificate authorities. Their private keys are read from the store, again after each change of it, and are never
+ * part of any answer.
+ */
 
 import { createPrivateKey } from 'node:crypto'
 import { formatKeyLine } from '../api/lines.ts'
@@ -8,49 +11,114 @@ import { SystemError } from '../errors/errors.ts'
 import { generateEd25519, keyObjectOf, privateKeyFromKeyObject } from '../ssh/keys/private-key.ts'
 import { caPin } from '../ssh/keys/public-key.ts'
 import type { PrivateKey } from '../ssh/keys/types.ts'
-import type { Tables } from './records.ts'
+import type { Found, StoredAuthority, StoredAuthorityKey, Tables } from './records.ts'
+import { publicRotation, trustedKeys } from './rotation-phases.ts'
 
 export type AuthorityType = 'user' | 'host'
+export const authorityTypes: readonly AuthorityType[] = ['host', 'user']
 
-export interface Authorities {
-  readonly clusterName: string
-  /** The key that signs now. */
-  readonly user: PrivateKey
-  readonly host: PrivateKey
-  public(type: AuthorityType): Authority
-  /** Of every host key that is trusted. */
-  readonly caPins: readonly string[]
+/** A new key of an authority as it is stored. */
+export function newAuthorityKey(type: AuthorityType, env: Env): StoredAuthorityKey {
+  const key = generateEd25519(env, `${type} authority`)
+  const privateKey = keyObjectOf(key).export({ type: 'pkcs8', format: 'pem' }).toString()
+  return { privateKey, publicKey: formatKeyLine(key.publicKey) }
 }
 
 /** A new authority as it is stored. */
-export function newAuthorityRecord(type: AuthorityType, env: Env) {
-  const key = generateEd25519(env, `${type} authority`)
-  const privateKey = keyObjectOf(key).export({ type: 'pkcs8', format: 'pem' }).toString()
-  return { type, keys: [{ privateKey, publicKey: formatKeyLine(key.publicKey) }] }
-}
+export const newAuthorityRecord = (type: AuthorityType, env: Env): StoredAuthority => ({
+  type,
+  key: newAuthorityKey(type, env),
+})
 
-/** Throws System `ECORRUPT` when one is missing: a new authority would lock out every machine and user of the cluster. */
-export async function loadAuthorities(tables: Tables, clusterName: string): Promise<Authorities> {
-  const [user, host] = await Promise.all([loadKeys(tables, 'user'), loadKeys(tables, 'host')])
-  const all = { user, host }
+/** What of an authority may leave the auth service. */
+export function publicAuthority(record: StoredAuthority, clusterName: string): Authority {
+  const { type, rotated } = record
+  const rotation = publicRotation(record)
   return {
+    type,
     clusterName,
-    user: user[0],
-    host: host[0],
-    public: (type) => ({ type, clusterName, keys: all[type].map((key) => formatKeyLine(key.publicKey)) }),
-    caPins: host.map((key) => caPin(key.publicKey)),
+    keys: trustedKeys(record).map((key) => key.publicKey),
+    ...(rotation === undefined ? {} : { rotation }),
+    ...(rotated === undefined ? {} : { rotated }),
   }
 }
 
-async function loadKeys(tables: Tables, type: AuthorityType): Promise<[PrivateKey, ...PrivateKey[]]> {
+interface Kept {
+  readonly found: Found<StoredAuthority>
+  readonly keys: readonly [PrivateKey, ...PrivateKey[]]
+}
+
+export class Authorities {
+  readonly clusterName: string
+  readonly #tables: Tables
+  readonly #listeners = new Set<() => void>()
+  #kept: Readonly<Record<AuthorityType, Kept>>
+  #reading: Promise<void> = Promise.resolve()
+
+  private constructor(tables: Tables, clusterName: string, kept: Readonly<Record<AuthorityType, Kept>>) {
+    this.#tables = tables
+    this.clusterName = clusterName
+    this.#kept = kept
+  }
+
+  /** Throws System `ECORRUPT` when one is missing: a new authority would lock out every machine and user of the cluster. */
+  static async load(tables: Tables, clusterName: string): Promise<Authorities> {
+    return new Authorities(tables, clusterName, await readAll(tables))
+  }
+
+  /** The key that signs now. */
+  get user(): PrivateKey {
+    return this.#kept.user.keys[0]
+  }
+  get host(): PrivateKey {
+    return this.#kept.host.keys[0]
+  }
+  /** The host key that is trusted too while it is rotated. */
+  get otherHost(): PrivateKey | undefined {
+    return this.#kept.host.keys[1]
+  }
+
+  public(type: AuthorityType): Authority {
+    return publicAuthority(this.#kept[type].found.value, this.clusterName)
+  }
+
+  /** Of every host key that is trusted, that of the one that signs first. */
+  get caPins(): readonly string[] {
+    return this.#kept.host.keys.map((key) => caPin(key.publicKey))
+  }
+
+  /** Reads the store again; resolves when what was written before the call is in use. */
+  refresh(): Promise<void> {
+    const reading = this.#reading.then(async () => {
+      this.#kept = await readAll(this.#tables)
+      for (const listener of this.#listeners) listener()
+    })
+    this.#reading = reading.catch(() => undefined)
+    return reading
+  }
+
+  /** Called after each reading. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener)
+  }
+}
+
+async function readAll(tables: Tables): Promise<Readonly<Record<AuthorityType, Kept>>> {
+  const [user, host] = await Promise.all([read(tables, 'user'), read(tables, 'host')])
+  return { user, host }
+}
+
+async function read(tables: Tables, type: AuthorityType): Promise<Kept> {
   const found = await tables.authorities.find(type)
-  const keys = found?.value.keys.map(({ privateKey }) => privateKeyFromKeyObject(createPrivateKey(privateKey))) ?? []
-  const [first, ...rest] = keys
-  if (first === undefined) {
+  if (found === undefined) {
     throw new SystemError(
       'ECORRUPT',
       `the cluster state has no ${type} authority; restore the data directory from a backup`,
     )
   }
-  return [first, ...rest]
+  const [first, ...rest] = trustedKeys(found.value)
+  return { found, keys: [privateKeyOf(first), ...rest.map(privateKeyOf)] }
 }
+
+const privateKeyOf = ({ privateKey }: StoredAuthorityKey): PrivateKey =>
+  privateKeyFromKeyObject(createPrivateKey(privateKey))

@@ -12,6 +12,7 @@ import type { Env } from '../common/env.ts'
 import type { Logger } from '../common/log.ts'
 import { LimitExceeded, SystemError } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
+import { publicAuthority } from './authorities.ts'
 import type { Tables } from './records.ts'
 
 /** Bytes that a follower may be behind before it is cut off; it comes back and gets a new snapshot. */
@@ -79,7 +80,7 @@ export class Hub implements ClusterState {
     await this.#running
   }
 
-  /** Called after each change. */
+  /** Called after each change, and for everything there is after changes were missed. */
   onChange(listener: (change: Change) => void): void {
     this.#listeners.add(listener)
   }
@@ -138,6 +139,7 @@ export class Hub implements ClusterState {
         watcher = await this.#load()
         // Followers missed changes too: a new snapshot tells them.
         for (const follower of this.#followers) follower.end()
+        for (const change of this.#snapshot.changes()) for (const listener of this.#listeners) listener(change)
       } catch (error) {
         this.#logger.error('cannot read the store', { reason: messageOf(error) })
       }
@@ -189,9 +191,8 @@ export class Hub implements ClusterState {
     switch (table) {
       case 'authorities': {
         // Only the public halves go on from here.
-        const { type, keys } = found.value as ReturnType<Tables['authorities']['read']>['value']
-        const value = { type, clusterName: this.clusterName, keys: keys.map((key) => key.publicKey) }
-        return { op: 'put', kind: 'authority', value }
+        const record = found.value as ReturnType<Tables['authorities']['read']>['value']
+        return { op: 'put', kind: 'authority', value: publicAuthority(record, this.clusterName) }
       }
       case 'roles':
         return { op: 'put', kind: 'role', value: found.value as ReturnType<Tables['roles']['read']>['value'] }

@@ -90,11 +90,35 @@ function parse(value: Buffer): unknown {
 }
 
 const clusterRecord = z.strictObject({ clusterName: z.string(), uuid: z.uuid(), created: isoTime })
-const authorityRecord = z.strictObject({
-  type: z.enum(['user', 'host']),
-  /** PKCS#8 in PEM. The first one signs, all are trusted. */
-  keys: z.array(z.strictObject({ privateKey: z.string(), publicKey: z.string() })).min(1),
+/** A key pair: PKCS#8 in PEM, and the public half as one line. */
+const authorityKey = z.strictObject({ privateKey: z.string(), publicKey: z.string() })
+export type StoredAuthorityKey = z.infer<typeof authorityKey>
+/** What is going on while an authority is being replaced; absent in the phase `standby`. */
+const storedRotation = z.strictObject({
+  id: z.uuid(),
+  phase: z.enum(['init', 'update_clients', 'update_servers', 'rollback']),
+  mode: z.enum(['auto', 'manual']),
+  /** The new one. It takes the place of the record's own when the rotation is complete. */
+  key: authorityKey,
+  started: isoTime,
+  phaseStarted: isoTime,
+  /** Seconds; in automatic mode each of the three phases lasts a third. */
+  gracePeriod: z.number().positive(),
 })
+const presentAuthority = z.strictObject({
+  type: z.enum(['user', 'host']),
+  /** The one that is there outside of a rotation, and the old one during it. */
+  key: authorityKey,
+  rotation: storedRotation.optional(),
+  /** When `key` took the place of the one before it. */
+  rotated: isoTime.optional(),
+})
+export type StoredAuthority = z.infer<typeof presentAuthority>
+/** The shape before authorities could be rotated. */
+const firstAuthority = z
+  .strictObject({ type: z.enum(['user', 'host']), keys: z.array(authorityKey).length(1) })
+  .transform(({ type, keys }): StoredAuthority => ({ type, key: keys[0] as StoredAuthorityKey }))
+const authorityRecord = z.union([presentAuthority, firstAuthority])
 const auditHead = z.strictObject({ ei: z.number().int().nonnegative(), hash: z.string() })
 const storedUser = userRecord.omit({ revision: true })
 export type StoredUser = z.infer<typeof storedUser>

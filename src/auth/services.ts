@@ -5,10 +5,11 @@ import type { RecordingSummary } from '../audit/recording/types.ts'
 import type { Backend } from '../backend/contract.ts'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
+import { messageOf } from '../errors/system.ts'
 import { Audit } from './audit.ts'
 import type { AuditLogHandle } from './audit-log.ts'
 import { keepRetention } from './audit-retention.ts'
-import { type Authorities, loadAuthorities } from './authorities.ts'
+import { Authorities } from './authorities.ts'
 import { Issuer } from './certificates.ts'
 import { Hub } from './hub.ts'
 import { Invites } from './invites.ts'
@@ -68,7 +69,7 @@ export interface ServicesOptions {
 export async function startServices(options: ServicesOptions): Promise<Services> {
   const { backend, auditLog, clusterName, uuid, settings, env = realEnv, logger = silentLogger } = options
   const tables = openTables(backend)
-  const authorities = await loadAuthorities(tables, clusterName)
+  const authorities = await Authorities.load(tables, clusterName)
   const audit = new Audit(auditLog, clusterName, env)
   const issuer = new Issuer(authorities, audit, env)
   const config = { ...settings.cluster, clusterName, secondFactor: settings.secondFactor }
@@ -76,6 +77,12 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const hub = new Hub({ backend, tables, config, env, logger })
   await presence.start()
   await hub.start()
+  hub.onChange(({ kind }) => {
+    if (kind !== 'authority') return
+    authorities
+      .refresh()
+      .catch((error: unknown) => logger.error('cannot read the authorities', { reason: messageOf(error) }))
+  })
   const recordings = await options.openRecordings((recording) => announceUpload(audit, recording))
   const stop = new AbortController()
   const { auditMs, recordingMs } = settings.retention
