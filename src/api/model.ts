@@ -64,7 +64,8 @@ export type UserRecord = z.infer<typeof userRecord>
 export const roleRecord = z.looseObject({
   kind: z.literal('role'),
   version: z.string(),
-  metadata: z.looseObject({ name: z.string() }),
+  /** `revision` is there in answers of the API only. */
+  metadata: z.looseObject({ name: z.string(), revision: z.string().optional() }),
   spec: z.looseObject({}),
 })
 export type RoleRecord = z.infer<typeof roleRecord>

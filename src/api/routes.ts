@@ -273,7 +273,7 @@ export const listRoles = endpoint({
 export const getRole = endpoint({
   method: 'GET',
   path: '/v1/roles/:name',
-  summary: 'One role',
+  summary: 'One role; `metadata.revision` changes with every change of it',
   callers: ['Admin', 'User'],
   userRule: { resource: 'role', verb: 'read' },
   params: byName,
@@ -282,11 +282,11 @@ export const getRole = endpoint({
 export const putRole = endpoint({
   method: 'PUT',
   path: '/v1/roles/:name',
-  summary: 'Creates or replaces a role',
+  summary: 'Creates or replaces a role; with `revision`, only if nobody else changed it',
   callers: ['Admin', 'User'],
   userRule: { resource: 'role', verb: 'update' },
   params: byName,
-  body: z.strictObject({ role: roleRecord, overwrite: z.boolean().default(true) }),
+  body: z.strictObject({ role: roleRecord, overwrite: z.boolean().default(true), revision: z.string().optional() }),
   output: roleRecord,
 })
 export const deleteRole = endpoint({

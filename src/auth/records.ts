@@ -176,6 +176,8 @@ export function openTables(backend: Backend) {
     leases: table('leases', leases),
     /** By SHA-256 of the user name, existing or not. */
     attempts: table('attempts', attempts),
+    /** By `<kind>/<name>`: who changed a resource last, for whoever would overwrite that. Kept for a month. */
+    changes: table('changes', z.strictObject({ by: z.string(), time: isoTime })),
     /** By `<SHA-256 of the secret> <step>`: codes that were used. */
     usedCodes: table('used-codes', z.strictObject({})),
   }

@@ -4,52 +4,78 @@ import { roleSchema } from '../access/schema.ts'
 import type { Caller } from '../api/caller.ts'
 import type { RoleRecord } from '../api/model.ts'
 import { toRoleRecord } from '../api/role-record.ts'
-import type { Backend } from '../backend/contract.ts'
-import { AlreadyExists, BadParameter, CompareFailed, NotFound } from '../errors/errors.ts'
+import type { Backend, Operation } from '../backend/contract.ts'
+import { AlreadyExists, BadParameter, CompareFailed, isCompareFailed, NotFound } from '../errors/errors.ts'
 import type { Audit } from './audit.ts'
-import type { Tables } from './records.ts'
+import type { Changes } from './changes.ts'
+import type { Found, Tables } from './records.ts'
+
+export interface PutRole {
+  readonly role: RoleRecord
+  /** False: refuse if it exists already. */
+  readonly overwrite: boolean
+  readonly revision?: string | undefined
+}
 
 export class Roles {
   readonly #backend: Backend
   readonly #tables: Tables
   readonly #audit: Audit
+  readonly #changes: Changes
 
-  constructor(options: { backend: Backend; tables: Tables; audit: Audit }) {
+  constructor(options: { backend: Backend; tables: Tables; audit: Audit; changes: Changes }) {
     this.#backend = options.backend
     this.#tables = options.tables
     this.#audit = options.audit
+    this.#changes = options.changes
   }
 
   /** Throws NotFound. */
   async get(name: string): Promise<RoleRecord> {
+    return withRevision(await this.#find(name))
+  }
+
+  async #find(name: string): Promise<Found<RoleRecord>> {
     const found = await this.#tables.roles.find(name)
     if (found === undefined) throw new NotFound(`there is no role ${JSON.stringify(name)}; tctl get roles lists them`)
-    return found.value
+    return found
   }
 
   async page(query: { readonly limit: number; readonly after?: string | undefined }) {
     const { items, next } = await this.#tables.roles.page(query)
-    const records = items.map((found) => found.value)
+    const records = items.map(withRevision)
     return next === undefined ? { items: records } : { items: records, next }
   }
 
-  async put(caller: Caller, name: string, record: RoleRecord, overwrite: boolean): Promise<RoleRecord> {
+  /** Throws AlreadyExists, CompareFailed for an old revision, BadParameter. */
+  async put(caller: Caller, name: string, spec: PutRole): Promise<RoleRecord> {
+    const { role: record, overwrite, revision: expected } = spec
     if (record.metadata.name !== name) {
       throw new BadParameter(
         'role.metadata.name',
         `the role is named ${JSON.stringify(record.metadata.name)}, not ${name}`,
       )
     }
-    const stored = toRoleRecord(checkRole(record))
-    if (!overwrite && (await this.#tables.roles.find(name)) !== undefined) throw exists(name)
+    const value = toRoleRecord(checkRole(record))
+    const found = await this.#tables.roles.find(name)
+    if (!overwrite && found !== undefined) throw exists(name)
+    if (expected !== undefined && found?.revision !== expected) throw await this.#changes.conflict('role', name)
+    const checks: Operation[] = []
+    if (!overwrite) checks.push(this.#tables.roles.absent(name))
+    else if (expected !== undefined) checks.push(this.#tables.roles.unchanged({ id: name, revision: expected }))
     await this.#audit.emit({ event: 'role.created', user: caller.name, name })
-    const item = this.#tables.roles.item(name, stored)
-    await (overwrite ? this.#backend.put(item) : this.#backend.create(item))
-    return stored
+    try {
+      const write = [this.#tables.roles.put(name, value), this.#changes.mark(caller, 'role', name)]
+      const revision = await this.#backend.commit([...checks, ...write])
+      return withRevision({ value, revision })
+    } catch (error) {
+      if (!isCompareFailed(error)) throw error
+      throw overwrite ? await this.#changes.conflict('role', name) : exists(name)
+    }
   }
 
   async remove(caller: Caller, name: string): Promise<void> {
-    await this.get(name)
+    await this.#find(name)
     const users: string[] = []
     for await (const { value } of this.#tables.users.all()) if (value.roles.includes(name)) users.push(value.name)
     if (users.length > 0) {
@@ -59,9 +85,14 @@ export class Roles {
       )
     }
     await this.#audit.emit({ event: 'role.deleted', user: caller.name, name })
-    await this.#backend.delete(this.#tables.roles.key(name))
+    await this.#backend.commit([this.#tables.roles.remove(name), this.#changes.mark(caller, 'role', name)])
   }
 }
+
+const withRevision = ({ value, revision }: Pick<Found<RoleRecord>, 'value' | 'revision'>): RoleRecord => ({
+  ...value,
+  metadata: { ...value.metadata, revision },
+})
 
 const exists = (name: string) => new AlreadyExists(`role ${JSON.stringify(name)} already exists`)
 

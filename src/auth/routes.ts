@@ -133,7 +133,7 @@ function ownOrAllowed(caller: Caller, name: string, resource: string): void {
 function mountRoles(app: FastifyInstance, { roles }: Services): void {
   serve(app, routes.listRoles, ({ query }) => roles.page(query))
   serve(app, routes.getRole, ({ params }) => roles.get(params.name))
-  serve(app, routes.putRole, ({ caller, params, body }) => roles.put(caller, params.name, body.role, body.overwrite))
+  serve(app, routes.putRole, ({ caller, params, body }) => roles.put(caller, params.name, body))
   serve(app, routes.deleteRole, async ({ caller, params }) => {
     await roles.remove(caller, params.name)
     return {}

@@ -11,6 +11,7 @@ import type { AuditLogHandle } from './audit-log.ts'
 import { keepRetention } from './audit-retention.ts'
 import { Authorities } from './authorities.ts'
 import { Issuer } from './certificates.ts'
+import { Changes } from './changes.ts'
 import { Hub } from './hub.ts'
 import { Invites } from './invites.ts'
 import { Leases } from './leases.ts'
@@ -91,7 +92,8 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const otp = new OneTimePasswords(backend, tables, env)
   const lockout = new Lockout(backend, tables, settings.lockout, env)
   const tokens = new Tokens({ backend, tables, audit, env, staticTokens: settings.staticTokens })
-  const users = new Users({ backend, tables, audit, passwords, lockout, settings, env })
+  const changes = new Changes(tables, env)
+  const users = new Users({ backend, tables, audit, changes, passwords, lockout, settings, env })
   return {
     env,
     settings,
@@ -104,7 +106,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     tokens,
     machines: new Machines({ backend, tables, tokens, issuer, authorities, hub, presence, env, logger, ownUuid: uuid }),
     users,
-    roles: new Roles({ backend, tables, audit }),
+    roles: new Roles({ backend, tables, audit, changes }),
     invites: new Invites({ backend, tables, audit, passwords, otp, lockout, users, hub, settings, env }),
     leases: new Leases({ backend, tables, env }),
     activeSessions: new ActiveSessions({ hub, env }),

@@ -7,8 +7,9 @@ import { readRole } from '../api/role-record.ts'
 import type { Backend, Operation } from '../backend/contract.ts'
 import type { Env } from '../common/env.ts'
 import { checkName } from '../common/names.ts'
-import { AlreadyExists, BadParameter, CompareFailed, isCompareFailed, NotFound } from '../errors/errors.ts'
+import { AlreadyExists, BadParameter, isCompareFailed, NotFound } from '../errors/errors.ts'
 import type { Audit } from './audit.ts'
+import type { Changes } from './changes.ts'
 import type { Lockout } from './lockout.ts'
 import { checkNewPassword, type Passwords } from './passwords.ts'
 import type { Found, StoredUser, Tables } from './records.ts'
@@ -23,6 +24,7 @@ export interface UsersOptions {
   readonly backend: Backend
   readonly tables: Tables
   readonly audit: Audit
+  readonly changes: Changes
   readonly passwords: Passwords
   readonly lockout: Lockout
   readonly settings: AuthSettings
@@ -62,7 +64,7 @@ export class Users {
     spec: RolesAndTraits,
     more: readonly Operation[] = [],
   ): Promise<UserRecord> {
-    const { backend, tables, audit, env } = this.#options
+    const { backend, tables, audit, changes, env } = this.#options
     checkName('user name', name)
     await this.#check(spec)
     if ((await tables.users.find(name)) !== undefined) throw exists(name)
@@ -81,6 +83,7 @@ export class Users {
       const revision = await backend.commit([
         tables.users.absent(name),
         tables.users.put(name, user),
+        changes.mark(caller, 'user', name),
         ...clean,
         ...more,
       ])
@@ -96,32 +99,38 @@ export class Users {
     name: string,
     spec: RolesAndTraits & { readonly revision?: string | undefined; readonly overwrite: boolean },
   ): Promise<UserRecord> {
-    const { backend, tables, audit } = this.#options
+    const { backend, tables, audit, changes } = this.#options
     const found = await tables.users.find(name)
     if (found === undefined) {
-      if (spec.revision !== undefined) throw new NotFound(`there is no user ${JSON.stringify(name)} any more`)
+      if (spec.revision !== undefined) throw await changes.conflict('user', name)
       return this.create(caller, name, spec)
     }
     if (!spec.overwrite) throw exists(name)
-    if (spec.revision !== undefined && spec.revision !== found.revision) throw changed(name)
+    if (spec.revision !== undefined && spec.revision !== found.revision) throw await changes.conflict('user', name)
     await this.#check(spec)
     const user = { ...found.value, roles: [...new Set(spec.roles)], traits: copyTraits(spec.traits) }
     await audit.emit({ event: 'user.update', user: caller.name, name, roles: user.roles })
     try {
-      const revision = await backend.compareAndSwap(tables.users.item(name, user), found.revision)
+      const write = [tables.users.put(name, user), changes.mark(caller, 'user', name)]
+      const revision = await backend.commit([tables.users.unchanged(found), ...write])
       return { ...user, revision }
     } catch (error) {
-      if (isCompareFailed(error)) throw changed(name)
+      if (isCompareFailed(error)) throw await changes.conflict('user', name)
       throw error
     }
   }
 
   /** With passwords, devices and invites. Throws NotFound. */
   async remove(caller: Caller, name: string): Promise<void> {
-    const { backend, tables, audit, lockout } = this.#options
+    const { backend, tables, audit, changes, lockout } = this.#options
     await this.get(name)
     await audit.emit({ event: 'user.delete', user: caller.name, name })
-    await backend.commit([tables.users.remove(name), tables.credentials.remove(name), ...(await this.invitesOf(name))])
+    await backend.commit([
+      tables.users.remove(name),
+      tables.credentials.remove(name),
+      changes.mark(caller, 'user', name),
+      ...(await this.invitesOf(name)),
+    ])
     await lockout.clear(name)
   }
 
@@ -168,5 +177,3 @@ const copyTraits = (traits: RolesAndTraits['traits']): Record<string, string[]> 
   Object.fromEntries(Object.entries(traits).map(([name, values]) => [name, [...new Set(values)]]))
 
 const exists = (name: string) => new AlreadyExists(`user ${JSON.stringify(name)} already exists`)
-const changed = (name: string) =>
-  new CompareFailed(`user ${JSON.stringify(name)} was changed by somebody else; read it again and repeat the change`)

@@ -11,6 +11,7 @@ const tokens = () => import('./commands/tokens.ts')
 const auth = () => import('./commands/auth.ts')
 const recordings = () => import('./commands/recordings.ts')
 const resources = () => import('./commands/resources.ts')
+const confirm: OptionSpec = { flags: '--confirm', description: 'change also what the configuration file says' }
 const nameArgument = { name: 'name', description: 'user name', required: true } as const
 
 const usersCommand: CommandSpec = {
@@ -150,7 +151,7 @@ export const tctlProgram: ProgramSpec = {
           summary: 'List the nodes of the cluster',
           options: [{ flags: '-v, --verbose', description: 'accepted for old scripts' }, formatOption],
           examples: ['tctl nodes ls', 'tctl nodes ls --format=json'],
-          load: async () => (await resources()).nodesLs,
+          load: async () => (await import('./commands/nodes.ts')).nodesLs,
         },
       ],
     },
@@ -244,17 +245,17 @@ export const tctlProgram: ProgramSpec = {
     },
     {
       name: 'create',
-      summary: 'Create resources from a YAML file: user, role, token',
+      summary: 'Create resources from a YAML or JSON file, several in a file',
       arguments: [{ name: 'file', description: 'file, or - for standard input', required: true }],
-      options: [{ flags: '-f, --force', description: 'replace what exists' }],
+      options: [{ flags: '-f, --force', description: 'replace what exists' }, confirm],
       examples: ['tctl create role.yaml', 'tctl create -f role.yaml', 'cat user.yaml | tctl create -'],
-      load: async () => (await import('./commands/create.ts')).create,
+      load: async () => (await resources()).create,
     },
     {
       name: 'get',
       summary: 'Print resources as YAML, JSON or a table',
-      arguments: [{ name: 'kinds', description: 'KIND[/NAME], several separated by commas', required: true }],
-      options: [formatOption, { flags: '--with-secrets', description: 'private keys too (never possible here)' }],
+      arguments: [{ name: 'kinds', description: 'KIND[/NAME], several separated by commas; or all', required: true }],
+      options: [formatOption, { flags: '--with-secrets', description: 'private keys and password hashes too' }],
       examples: [
         'tctl get roles',
         'tctl get role/access,user/alice',
