@@ -1,12 +1,14 @@
 /**
- * Permission as a value. Code that reaches a node asks for an `Authorized<…>`, which only this file can make, so that a
- * forgotten check does not compile.
+ * Permission as a value. Code that reaches or lists nodes, reads a recording or changes a resource asks for an `Authorized<…>`, which
+ * only this file can make, so that a forgotten check does not compile.
  */
 
 import { quote } from '../common/text.ts'
 import { AccessDenied } from '../errors/errors.ts'
 import { canSeeNode, decideLogin, type Subject } from './decide.ts'
+import type { NamedResource, ResourceFacts, RuleSubject } from './facts.ts'
 import { canJoinOthers } from './join.ts'
+import { checkRule, type Verb } from './rules.ts'
 import type { Decision, Labels } from './types.ts'
 
 class Proof<T> {
@@ -62,4 +64,70 @@ export function authorizeReach<T>(ask: AccessAsk & { readonly byUuid?: boolean }
     )
   }
   return new Proof(target, { allow: true, reason: 'a role allows a login there' })
+}
+
+/** Who acts on resources: a user with roles, or a part of the cluster that acts by itself (`Admin`, `Auth`, …). */
+export type Actor = RuleSubject | { readonly builtin: string }
+
+/** One resource, and what may be done to it. */
+export interface Permit<Kind extends string = string, Action extends Verb = Verb> {
+  readonly kind: Kind
+  readonly verb: Action
+  readonly name: string
+}
+
+/**
+ * May the actor do this to this one resource? Whoever then does it takes kind, verb and name from the proof, so that what was asked
+ * about is what is done. Throws AccessDenied: the same for a resource that was read and is excluded, and for one that does not exist.
+ */
+export function authorizeResource<Kind extends string, Action extends Verb>(
+  actor: Actor,
+  verb: Action,
+  kind: Kind,
+  resource: ResourceFacts | NamedResource,
+): Authorized<Permit<Kind, Action>> {
+  const target = { kind, verb, name: resource.name }
+  if ('builtin' in actor) return new Proof(target, byBuiltin(actor))
+  const decision = checkRule(actor, { kind, verb, resource })
+  if (!decision.allow) throw new AccessDenied(`access denied: user ${quote(actor.user)}: ${decision.reason}`)
+  return new Proof(target, decision)
+}
+
+const byBuiltin = ({ builtin }: { readonly builtin: string }): Decision => ({
+  allow: true,
+  reason: `the built-in role ${builtin}`,
+})
+
+/** Those of the resources that the actor may list, in their order. */
+export function authorizeListed<T>(
+  actor: Actor,
+  kind: string,
+  items: readonly T[],
+  factsOf: (item: T) => ResourceFacts,
+  verb: Verb = 'list',
+): readonly Authorized<T>[] {
+  if ('builtin' in actor) return items.map((item) => new Proof(item, byBuiltin(actor)))
+  return items.flatMap((item) => {
+    const decision = checkRule(actor, { kind, verb, resource: factsOf(item) })
+    return decision.allow ? [new Proof(item, decision)] : []
+  })
+}
+
+/** The node for somebody who lists nodes; undefined when it does not exist for them. */
+export function authorizeSight<T>(
+  actor: Subject | { readonly builtin: string },
+  node: T & { readonly labels: Labels },
+): Authorized<T> | undefined {
+  if ('builtin' in actor) return new Proof<T>(node, byBuiltin(actor))
+  if (!canSeeNode(actor, node.labels)) return undefined
+  return new Proof<T>(node, { allow: true, reason: 'a role allows a login there' })
+}
+
+/** What somebody took part in is theirs to read. Undefined when they did not. */
+export function authorizeParticipant<T>(
+  user: string,
+  session: T & { readonly user: string; readonly participants: readonly string[] },
+): Authorized<T> | undefined {
+  if (session.user !== user && !session.participants.includes(user)) return undefined
+  return new Proof<T>(session, { allow: true, reason: 'the user took part in it' })
 }

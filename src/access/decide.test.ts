@@ -459,7 +459,7 @@ describe('rules for resources', () => {
     },
   ]
   test.each(table)('$resource $verb $allow', ({ roles, resource, verb, allow }) => {
-    expect(checkRule(roles, resource, verb).allow).toBe(allow)
+    expect(checkRule({ user: 'al', roles, traits: {} }, { kind: resource, verb }).allow).toBe(allow)
   })
 })
 

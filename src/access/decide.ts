@@ -5,9 +5,9 @@
 
 import { isLogin } from '../common/names.ts'
 import { quote } from '../common/text.ts'
-import { matchLabels } from './labels.ts'
-import { expandTemplate, parseTemplate } from './traits.ts'
-import type { Decision, Labels, Role, RoleConditions, Traits } from './types.ts'
+import { describeSelector, matchLabels } from './labels.ts'
+import { allowingLogin, deniesAllLogins, denyingLogin, loginsOf } from './logins.ts'
+import type { Decision, LabelSelector, Labels, Role, Traits } from './types.ts'
 
 export interface Subject {
   readonly roles: readonly Role[]
@@ -23,50 +23,43 @@ export interface LoginAsk extends Subject {
 /** May the subject log in as this OS account on a node with these labels? */
 export function decideLogin(ask: LoginAsk): Decision {
   if (!isLogin(ask.login)) return { allow: false, reason: `${quote(ask.login)} is not a valid login` }
-  const denied = denial(ask)
-  if (denied !== undefined) return denied
-  for (const { metadata, spec } of ask.roles) {
-    if (!loginsOf(spec.allow, ask.traits).includes(ask.login)) continue
-    if (matchLabels(spec.allow.node_labels, ask.nodeLabels, ask.traits) === 'match') {
-      return { allow: true, reason: `role ${quote(metadata.name)} allows it`, role: metadata.name }
-    }
-  }
-  return { allow: false, reason: whyNot(ask) }
+  return loginDenied(ask) ?? loginAllowed(ask) ?? { allow: false, reason: whyNot(ask) }
 }
 
 /** As in the original, a denied label denies every login, and a denied login is denied on every node. */
-function denial(ask: LoginAsk): Decision | undefined {
-  for (const { metadata, spec } of ask.roles) {
+function loginDenied({ roles, traits, login, nodeLabels }: LoginAsk): Decision | undefined {
+  for (const { metadata, spec } of roles) {
     const role = metadata.name
-    if (loginsOf(spec.deny, ask.traits).includes(ask.login) || spec.deny.logins.includes('*')) {
-      return { allow: false, reason: `role ${quote(role)} denies the login ${quote(ask.login)}`, role }
+    const entry = denyingLogin(spec.deny, login, traits)
+    if (entry !== undefined) {
+      const reason = `role ${quote(role)} denies the login ${quote(login)}`
+      return { allow: false, reason, role, conditions: [`deny.logins ${entry}`] }
     }
-    if (deniesNode(spec.deny, ask))
-      return { allow: false, reason: `role ${quote(role)} denies nodes with these labels`, role }
+    if (matchLabels(spec.deny.node_labels, nodeLabels, traits) !== 'no match') {
+      const reason = `role ${quote(role)} denies nodes with these labels`
+      return { allow: false, reason, role, conditions: [`deny.node_labels ${describeSelector(spec.deny.node_labels)}`] }
+    }
   }
   return undefined
 }
 
-const deniesNode = (deny: RoleConditions, ask: { nodeLabels: Labels; traits: Traits }): boolean =>
-  matchLabels(deny.node_labels, ask.nodeLabels, ask.traits) !== 'no match'
-
-function whyNot(ask: LoginAsk): string {
-  if (ask.roles.length === 0) return 'the user has no roles'
-  if (!ask.roles.some(({ spec }) => loginsOf(spec.allow, ask.traits).includes(ask.login))) {
-    return `no role allows the login ${quote(ask.login)}`
+function loginAllowed({ roles, traits, login, nodeLabels }: LoginAsk): Decision | undefined {
+  for (const { metadata, spec } of roles) {
+    const entry = allowingLogin(spec.allow, login, traits)
+    if (entry === undefined) continue
+    if (matchLabels(spec.allow.node_labels, nodeLabels, traits) !== 'match') continue
+    const conditions = [`allow.logins ${entry}`, `allow.node_labels ${describeSelector(spec.allow.node_labels)}`]
+    return { allow: true, reason: `role ${quote(metadata.name)} allows it`, role: metadata.name, conditions }
   }
-  return 'no role allows that login on nodes with these labels'
+  return undefined
 }
 
-/** The OS accounts that a condition names, traits filled in. What is no valid login is left out. */
-function loginsOf(conditions: RoleConditions, traits: Traits): readonly string[] {
-  return conditions.logins.flatMap((text) => {
-    try {
-      return expandTemplate(parseTemplate(text), traits).filter(isLogin)
-    } catch {
-      return []
-    }
-  })
+function whyNot({ roles, traits, login }: LoginAsk): string {
+  if (roles.length === 0) return 'the user has no roles'
+  if (!roles.some(({ spec }) => allowingLogin(spec.allow, login, traits) !== undefined)) {
+    return `no role allows the login ${quote(login)}`
+  }
+  return 'no role allows that login on nodes with these labels'
 }
 
 /** The logins that `decideLogin` would allow on a node with these labels, sorted, each once. Empty: not even listed. */
@@ -77,14 +70,25 @@ export function loginsFor(subject: Subject, nodeLabels: Labels): readonly string
 /** The logins allowed on any node: the principals of a certificate. Denied logins are left out. Sorted, each once. */
 export function allLogins(subject: Subject): readonly string[] {
   const { roles, traits } = subject
-  if (roles.some(({ spec }) => spec.deny.logins.includes('*'))) return []
+  if (roles.some(({ spec }) => deniesAllLogins(spec.deny))) return []
   const denied = new Set(roles.flatMap(({ spec }) => loginsOf(spec.deny, traits)))
   const allowed = new Set(roles.flatMap(({ spec }) => loginsOf(spec.allow, traits)))
   return [...allowed].filter((login) => !denied.has(login)).sort()
 }
 
 /** May the subject see the node in a listing? Yes when any login there is allowed. */
-export const canSeeNode = (subject: Subject, nodeLabels: Labels): boolean => loginsFor(subject, nodeLabels).length > 0
+export function canSeeNode({ roles, traits }: Subject, nodeLabels: Labels): boolean {
+  const matches = (selector: LabelSelector) => matchLabels(selector, nodeLabels, traits)
+  if (roles.some(({ spec }) => deniesAllLogins(spec.deny) || matches(spec.deny.node_labels) !== 'no match'))
+    return false
+  return roles.some(
+    ({ spec }) =>
+      matches(spec.allow.node_labels) === 'match' &&
+      loginsOf(spec.allow, traits).some(
+        (login) => !roles.some((role) => denyingLogin(role.spec.deny, login, traits) !== undefined),
+      ),
+  )
+}
 
 /** Limits of a user certificate's lifetime, in seconds. Source: Teleport 7, MinCertDuration and MaxCertDuration. */
 export const MIN_SESSION_TTL_SECONDS = 60

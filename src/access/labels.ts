@@ -3,12 +3,12 @@
 import { quote } from '../common/text.ts'
 import { BadParameter } from '../errors/errors.ts'
 import { compileRegex } from './regex.ts'
-import { expandTemplate, parseTemplate } from './traits.ts'
+import { expandTemplate, parseTemplate, type Template } from './traits.ts'
 import type { LabelSelector, Labels, Traits } from './types.ts'
 
 type Matcher = (value: string) => boolean
 
-/** Selectors are few and asked for all the time; the bound keeps a hostile set of roles from growing it. */
+/** Many roles have the same patterns; the bound keeps a hostile set of roles from growing it. */
 const MAX_CACHED = 2000
 const cache = new Map<string, Matcher | undefined>()
 
@@ -42,59 +42,75 @@ function compileGlob(pattern: string): Matcher {
   }
 }
 
+/** Of a selector, read once. */
+interface Entry {
+  /** Absent: it cannot be read. */
+  readonly name?: Template
+  readonly matchers: readonly Matcher[]
+  readonly templates: readonly Template[]
+  /** One of its values cannot be read. */
+  readonly broken: boolean
+}
+type Compiled = 'everything' | readonly Entry[]
+
+export type LabelMatch = 'match' | 'no match' | 'unreadable'
+
+/** Roles are values that never change: what was read stays good for as long as the role is there. */
+const selectors = new WeakMap<LabelSelector, Compiled>()
+
 /**
  * `match` when every label of the selector is there with a fitting value, or the selector is `'*': '*'`. `unreadable`
  * when it has a pattern that cannot be read: grants treat that as no match, denials as a match.
  */
-export function matchLabels(
-  selector: LabelSelector,
-  labels: Labels,
-  traits: Traits,
-): 'match' | 'no match' | 'unreadable' {
-  const entries = Object.entries(selector)
-  if (entries.length === 0) return 'no match'
-  const wildcard = Object.hasOwn(selector, '*') ? selector['*'] : undefined
-  if (wildcard?.length === 1 && wildcard[0] === '*') return 'match'
+export function matchLabels(selector: LabelSelector, labels: Labels, traits: Traits): LabelMatch {
+  let compiled = selectors.get(selector)
+  if (compiled === undefined) {
+    compiled = compile(selector)
+    selectors.set(selector, compiled)
+  }
+  if (compiled === 'everything') return 'match'
+  if (compiled.length === 0) return 'no match'
   let unreadable = false
-  for (const [name, values] of entries) {
-    const result = matchOne(name, values, labels, traits)
+  for (const entry of compiled) {
+    const result = matchOne(entry, labels, traits)
     if (result === 'no match') return 'no match'
     if (result === 'unreadable') unreadable = true
   }
   return unreadable ? 'unreadable' : 'match'
 }
 
-function matchOne(
-  name: string,
-  patterns: readonly string[],
-  labels: Labels,
-  traits: Traits,
-): ReturnType<typeof matchLabels> {
-  const names = expand(name, traits)
-  // As in the original: of several names, the first counts.
-  const key = names?.[0]
-  if (names === undefined) return 'unreadable'
-  if (key === undefined || !Object.hasOwn(labels, key)) return 'no match'
-  const value = labels[key] ?? ''
-  let unreadable = false
-  for (const pattern of patterns) {
-    if (pattern.includes('{{')) {
-      const expanded = expand(pattern, traits)
-      if (expanded?.includes(value)) return 'match'
-      unreadable ||= expanded === undefined
-    } else {
-      const matcher = cachedMatcher(pattern)
-      if (matcher?.(value)) return 'match'
-      unreadable ||= matcher === undefined
+function compile(selector: LabelSelector): Compiled {
+  const wildcard = Object.hasOwn(selector, '*') ? selector['*'] : undefined
+  if (wildcard?.length === 1 && wildcard[0] === '*') return 'everything'
+  return Object.entries(selector).map(([label, values]): Entry => {
+    const name = readTemplate(label)
+    const plain = values.filter((value) => !value.includes('{{')).map(cachedMatcher)
+    const filled = values.filter((value) => value.includes('{{')).map(readTemplate)
+    return {
+      ...(name === undefined ? {} : { name }),
+      matchers: plain.filter((matcher) => matcher !== undefined),
+      templates: filled.filter((template) => template !== undefined),
+      broken: [...plain, ...filled].includes(undefined),
     }
-  }
-  return unreadable ? 'unreadable' : 'no match'
+  })
 }
 
-function expand(text: string, traits: Traits): readonly string[] | undefined {
-  if (!text.includes('{{')) return [text]
+function matchOne({ name, matchers, templates, broken }: Entry, labels: Labels, traits: Traits): LabelMatch {
+  if (name === undefined) return 'unreadable'
+  // As in the original: of several names, the first counts.
+  const [key] = expandTemplate(name, traits)
+  if (key === undefined || !Object.hasOwn(labels, key)) return 'no match'
+  const value = labels[key] ?? ''
+  if (matchers.some((matcher) => matcher(value))) return 'match'
+  if (templates.some((template) => expandTemplate(template, traits).includes(value))) return 'match'
+  return broken ? 'unreadable' : 'no match'
+}
+
+function readTemplate(text: string): Template | undefined {
+  // Names and values without braces stand for themselves, whatever else they hold.
+  if (!text.includes('{{')) return { prefix: text, suffix: '' }
   try {
-    return expandTemplate(parseTemplate(text), traits)
+    return parseTemplate(text)
   } catch {
     return undefined
   }
@@ -112,3 +128,9 @@ function cachedMatcher(pattern: string): Matcher | undefined {
   cache.set(pattern, matcher)
   return matcher
 }
+
+/** For people: `env=dev|stage, region=^us-.*$`. */
+export const describeSelector = (selector: LabelSelector): string =>
+  Object.entries(selector)
+    .map(([name, values]) => `${name}=${values.join('|')}`)
+    .join(', ')

@@ -162,8 +162,8 @@ version: v3
     ],
     [
       '      verbs: [list, read]',
-      '      verbs: [list]\n      where: x',
-      'r.yaml:17: spec.allow.rules[0].where: conditions are not available in this version',
+      '      verbs: [list]\n      where: equals(user.metadata.nmae, "x")',
+      'r.yaml:17: spec.allow.rules[0].where: the condition has at character 8: "user.metadata.nmae", which is not known here; did you mean user.metadata.name?',
     ],
     ['kind: role', 'kind: roll', 'r.yaml:1: kind:'],
     ['metadata:\n  name: dev\n', '', 'r.yaml:1: metadata: is required'],

@@ -160,8 +160,10 @@ export interface User {
 /** Why something is allowed or not: shown to administrators, written to the log and the audit trail. */
 export interface Decision {
   readonly allow: boolean
-  /** A sentence fragment: `role "dev" allows it`. */
+  /** A sentence fragment: `role "dev" allows it`. Shown to the person who asked: it does not tell what the role is about. */
   readonly reason: string
   /** The role whose rule decided, when one did. */
   readonly role?: string
+  /** What in that role decided, as it stands there: `allow.logins {{internal.logins}}`, `allow.node_labels env=dev`. For administrators. */
+  readonly conditions?: readonly string[]
 }

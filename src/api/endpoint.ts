@@ -14,6 +14,11 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 export interface RuleRequirement {
   readonly resource: string
   readonly verb: 'list' | 'read' | 'create' | 'update' | 'delete'
+  /**
+   * The handler asks again for each resource that it touches. Where it does not say so, rules whose `where` asks about the resource
+   * grant nothing: an endpoint that forgets them must not be wide open.
+   */
+  readonly each?: true
 }
 
 export interface Endpoint<

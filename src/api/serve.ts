@@ -5,7 +5,7 @@ import type { z } from 'zod'
 import { AccessDenied, assertNever, BadParameter } from '../errors/errors.ts'
 import { apiOptionsOf } from './app.ts'
 import type { Caller } from './caller.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { Endpoint, RuleRequirement } from './endpoint.ts'
 import { type PreparedLines, sendLines } from './send-lines.ts'
 
 export { type ApiAppOptions, createApiApp, serveStream } from './app.ts'
@@ -97,7 +97,7 @@ function route<E extends Endpoint>(
 export function refusalOf(
   endpoint: Endpoint,
   caller: Caller,
-  checkRule?: (caller: Caller, rule: { resource: string; verb: RuleVerb }) => string | undefined,
+  checkRule?: (caller: Caller, rule: RuleRequirement) => string | undefined,
 ): string | undefined {
   const what = `${endpoint.method} ${endpoint.path}`
   if (!endpoint.callers.includes(caller.role)) return `a caller of the built-in role ${caller.role} may not ${what}`
@@ -108,8 +108,6 @@ export function refusalOf(
   if (userRule === 'self' || userRule === 'none') return undefined
   return checkRule === undefined ? `users may not ${what}` : checkRule(caller, userRule)
 }
-
-type RuleVerb = 'list' | 'read' | 'create' | 'update' | 'delete'
 
 function parseInput<S extends z.ZodType>(schema: S, value: unknown, place: 'params' | 'query' | 'body'): z.output<S> {
   const result = schema.safeParse(value)

@@ -126,7 +126,8 @@ function mountUsers(app: FastifyInstance, { users, invites }: Services): void {
 /** Names are compared exactly: `Alice` is not `alice`. */
 function ownOrAllowed(caller: Caller, name: string, resource: string): void {
   if (caller.role !== 'User' || caller.name === name) return
-  const decision = checkRule(caller.user?.roles ?? [], resource, 'read')
+  if (caller.user === undefined) throw new AccessDenied('access denied: this connection has no user')
+  const decision = checkRule(caller.user, { kind: resource, verb: 'read', resource: { name, unread: true } })
   if (!decision.allow) throw new AccessDenied(`access denied: ${decision.reason}`)
 }
 

@@ -132,7 +132,9 @@ function makeApp(logger: Logger) {
 
 /** Why the roles of a user do not allow it; undefined when they do. */
 export function refusalByRules(caller: Caller, rule: RuleRequirement): string | undefined {
-  const decision = checkRule(caller.user?.roles ?? [], rule.resource, rule.verb)
+  if (caller.user === undefined) return 'the connection has no user'
+  const { resource: kind, verb, each = false } = rule
+  const decision = checkRule(caller.user, { kind, verb, perhaps: each })
   return decision.allow ? undefined : decision.reason
 }
 

@@ -1,9 +1,10 @@
 /** `spec.allow` and `spec.deny` of a role. */
 
 import { z } from 'zod'
-import { oneOf, strictObject, yamlString, yamlStrings } from '../../common/yaml.ts'
-import type { AllowConditions, RoleConditions } from '../types.ts'
-import { LATER, list, logins, OTHER_PROTOCOL, selector } from './fields.ts'
+import { oneOf, parsedBy, strictObject, yamlString, yamlStrings } from '../../common/yaml.ts'
+import { parseWhere } from '../rules.ts'
+import type { AllowConditions, RoleConditions, Rule } from '../types.ts'
+import { asList, checkedBy, LATER, list, logins, OTHER_PROTOCOL, selector } from './fields.ts'
 import { allowRequest, completeRequest, completeReview, denyRequest, reviewRequests } from './requests.ts'
 
 const VERBS = ['*', 'create', 'read', 'readnosecrets', 'list', 'update', 'delete', 'rotate'] as const
@@ -30,16 +31,18 @@ const otherProtocols = Object.fromEntries(
     .map((key) => [key, OTHER_PROTOCOL]),
 )
 
+const where = parsedBy(checkedBy((text) => (text.trim() === '' ? undefined : parseWhere(text))))
+
 const rule = strictObject(
   {
     resources: yamlStrings,
-    verbs: z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(oneOf(VERBS))),
+    verbs: z.preprocess(asList, z.array(oneOf(VERBS))),
+    where: where.optional(),
   },
-  {
-    where: `conditions are ${LATER}`,
-    actions: 'actions such as log(…) do not exist here; every request is in the audit log',
-  },
-)
+  { actions: 'actions such as log(…) do not exist here; every request is in the audit log' },
+).transform(({ resources, verbs, where: condition = '' }): Rule => {
+  return condition.trim() === '' ? { resources, verbs } : { resources, verbs, where: condition }
+})
 
 const namespaces = yamlStrings.refine((list) => list.every((name) => name === 'default' || name === '*'), {
   message: "only the namespace 'default' exists",
