@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatAddress, parseAddress, reachable } from './address.ts'
+import { formatBytes } from './bytes.ts'
 import { describeDuration, formatDuration, parseDuration } from './durations.ts'
 import { isUuid, type NameKind, nameProblem } from './names.ts'
 
@@ -50,6 +51,18 @@ describe('durations', () => {
       }),
     )
   })
+})
+
+describe('bytes for people', () => {
+  test.each([
+    [0, '0B'],
+    [999, '999B'],
+    [1000, '1.0KB'],
+    [123_456, '121KB'],
+    [10_000_000, '9.5MB'],
+    [2 ** 40, '1.0TB'],
+    [Number.MAX_SAFE_INTEGER, '8.0PB'],
+  ])('%d', (bytes, text) => expect(formatBytes(bytes)).toBe(text))
 })
 
 describe('addresses', () => {

@@ -105,6 +105,13 @@ const eventOptions: readonly OptionSpec[] = [
   { flags: '--session <id>', description: 'only events of this session' },
 ]
 
+const listedEvents: readonly OptionSpec[] = [
+  ...eventOptions,
+  { flags: '--limit <count>', description: 'at most so many; default 100' },
+  { flags: '-v, --verbose', description: 'every field of each event instead of a sentence' },
+  formatOption,
+]
+
 const tokenOptions: readonly OptionSpec[] = [
   ttl,
   { flags: '--labels <list>', description: 'labels k=v,… kept with the token' },
@@ -279,11 +286,7 @@ export const tctlProgram: ProgramSpec = {
         {
           name: 'ls',
           summary: 'List audit events, newest first',
-          options: [
-            ...eventOptions,
-            { flags: '--limit <count>', description: 'at most so many; default 100' },
-            formatOption,
-          ],
+          options: listedEvents,
           examples: [
             'tctl audit ls',
             'tctl audit ls --type=user.login --from=24h',
@@ -295,11 +298,7 @@ export const tctlProgram: ProgramSpec = {
           name: 'search',
           summary: 'Search commands, paths, names and errors in audit events, newest first',
           arguments: [{ name: 'text', description: 'words, "a phrase", a begin*', required: true, variadic: true }],
-          options: [
-            ...eventOptions,
-            { flags: '--limit <count>', description: 'at most so many; default 100' },
-            formatOption,
-          ],
+          options: listedEvents,
           examples: [
             'tctl audit search /etc/shadow',
             'tctl audit search \'"permission denied"\' --from=7d --user=alice',

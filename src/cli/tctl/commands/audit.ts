@@ -1,28 +1,20 @@
 /** `tctl audit ls` and `tctl audit search` */
 
 import { searchEvents } from '../../../api/routes.ts'
-import { parseDuration } from '../../../common/durations.ts'
+import { describeEvent, detailsOf } from '../../../audit/describe.ts'
 import { formatTable } from '../../../common/text.ts'
 import { BadParameter, MissingParameter } from '../../../errors/errors.ts'
 import { print } from '../../common/output.ts'
 import type { CommandRun, Invocation, OptionValues } from '../../common/spec.ts'
+import { whenOf } from '../../common/when.ts'
 import { withAdminApi } from '../connect.ts'
-
-/** A time, or a duration that means so long ago. Throws BadParameter. */
-function timeOf(text: string | undefined, param: string, now: number): string | undefined {
-  if (text === undefined) return undefined
-  const time = /^\d+(?:\.\d+)?[a-z]/.test(text) ? now - parseDuration(text, { name: param }) : Date.parse(text)
-  if (Number.isNaN(time))
-    throw new BadParameter(param, `${param}: ${JSON.stringify(text)} is neither a time nor a duration`)
-  return new Date(time).toISOString()
-}
 
 /** The options that choose events, as the API takes them. */
 export function eventFilter(options: OptionValues): Readonly<Record<string, string>> {
-  const now = Date.now()
+  const now = new Date()
   const filter = {
-    from: timeOf(options.string('from'), '--from', now),
-    to: timeOf(options.string('to'), '--to', now),
+    from: whenOf(options.string('from'), '--from', now),
+    to: whenOf(options.string('to'), '--to', now),
     type: options.list('type').join(',') || undefined,
     user: options.string('user'),
     session: options.string('session'),
@@ -30,15 +22,6 @@ export function eventFilter(options: OptionValues): Readonly<Record<string, stri
   return Object.fromEntries(
     Object.entries(filter).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   )
-}
-
-/** Everything of an event that the other columns do not show. */
-function details(event: Readonly<Record<string, unknown>>): string {
-  const shown = new Set(['event', 'code', 'time', 'uid', 'user', 'ei', 'hash', 'cluster_name'])
-  return Object.entries(event)
-    .filter(([key, value]) => !shown.has(key) && value !== undefined && value !== null)
-    .map(([key, value]) => `${key}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
-    .join(' ')
 }
 
 export const auditLs: CommandRun = (invocation) => list(invocation, undefined)
@@ -77,7 +60,7 @@ async function list({ options }: Invocation, text: string | undefined): Promise<
           String(event.event),
           String(event.code),
           typeof event.user === 'string' ? event.user : '',
-          details(event),
+          options.flag('verbose') ? detailsOf(event) : describeEvent(event),
         ]),
       ),
     )

@@ -3,11 +3,12 @@
  * connection, or the user, ends it all.
  */
 
+import { formatBytes } from '../../../common/bytes.ts'
 import { BadParameter, isAlreadyExists, isConnectionProblem, KindError } from '../../../errors/errors.ts'
 import { copyPipelined } from '../../../ssh/sftp/pipeline.ts'
 import { joinPath, ownName, shown, toText } from './bytes.ts'
 import type { FileFacts, FileSystem, Kept } from './file-system.ts'
-import { formatBytes, type Progress } from './progress.ts'
+import type { Progress } from './progress.ts'
 import { Slots } from './slots.ts'
 
 export interface CopyRules {
@@ -151,7 +152,7 @@ export class Copier {
         line.broken()
         const part =
           facts.size === 0 ? formatBytes(line.bytes) : `${formatBytes(line.bytes)} of ${formatBytes(facts.size)}`
-        this.#incomplete(`${this.#to.label}${shown(target)} is incomplete: ${part.trim()}`)
+        this.#incomplete(`${this.#to.label}${shown(target)} is incomplete: ${part}`)
         throw error
       }
     } finally {

@@ -1,18 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { displayWidth } from '../../../common/text.ts'
-import { formatBytes, Meter, meterLine } from './progress.ts'
-
-describe('bytes in six columns', () => {
-  test.each([
-    [0, '    0B'],
-    [999, '  999B'],
-    [1000, ' 1.0KB'],
-    [123_456, ' 121KB'],
-    [10_000_000, ' 9.5MB'],
-    [2 ** 40, ' 1.0TB'],
-    [Number.MAX_SAFE_INTEGER, ' 8.0PB'],
-  ])('%d', (bytes, text) => expect(formatBytes(bytes)).toBe(text))
-})
+import { Meter, meterLine } from './progress.ts'
 
 describe('the line', () => {
   test.each([

@@ -1,5 +1,6 @@
 /** The progress line of scp: name, percent, bytes, rate and time left; and one line for everything when there were several files. */
 
+import { formatBytes } from '../../../common/bytes.ts'
 import type { Env } from '../../../common/env.ts'
 import { displayWidth } from '../../../common/text.ts'
 import { printable } from '../../common/printable.ts'
@@ -153,7 +154,7 @@ export function meterLine(
   const rate = bytes / Math.max(elapsedMs / 1000, 0.001)
   const seconds = time === 'elapsed' ? elapsedMs / 1000 : rate > 0 ? (total - bytes) / rate : undefined
   const clock = seconds === undefined ? '--:--' : formatClock(seconds)
-  const right = ` ${String(percent).padStart(3)}% ${formatBytes(bytes)} ${formatBytes(rate)}/s ${clock.padStart(7)}`
+  const right = ` ${String(percent).padStart(3)}% ${column(bytes)} ${column(rate)}/s ${clock.padStart(7)}`
   return padTo(printable(name), Math.max(8, width - right.length)) + right
 }
 
@@ -169,18 +170,7 @@ function padTo(text: string, width: number): string {
   return cut + ' '.repeat(width - used)
 }
 
-const units = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'] as const
-
-/** Six columns: ` 123KB`, `10.1MB`. */
-export function formatBytes(bytes: number): string {
-  let [value, unit] = [bytes, 0]
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1024
-    unit++
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : 1
-  return `${value.toFixed(digits)}${units[unit]}`.padStart(6)
-}
+const column = (bytes: number): string => formatBytes(bytes).padStart(6)
 
 /** `mm:ss`, from an hour on `h:mm:ss`. */
 function formatClock(seconds: number): string {
