@@ -1,6 +1,5 @@
 /** A real `ssh -X` with a real X server behind it, and what a node does when something is missing. */
 
-import { execFileSync } from 'node:child_process'
 import { connect, createServer } from 'node:net'
 import { type Duplex, duplexPair } from 'node:stream'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -48,7 +47,8 @@ describe('with permission', () => {
       { code: 'T3008I', user: 'alice', login: me, display: name, sid: start?.event === 'session.start' && start.sid },
     ])
     await poll(displayPorts).toEqual(before)
-    await poll(() => execFileSync('xauth', ['list', name]).toString()).toBe('')
+    // Never a synchronous child here: it would wait for the lock of the node's own `xauth`, whose input this very process has yet to write.
+    await poll(async () => (await run('xauth', ['list', name])).stdout.toString()).toBe('')
   })
 
   test('sessions have a display each, and programs of one share it', async () => {

@@ -9,7 +9,10 @@ import { startProcess } from '../os/user-process.ts'
 import type { UserSockets } from '../os/user-socket.ts'
 
 const places = ['/usr/bin/xauth', '/usr/local/bin/xauth', '/bin/xauth', '/usr/X11R6/bin/xauth']
-/** A file that another `xauth` holds locked is waited for. Milliseconds. */
+/**
+ * A file that another `xauth` holds locked is waited for. Milliseconds. One of ours that is hung up then takes its own lock along and
+ * leaves another's; the lock of one that was killed outright is broken by the next `xauth` after ten minutes (XauLockAuth's `dead`).
+ */
 const timeoutMs = 5000
 /** Characters of its complaint that are passed on. */
 const maxComplaint = 300

@@ -224,6 +224,7 @@ class LiveSession implements ActiveSession, JoinableSession {
 
   #recordEnd(result: ExitResult | undefined): void {
     this.#resizes.flush()
+    for (const party of this.#parties.others()) this.#recordLeave(party, 'the session has ended')
     const { participants } = this.#parties
     this.#recording?.tap.end(participants).catch((error: unknown) => {
       this.#facts.node.logger.warn('a recording could not be completed', { sid: this.id, reason: messageOf(error) })
@@ -361,13 +362,18 @@ class LiveSession implements ActiveSession, JoinableSession {
   /** Takes one who joined off the session. */
   #leave(party: Party, reason: string | undefined): void {
     this.#takeOff(party)
-    const why = reason === undefined ? {} : { reason }
-    const { id: party_id, mode, user } = party
-    record(this.#facts.node, { event: 'session.leave', ...this.#fieldsOf(party.connection), party_id, mode, ...why })
-    this.#mark(`${user} left`)
+    // Who is still there at the end is in the trail already, before the end.
     if (this.#isOver) return
+    const { user } = party
+    this.#recordLeave(party, reason)
+    this.#mark(`${user} left`)
     this.#parties.tellAll(`[teleport] ${user} left${reason === undefined ? '' : `: ${reason}`}`)
     this.#reviewPresence()
+  }
+
+  #recordLeave({ id: party_id, mode, connection }: Party, reason: string | undefined): void {
+    const why = reason === undefined ? {} : { reason }
+    record(this.#facts.node, { event: 'session.leave', ...this.#fieldsOf(connection), party_id, mode, ...why })
   }
 
   #drop(party: Party, reason: string): void {

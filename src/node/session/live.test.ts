@@ -105,7 +105,13 @@ describe('a session with several parties', () => {
       session_recording: 'node',
     })
     expect(events('session.join').map((event) => ('user' in event ? event.user : ''))).toEqual(['bob', 'carol'])
-    expect(events('session.leave')[0]).toMatchObject({ user: 'bob', mode: 'peer', reason: 'the connection was lost' })
+    expect(events('session.leave')).toMatchObject([
+      { user: 'bob', mode: 'peer', reason: 'the connection was lost' },
+      { user: 'carol', mode: 'observer', reason: 'the session has ended' },
+    ])
+    expect(node.events.map(({ event }) => event).indexOf('session.end')).toBeGreaterThan(
+      node.events.map(({ event }) => event).lastIndexOf('session.leave'),
+    )
     expect(node.recorder.taps.at(-1)?.marks).toEqual(['bob joined as peer', 'carol joined as observer', 'bob left'])
     await poll(() => node.recorder.taps.at(-1)?.participants).toEqual(['alice', 'bob', 'carol'])
     expect(node.recorder.taps.at(-1)?.text).not.toContain('joined this session')
