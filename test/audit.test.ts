@@ -56,7 +56,7 @@ test('an export proves itself without a server, with the key that was noted', as
   expect((await offline(`--file=${cluster.config}`)).stderr).toMatch(/not an export/)
 })
 
-test('a row that was edited by hand, and an end that was removed, are named', { timeout: 120_000 }, async () => {
+test('a row that was edited by hand, and an end that was removed, are named', async () => {
   const noted = /Head: (\d+:[0-9a-f]{64})/.exec((await cluster.tctl('audit', 'verify')).stdout)?.[1] ?? ''
   await cluster.stop()
   const database = new DatabaseSync(join(cluster.dir, 'data', 'auth', 'events.sqlite'))

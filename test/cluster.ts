@@ -90,7 +90,7 @@ ${options.proxy ?? ''}
     void teleport.exited.then(() => {
       if (this.process === teleport) this.process = undefined
     })
-    await teleport.expect(/^Teleport \d.*[\s\S]*node .*SSH on/m, 40_000)
+    await teleport.expect(/^Teleport \d.*[\s\S]*node .*SSH on/m, 120_000)
     await until('the node in the listing', async () => {
       const nodes = await this.tctl('nodes', 'ls')
       return nodes.stdout.includes('node-1') ? true : undefined

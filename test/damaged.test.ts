@@ -34,7 +34,7 @@ let good: string
 
 const at = (path: string) => join(data, path)
 const start = (): Promise<Result> =>
-  run(bin('teleport'), ['start', '-c', cluster.config], { env: cluster.env(), timeoutMs: 10_000 })
+  run(bin('teleport'), ['start', '-c', cluster.config], { env: cluster.env(), timeoutMs: 60_000 })
 const pinNow = async () => /sha256:[0-9a-f]{64}/.exec((await cluster.tctl('status')).stdout)?.[0] ?? ''
 const fingerprint = () =>
   readdirSync(data, { recursive: true, withFileTypes: true })

@@ -44,7 +44,7 @@ class Terminal {
         const found = this.output.indexOf(text, this.#from)
         return found < 0 ? undefined : found
       },
-      20_000,
+      60_000,
       () => this.output.slice(this.#from),
     )
     this.#from = at + text.length
@@ -151,7 +151,7 @@ describe('three people at one terminal', () => {
     await alice.expect('30 100')
     alice.type('exit\r')
     expect(await alice.exited).toBe(0)
-  }, 60_000)
+  })
 
   test('one without a rule sees and joins no session of others', async () => {
     const erinsGuard = await shell('alice')
@@ -171,7 +171,7 @@ describe('three people at one terminal', () => {
     expect(ended, ended.stderr).toMatchObject({ code: 0 })
     await erinsGuard.expect('carol ended the session')
     await erinsGuard.exited
-  }, 60_000)
+  })
 })
 
 test('a moderated session waits for its moderator, who pauses and resumes it', async () => {
@@ -194,7 +194,7 @@ test('a moderated session waits for its moderator, who pauses and resumes it', a
   const command = await cluster.tsh(homes.erin ?? '', ['ssh', `${login}@node-1`, 'echo free'])
   expect(command.stdout).toBe('')
   expect(command.stderr).toContain('somebody joins your sessions')
-}, 60_000)
+})
 
 test('a session whose client was killed is there again with its screen', async () => {
   const alice = await shell('alice')
@@ -217,4 +217,4 @@ test('a session whose client was killed is there again with its screen', async (
     return stdout.includes('session.attach') && stdout.includes('session.end') ? stdout : undefined
   })
   expect(events).toContain('session.detach')
-}, 60_000)
+})

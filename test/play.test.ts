@@ -58,7 +58,7 @@ class Window {
         text = (await this.lines()).join('\n')
         return pattern.test(text) ? true : undefined
       },
-      20_000,
+      60_000,
       () => text,
     )
   }
@@ -72,7 +72,7 @@ class Window {
         rows = (await this.lines()).slice(0, wanted.length)
         return rows.join('\n') === wanted.join('\n') ? true : undefined
       },
-      20_000,
+      60_000,
       () => `--- wanted\n${wanted.join('\n')}\n--- shown\n${rows.join('\n')}`,
     )
   }
@@ -140,7 +140,7 @@ describe('a recording in a file', () => {
     await shell.exited
     const lines = shell.output.map(([ms, text]) => JSON.stringify([Number(seconds(ms)), 'o', text]))
     writeFileSync(file, `{"version": 2, "width": 70, "height": 18}\n${lines.join('\n')}\n`)
-  }, 60_000)
+  })
   afterAll(() => rmSync(dir, { recursive: true, force: true }))
 
   const play = (size: readonly [number, number], ...args: readonly string[]) =>
@@ -270,7 +270,7 @@ describe('a recorded session', () => {
       const all = JSON.parse(stdout) as { sid: string; state: string }[]
       return all.some((each) => each.sid === sid && each.state === 'complete') ? true : undefined
     })
-  }, 90_000)
+  })
   afterAll(async () => await cluster.remove())
 
   const play = (...args: readonly string[]) =>

@@ -18,7 +18,7 @@ describe('the quickstart', () => {
   test('prints lines that can be typed as they are', async () => {
     const running = quickstart()
     try {
-      await running.expect(/Ctrl-C stops the cluster/, 60_000)
+      await running.expect(/Ctrl-C stops the cluster/)
       const lines = running.output.split('\n').map((line) => line.trim())
       const line = (start: string) => lines.find((each) => each.startsWith(start)) ?? `missing: ${start}`
       const setup = line('export PATH=')
@@ -47,7 +47,7 @@ describe('the quickstart', () => {
 
   test('goes on with the same data', async () => {
     const running = quickstart()
-    await running.expect(/Ctrl-C stops the cluster/, 60_000)
+    await running.expect(/Ctrl-C stops the cluster/)
     expect(running.output).not.toContain('tsh signup')
     expect(await running.stop('SIGINT')).toBe(0)
   })

@@ -17,7 +17,7 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
   readonly cwd?: string
-  /** Milliseconds; 30,000 unless given. */
+  /** Milliseconds; 90,000 unless given. */
   readonly timeoutMs?: number
 }
 
@@ -39,7 +39,7 @@ export async function run(file: string, args: readonly string[], options: RunOpt
   })
   child.stdin.on('error', () => undefined)
   child.stdin.end(options.input ?? '')
-  return await collect(child, `${file} ${args.join(' ')}`, options.timeoutMs ?? 30_000)
+  return await collect(child, `${file} ${args.join(' ')}`, options.timeoutMs ?? 90_000)
 }
 
 async function collect(
@@ -107,7 +107,7 @@ export class Dialog {
   }
 
   /** The match, as soon as the output has one. */
-  async expect(pattern: RegExp, timeoutMs = 20_000): Promise<RegExpExecArray> {
+  async expect(pattern: RegExp, timeoutMs = 60_000): Promise<RegExpExecArray> {
     return await until(
       `${pattern} in the output`,
       () => pattern.exec(this.output) ?? undefined,
@@ -126,7 +126,7 @@ export class Dialog {
 export async function until<T>(
   what: string,
   probe: () => T | undefined | Promise<T | undefined>,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
   detail: () => string = () => '',
 ): Promise<T> {
   const end = Date.now() + timeoutMs

@@ -32,7 +32,7 @@ class Terminal {
     return await until(
       `${pattern} on the screen`,
       () => pattern.exec(this.output) ?? undefined,
-      20_000,
+      60_000,
       () => this.output,
     )
   }

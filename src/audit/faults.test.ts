@@ -168,7 +168,7 @@ function temporaryMount(): string | undefined {
 }
 
 describe.runIf(mounted !== undefined)('a disk without room', () => {
-  test('refuses what must be recorded, keeps logins, and goes on when there is room', { timeout: 60_000 }, async () => {
+  test('refuses what must be recorded, keeps logins, and goes on when there is room', async () => {
     const dir = mounted ?? ''
     const path = join(dir, 'audit.sqlite')
     const told: string[] = []

@@ -56,7 +56,10 @@ const program = (dataDir: string, round: number) => `
   }
   await Promise.all([lane('a'), lane('b'), recorder()])`
 
-test('killed at any moment, it starts again with all that was acknowledged', { timeout: 120_000 }, async () => {
+/** Of what is acknowledged here. */
+const kinds = ['pin', 'user', 'token', 'used', 'chunk']
+
+test('killed at any moment, it starts again with all that was acknowledged', { timeout: 300_000 }, async () => {
   const dataDir = await tempDir()
   const said = new Map<string, Set<string>>()
   const heard = (kind: string) => {
@@ -76,13 +79,13 @@ test('killed at any moment, it starts again with all that was acknowledged', { t
     for await (const line of createInterface({ input: child.stdout })) {
       const [kind = '', value = ''] = line.split(' ')
       heard(kind).add(value)
-      if (++seen === lines) child.kill('SIGKILL')
+      // The last round goes on until everything has been heard of: on a busy machine some come late.
+      if (++seen >= lines && (round < 7 || kinds.every((each) => heard(each).size > 0))) child.kill('SIGKILL')
     }
     await ended
   }
   expect(heard('pin').size).toBe(1)
   expect(heard('user').size).toBeGreaterThan(5)
-  expect(heard('used').size).toBeGreaterThan(0)
   const cluster = await testCluster({ dataDir, clusterName: 'crash' })
   expect([...heard('pin')]).toEqual([...cluster.auth.caPins])
   const users = new Set((await cluster.admin.call(listUsers)).items.map((user) => user.name))
@@ -95,7 +98,6 @@ test('killed at any moment, it starts again with all that was acknowledged', { t
   const audited = new Set(items.map((event) => event.name))
   expect([...heard('user')].filter((name) => !audited.has(name))).toEqual([])
   // Chunks that were acknowledged are there, and whatever is complete is in the audit log, once.
-  expect(heard('chunk').size).toBeGreaterThan(0)
   const told = async (sid: string) =>
     (await cluster.admin.call(searchEvents, { query: { session: sid, type: 'session.upload' } })).items
   for (const { sid, state, chain } of (await cluster.admin.call(listRecordings, { query: {} })).items) {
@@ -111,7 +113,7 @@ test('killed at any moment, it starts again with all that was acknowledged', { t
   }
 })
 
-test('killed during the very first start, it starts again', { timeout: 60_000 }, async () => {
+test('killed during the very first start, it starts again', async () => {
   for (const delay of [60, 120, 180, 240, 300, 360]) {
     const dataDir = await tempDir()
     const child = spawn('node', ['--input-type=module', '-e', program(dataDir, 0)], { stdio: 'ignore' })

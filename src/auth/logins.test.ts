@@ -150,18 +150,18 @@ describe('lockout (W10)', () => {
   test('an unknown name costs as much work as a known one', async () => {
     const bench = await testServices({ lockout: { failures: 1000, windowMs: 1000, lockMs: 1000 } })
     await signUp(bench)
-    const median = async (user: string) => {
-      const times: number[] = []
-      for (let i = 0; i < 9; i++) {
+    const times: Record<string, number[]> = { alice: [], nobody: [] }
+    // In turn, so that what else the machine does costs both the same.
+    for (let i = 0; i < 11; i++) {
+      for (const [user, list] of Object.entries(times)) {
         const begin = performance.now()
         await tryLogin(bench, { user, password: 'wrong', address: `198.51.100.${i}` }).catch(() => undefined)
-        times.push(performance.now() - begin)
+        list.push(performance.now() - begin)
       }
-      return times.sort((a, b) => a - b)[4] ?? 0
     }
-    const [known, unknown] = [await median('alice'), await median('nobody')]
+    const [known = 0, unknown = 0] = Object.values(times).map((list) => list.sort((a, b) => a - b)[5])
     // Without the fake hash the ratio would be twenty and more.
-    expect(Math.max(known, unknown) / Math.min(known, unknown)).toBeLessThan(3)
+    expect(Math.max(known, unknown) / Math.min(known, unknown)).toBeLessThan(4)
   })
 })
 

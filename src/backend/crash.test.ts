@@ -27,7 +27,7 @@ const writer = (path: string, start: number) => `
   }
   await Promise.all([lane(), lane(), lane()])`
 
-test('every acknowledged write is there after SIGKILL, and no change is half done', { timeout: 60_000 }, async () => {
+test('every acknowledged write is there after SIGKILL, and no change is half done', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'crash-'))
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
   const path = join(dir, 'state.sqlite')

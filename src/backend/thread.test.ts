@@ -58,9 +58,7 @@ describe('the thread of the store', () => {
     await expect(watching).rejects.toSatisfy(isResyncNeeded)
     await died
     await expect(backend.get(['before'])).rejects.toThrow(/opened again/)
-    await expect
-      .poll(() => backend.put({ key: ['after'], value: '1' }).then(() => 'stored', String), { timeout: 15_000 })
-      .toBe('stored')
+    await expect.poll(() => backend.put({ key: ['after'], value: '1' }).then(() => 'stored', String)).toBe('stored')
     expect((await backend.get(['before'])).value.toString()).toBe('1')
     const watcher = (await backend.watch([], new AbortController().signal))[Symbol.asyncIterator]()
     await backend.delete(['after'])

@@ -58,7 +58,7 @@ spec:
   }
   alice = bench.mint({ logins: [login] })
   processes = bench.processes()
-}, 120_000)
+})
 afterAll(async () => {
   await bench?.remove()
   if (isRoot) spawnSync('userdel', ['--force', '--remove', login], { stdio: 'ignore' })

@@ -137,7 +137,7 @@ export class Bench {
       StrictHostKeyChecking: 'yes',
       UserKnownHostsFile: this.file('known_hosts'),
       GlobalKnownHostsFile: '/dev/null',
-      ConnectTimeout: 20,
+      ConnectTimeout: 60,
     }
     return ['-F', 'none', ...Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])]
   }
@@ -166,7 +166,7 @@ export class Bench {
         )
         return found.length === 0 ? undefined : found
       },
-      8_000,
+      30_000,
     )
   }
 
@@ -234,7 +234,7 @@ async function startWith(env: Readonly<Record<string, string>>, options: Cluster
   }
 }
 
-const authorityRecord = z.object({ keys: z.array(z.object({ privateKey: z.string() })).min(1) })
+const authorityRecord = z.object({ key: z.object({ privateKey: z.string() }) })
 
 /** From a copy of the state, since the auth service holds the file for itself alone. */
 function readAuthority(cluster: Cluster, type: 'user' | 'host'): PrivateKey {
@@ -249,8 +249,8 @@ function readAuthority(cluster: Cluster, type: 'user' | 'host'): PrivateKey {
     .get(Buffer.from(`authorities\0${type}\0`, 'latin1'))
   database.close()
   const text = row?.value instanceof Uint8Array ? Buffer.from(row.value).toString('utf8') : String(row?.value)
-  const [key] = authorityRecord.parse(JSON.parse(text)).keys
-  return privateKeyFromKeyObject(createPrivateKey(key?.privateKey ?? ''))
+  const { key } = authorityRecord.parse(JSON.parse(text))
+  return privateKeyFromKeyObject(createPrivateKey(key.privateKey))
 }
 
 export function keygen(...args: readonly string[]): void {

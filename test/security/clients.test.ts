@@ -25,7 +25,7 @@ beforeAll(async () => {
   bench = await startBench()
   await bench.cluster.addUser('alice')
   home = await bench.cluster.login('alice')
-}, 120_000)
+})
 afterAll(async () => {
   await bench?.remove()
 })

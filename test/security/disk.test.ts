@@ -33,7 +33,7 @@ describe.runIf(canMount)('the disk of the data directory', () => {
     bench = await openBench(cluster)
     await bench.api.call(createUser, { body: { name: 'alice', roles: ['access'], traits: { logins: [login] } } })
     processes = bench.processes()
-  }, 120_000)
+  })
   afterAll(async () => {
     await bench?.api.close()
     await cluster?.stop()

@@ -104,7 +104,7 @@ const emptied = (...of: readonly Shell[]) =>
   until(
     'an empty spool',
     () => (spooled(...of).length === 0 ? true : undefined),
-    20_000,
+    60_000,
     () => spooled(...of).join(),
   )
 const flip = (path: string, at: (size: number) => number) => {
@@ -140,7 +140,7 @@ describe.runIf(canMount)('recordings', () => {
       homes[name] = await cluster.login(name)
     }
     processes = bench.processes()
-  }, 60_000)
+  })
   afterAll(async () => {
     await bench?.api.close()
     await cluster?.stop()

@@ -27,7 +27,7 @@ beforeAll(async () => {
   await bench.cluster.addUser('alice')
   pin = (await bench.api.call(getStatus)).caPins[0] ?? ''
   processes = bench.processes()
-}, 120_000)
+})
 afterAll(async () => {
   await Promise.all(others.map((process) => process.stop()))
   await bench?.remove()
@@ -35,7 +35,7 @@ afterAll(async () => {
 
 const url = (path: string) => `https://127.0.0.1:${bench.cluster.ports.web}${path}`
 const curl = (...args: readonly string[]) =>
-  run('curl', ['-sk', '--max-time', '20', '-o', '-', '-w', '\n%{http_code}', '--interface', bench.address(), ...args])
+  run('curl', ['-sk', '--max-time', '60', '-o', '-', '-w', '\n%{http_code}', '--interface', bench.address(), ...args])
 const statusOf = (answer: { readonly stdout: string }) => Number(answer.stdout.trim().split('\n').at(-1))
 
 describe('the HTTPS port', () => {
@@ -196,7 +196,7 @@ ssh_service: {enabled: yes, listen_addr: "127.0.0.1:0"}
       env: bench.cluster.env({ TELEPORT_SSH_TOKEN: secret }),
     })
     others = [second]
-    await second.expect(/node +SSH on/, 40_000)
+    await second.expect(/node +SSH on/)
     await until('the second node', async () =>
       (await bench.cluster.tctl('nodes', 'ls')).stdout.includes('second') ? true : undefined,
     )

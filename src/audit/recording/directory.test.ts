@@ -391,8 +391,9 @@ test('ten hours of chunks: any second is found in a moment', async () => {
     const chunk = await long.seek(sid, second * 1000)
     expect(chunk.index).toBe(Math.floor(Math.min(second, 35_999) / 60) * 60)
   }
-  // A full read of the index takes longer than all of these on any machine.
-  expect(performance.now() - started).toBeLessThan(1000)
+  const sought = performance.now()
   expect(await long.get(sid)).toMatchObject({ chunks: 36_000, durationMs: 35_999_900 })
   expect(await long.verify(sid)).toMatchObject({ ok: true, chunks: 36_000 })
+  // On a busy machine too: reading the whole once takes longer than all of these.
+  expect(sought - started).toBeLessThan(performance.now() - sought)
 })

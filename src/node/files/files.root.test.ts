@@ -40,7 +40,7 @@ describe.runIf(canMakeUsers)('files of several accounts', () => {
     await node.listen()
     node.addUser(user)
     node.addRole('dev', { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } })
-  }, 30_000)
+  })
   beforeEach(() => {
     node.events.length = 0
   })
@@ -49,7 +49,7 @@ describe.runIf(canMakeUsers)('files of several accounts', () => {
     directory[Symbol.dispose]()
     for (const name of [alice, bob]) system('userdel', '-r', '-f', name)
     system('groupdel', group)
-  }, 30_000)
+  })
 
   test('S22 a file of alice stays closed to bob, by name, through .. and through links', async () => {
     writeFileSync(`/home/${alice}/secret`, 'secret', { mode: 0o600 })
@@ -85,7 +85,8 @@ describe.runIf(canMakeUsers)('files of several accounts', () => {
   test('O1 O2 the process has the ids and groups of the account and none of root, and its owner cannot look into it', async () => {
     const [flag = '', config = ''] = node.openSsh(user, bob)
     const command = `sftp -q ${flag} ${config} node`
-    const session = run('sh', ['-c', `(echo pwd; sleep 3) | ${command}`], { timeoutMs: 20_000 })
+    const enough = directory.file('enough')
+    const session = run('sh', ['-c', `(echo pwd; until test -e ${enough}; do sleep 0.1; done) | ${command}`])
     const find = (): string | undefined =>
       readdirSync('/proc').find((pid) => {
         try {
@@ -127,6 +128,7 @@ describe.runIf(canMakeUsers)('files of several accounts', () => {
       'PATH=/usr/local/bin:/usr/bin:/bin',
       `USER=${bob}`,
     ])
+    writeFileSync(enough, '')
     expect((await session).code).toBe(0)
   })
 
@@ -159,7 +161,7 @@ describe.runIf(canMakeUsers)('files of several accounts', () => {
     writeFileSync(`/home/${bob}/own`, 'own')
     system('chown', bob, `/home/${bob}/own`)
     const loop = `cd /home/${bob}; while [ ! -e stop ]; do ln -sfn own race; ln -sfn /etc/shadow race; done`
-    const racing = run('sh', ['-c', loop], { timeoutMs: 15_000 })
+    const racing = run('sh', ['-c', loop])
     const target = directory.file('raced')
     const result = await sftp(
       bob,

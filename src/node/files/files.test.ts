@@ -1,5 +1,6 @@
 /** OpenSSH's clients against the node's SFTP server and the inspectors in front of it and of the system's scp. */
 
+import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
@@ -164,11 +165,12 @@ describe('sftp', () => {
 
   test('a client that is killed leaves a record of what it had begun', async () => {
     writeFileSync(`${there}/huge`, Buffer.alloc(200_000_000))
-    const running = run('sftp', ['-q', ...config(), '-l', '20000', '-b', '-', 'node'], {
-      input: `get ${there}/huge ${here}/huge\n`,
-      timeoutMs: 1500,
-    }).catch(() => {})
-    await running
+    const running = spawn('sftp', ['-q', ...config(), '-l', '20000', '-b', '-', 'node'], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    })
+    running.stdin.end(`get ${there}/huge ${here}/huge\n`)
+    await poll(() => existsSync(`${here}/huge`) && statSync(`${here}/huge`).size > 0).toBe(true)
+    running.kill('SIGKILL')
     await ended()
     const [read] = told('sftp.read')
     expect(read).toMatchObject({ path: `${there}/huge`, success: false, partial: true })

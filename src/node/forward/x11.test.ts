@@ -17,7 +17,7 @@ let x: XServer
 
 beforeAll(async () => {
   x = await startXServer(directory.file('Xauthority'))
-}, 30_000)
+})
 beforeEach(() => {
   node.events.length = 0
   node.x11 = ownDisplays()

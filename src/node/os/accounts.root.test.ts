@@ -43,7 +43,7 @@ describe.runIf(isRoot && hasUseradd)('with several accounts', () => {
     node = new TestNode(directory.path)
     await node.listen()
     node.addUser(alice)
-  }, 30_000)
+  })
   beforeEach(() => {
     node.events.length = 0
     node.permitUserEnvironment = false
@@ -58,7 +58,7 @@ describe.runIf(isRoot && hasUseradd)('with several accounts', () => {
     directory[Symbol.dispose]()
     for (const name of [login, other]) system('userdel', '-r', '-f', name)
     system('groupdel', group)
-  }, 30_000)
+  })
 
   test.each(['login', 'root'] as const)(
     'O1 the groups of %s are those of the account and none of the daemon',

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { connectAuth } from '../../api/connect.ts'
 import { getRecording, readRecording } from '../../api/recording-routes.ts'
 import { searchEvents } from '../../api/routes.ts'
@@ -8,6 +8,7 @@ import { headerOf } from '../../audit/recording/testing/make.ts'
 import { type TestCluster, tempDir, testCluster } from '../../auth/testing/cluster.ts'
 import { realEnv } from '../../common/env.ts'
 import { silentLogger } from '../../common/log.ts'
+import { waitFor } from '../../common/testing/wait-for.ts'
 import { run } from '../../ssh/testing/run.ts'
 import { openRecorder } from './recorder.ts'
 import { tapOptions } from './testing/recorder.ts'
@@ -49,13 +50,11 @@ test('the auth service keeps what a node records, and asciinema shows it', async
   tap.mark('bob joined as observer')
   for (let i = 0; i < 30; i++) await show(`${i} ${'flood '.repeat(8000)}\r\n`)
   await tap.end(['alice', 'bob'])
-  await vi.waitFor(
-    async () =>
-      expect(await cluster.admin.call(getRecording, { params: { sid } })).toMatchObject({
-        state: 'complete',
-        participants: ['alice', 'bob'],
-      }),
-    10_000,
+  await waitFor(async () =>
+    expect(await cluster.admin.call(getRecording, { params: { sid } })).toMatchObject({
+      state: 'complete',
+      participants: ['alice', 'bob'],
+    }),
   )
   const parts: Buffer[] = []
   for await (const chunk of cluster.admin.stream(readRecording, { params: { sid }, query: { action: 'export' } })) {

@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { fakeEnv } from '../../common/fake-env.ts'
+import { waitFor } from '../../common/testing/wait-for.ts'
 import { InlineWorker, setUpRecorder, TestAuth, tapOptions } from './testing/recorder.ts'
 import { type StartWorker, startWorkerThread } from './worker-thread.ts'
 
@@ -40,26 +41,23 @@ describe.runIf(isMounter)('F10 a full disk', () => {
     const options = tapOptions()
     const tap = await setup.recorder.open(options)
     await tap.output(Buffer.from('before\r\n'))
-    await vi.waitFor(async () => expect(await auth.output(options.header.sid)).toContain('before'), 5000)
+    await waitFor(async () => expect(await auth.output(options.header.sid)).toContain('before'))
     await fill()
     const lost = noise(900_000)
     await tap.output(lost)
-    await vi.waitFor(() => expect(options.failures).toHaveLength(1))
+    await waitFor(() => expect(options.failures).toHaveLength(1))
     expect(options.failures[0]?.message).toContain('no space left')
     expect(setup.failed).toHaveLength(1)
     expect(tap.output(Buffer.from('\r\n\x1b[2Jlost too'))).toBeUndefined()
     await fs.rm(join(disk, 'ballast'))
     // Whatever comes now is recorded, at the latest a second later.
-    await vi.waitFor(
-      async () => {
-        await tap.output(Buffer.from('after '))
-        expect(await auth.text(options.header.sid)).toContain('were not recorded')
-      },
-      { timeout: 10_000, interval: 300 },
-    )
+    await waitFor(async () => {
+      await tap.output(Buffer.from('after '))
+      expect(await auth.text(options.header.sid)).toContain('were not recorded')
+    })
     await tap.output(Buffer.from('the end'))
     await tap.end(['alice'])
-    await vi.waitFor(async () => expect(await auth.store.get(options.header.sid)).toMatchObject({ state: 'complete' }))
+    await waitFor(async () => expect(await auth.store.get(options.header.sid)).toMatchObject({ state: 'complete' }))
     const lines = await auth.lines(options.header.sid)
     const gap = lines.findIndex(
       ([, code, data]) => code === 'm' && /^9\d{5} bytes of output were not recorded: .*no space/i.test(data),
@@ -69,7 +67,7 @@ describe.runIf(isMounter)('F10 a full disk', () => {
     expect(lines.at(-1)).toMatchObject({ 1: 'o', 2: expect.stringContaining('the end') })
     expect(await auth.store.get(options.header.sid)).toMatchObject({ failure: expect.stringContaining('no space') })
     expect(options.failures).toHaveLength(1)
-  }, 30_000)
+  })
 
   test('ends a strict session, and starts none', async () => {
     await using setup = await setUpRecorder({ dir: recordings(), limits: { backoff } })
@@ -77,7 +75,7 @@ describe.runIf(isMounter)('F10 a full disk', () => {
     const tap = await setup.recorder.open(options)
     await fill()
     void tap.output(noise(900_000))?.catch(() => {})
-    await vi.waitFor(() => expect(options.failures).toHaveLength(1))
+    await waitFor(() => expect(options.failures).toHaveLength(1))
     await expect(tap.output(Buffer.from('unseen'))).rejects.toThrow(/no space/)
     await tap.end(['alice'])
     const other = tapOptions({ strict: true })
@@ -85,7 +83,7 @@ describe.runIf(isMounter)('F10 a full disk', () => {
     expect(other.failures).toEqual([])
     await fs.rm(join(disk, 'ballast'))
     await (await setup.recorder.open(tapOptions({ strict: true }))).end([])
-  }, 30_000)
+  })
 })
 
 test('a full spool ends strict sessions only; there is room again when auth is back', async () => {
@@ -98,19 +96,16 @@ test('a full spool ends strict sessions only; there is room again when auth is b
   const second = await setup.recorder.open(other)
   for (let i = 0; i < 40; i++) await second.output(noise(40_000))
   void first.output(noise(300_000))?.catch(() => {})
-  await vi.waitFor(() => expect([...strict.failures, ...other.failures]).toHaveLength(2), 5000)
+  await waitFor(() => expect([...strict.failures, ...other.failures]).toHaveLength(2))
   await expect(setup.recorder.open(tapOptions({ strict: true }))).rejects.toThrow(/full/)
   expect(second.output(Buffer.from('goes on'))).toBeUndefined()
   auth.problem = undefined
   await first.end([])
   await second.end([])
-  await vi.waitFor(
-    async () => expect(await auth.store.get(other.header.sid)).toMatchObject({ state: 'complete' }),
-    5000,
-  )
+  await waitFor(async () => expect(await auth.store.get(other.header.sid)).toMatchObject({ state: 'complete' }))
   const marks = (await auth.lines(other.header.sid)).filter(([, code]) => code === 'm').map(([, , text]) => text)
   expect(marks.at(-1)).toMatch(/^\d+ bytes of output were not recorded: the spool of recordings is full/)
-  await vi.waitFor(async () => (await setup.recorder.open(tapOptions({ strict: true }))).end([]))
+  await waitFor(async () => (await setup.recorder.open(tapOptions({ strict: true }))).end([]))
 })
 
 test('a worker that dies costs a gap, not the node: the next one goes on', async () => {
@@ -122,17 +117,17 @@ test('a worker that dies costs a gap, not the node: the next one goes on', async
   const tap = await setup.recorder.open(options)
   const strictTap = await setup.recorder.open(strict)
   tap.output(Buffer.from('before '))
-  await vi.waitFor(async () => expect(await auth.output(options.header.sid)).toBe('before '), 5000)
+  await waitFor(async () => expect(await auth.output(options.header.sid)).toBe('before '))
   tap.output(Buffer.from('lost'))
   worker.die('out of memory')
   expect(options.failures).toHaveLength(1)
-  await vi.waitFor(() => expect(strict.failures).toHaveLength(1))
+  await waitFor(() => expect(strict.failures).toHaveLength(1))
   await strictTap.end([])
-  await vi.waitFor(() => expect(worker.engines).toHaveLength(2))
+  await waitFor(() => expect(worker.engines).toHaveLength(2))
   tap.output(Buffer.from('after'))
   await tap.end(['alice'])
   for (const { header } of [options, strict]) {
-    await vi.waitFor(async () => expect(await auth.store.get(header.sid)).toMatchObject({ state: 'complete' }))
+    await waitFor(async () => expect(await auth.store.get(header.sid)).toMatchObject({ state: 'complete' }))
     expect(await auth.store.verify(header.sid)).toMatchObject({ ok: true })
     expect(await auth.text(header.sid)).toContain('bytes of output were not recorded: the recording worker ended')
   }
@@ -145,7 +140,7 @@ test('a thread that runs out of memory does not take the node with it', async ()
   // Nobody sends this; it makes the worker throw.
   port.post(JSON.parse('{"type":"output","id":1}'))
   port.post(JSON.parse('null'))
-  await vi.waitFor(() => expect(gone).toHaveLength(1), 10_000)
+  await waitFor(() => expect(gone).toHaveLength(1))
   await port.close()
 })
 

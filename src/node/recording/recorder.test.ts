@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
+import { waitFor } from '../../common/testing/wait-for.ts'
 import { setUpRecorder, tapOptions } from './testing/recorder.ts'
 import { startWorkerThread } from './worker-thread.ts'
 
@@ -19,7 +20,7 @@ test('a session is recorded by the worker, sent, and leaves nothing on the disk'
   expect(await tap.screen()).toMatchObject({ columns: 100, rows: 40, data: expect.stringContaining('hello \ufffd') })
   await tap.end(['alice', 'bob'])
   const { sid } = options.header
-  await vi.waitFor(async () => expect(await setup.auth.store.get(sid)).toMatchObject({ state: 'complete' }))
+  await waitFor(async () => expect(await setup.auth.store.get(sid)).toMatchObject({ state: 'complete' }))
   const lines = await setup.auth.lines(sid)
   expect(lines.map(([, code, data]) => [code, data])).toEqual([
     ['o', 'hello \ufffd\r\n'],
@@ -29,7 +30,7 @@ test('a session is recorded by the worker, sent, and leaves nothing on the disk'
   ])
   expect(await setup.auth.store.get(sid)).toMatchObject({ participants: ['alice', 'bob'] })
   expect(await setup.auth.store.verify(sid)).toMatchObject({ ok: true })
-  await vi.waitFor(async () => expect(await files(setup.dir)).toEqual([]))
+  await waitFor(async () => expect(await files(setup.dir)).toEqual([]))
   expect(setup.recorder.pendingBytes).toBe(0)
   expect(setup.failed).toEqual([])
 })

@@ -132,7 +132,7 @@ describe('the state is that of a terminal that was fed everything', () => {
   test('after floods with colours, controls and resizes', async () => {
     const steps = fc.array(fc.oneof(line, line, control, flood, newSizes), { minLength: 1, maxLength: 8 })
     await fc.assert(fc.asyncProperty(sizes, steps, line, expectSame), { numRuns: 100, seed: 28 })
-  }, 60_000)
+  })
 
   test.each([
     { name: '300 columns and one row', size: { columns: 300, rows: 1 }, text: `${'x'.repeat(700)}\r\nlast` },

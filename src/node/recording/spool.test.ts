@@ -6,12 +6,13 @@ import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { zstdDecompressSync } from 'node:zlib'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { firstLink, nextLink } from '../../audit/recording/chain.ts'
 import { headerOf, nth } from '../../audit/recording/testing/make.ts'
 import { castLine } from '../../audit/recording/write-cast.ts'
 import { silentLogger } from '../../common/log.ts'
 import { ownProcess } from '../../common/process-owner.ts'
+import { waitFor } from '../../common/testing/wait-for.ts'
 import { encodeFrame, segmentFile, tailFile } from './spool-format.ts'
 import { adoptRecordings } from './spool-recovery.ts'
 import type { SpooledRecording } from './spooled-recording.ts'
@@ -164,7 +165,7 @@ test('kill -9 at random moments loses nothing that was on the disk, and the next
   }
   await using _ = await setUpRecorder({ dir, auth })
   for (const sid of sids) {
-    await vi.waitFor(async () => expect(await auth.store.get(sid)).toMatchObject({ state: 'interrupted' }), 10_000)
+    await waitFor(async () => expect(await auth.store.get(sid)).toMatchObject({ state: 'interrupted' }))
     expect(await auth.store.verify(sid)).toMatchObject({ ok: true })
     const lines = await auth.lines(sid)
     expect(lines.at(-1)).toMatchObject({ 1: 'm', 2: 'the node ended before the session did' })
@@ -174,8 +175,8 @@ test('kill -9 at random moments loses nothing that was on the disk, and the next
   }
   // A file goes a moment after auth has said that it has all of it.
   const left = async () => (await fs.readdir(dir)).filter((name) => name.endsWith('.rec'))
-  await vi.waitFor(async () => expect(await left()).toEqual([]), 5000)
-}, 30_000)
+  await waitFor(async () => expect(await left()).toEqual([]))
+})
 
 test('what was sent before a restart is not sent again, and the rest follows', async () => {
   const auth = new TestAuth()
@@ -185,7 +186,7 @@ test('what was sent before a restart is not sent again, and the rest follows', a
     await using first = await setUpRecorder({ dir, auth, owner: '999998-1' })
     const tap = await first.recorder.open(options)
     tap.output(Buffer.from('before\r\n'))
-    await vi.waitFor(async () => expect(await auth.output(sid)).toContain('before'), 5000)
+    await waitFor(async () => expect(await auth.output(sid)).toContain('before'))
     auth.goAway()
     tap.output(Buffer.from('after\r\n'))
     await tap.end(['alice'])
@@ -193,7 +194,7 @@ test('what was sent before a restart is not sent again, and the rest follows', a
   expect((await fs.readdir(dir)).length).toBeGreaterThan(0)
   auth.problem = undefined
   await using _ = await setUpRecorder({ dir, auth })
-  await vi.waitFor(async () => expect(await auth.store.get(sid)).toMatchObject({ state: 'complete' }), 5000)
+  await waitFor(async () => expect(await auth.store.get(sid)).toMatchObject({ state: 'complete' }))
   expect(await auth.output(sid)).toBe('before\r\nafter\r\n')
 })
 

@@ -1,4 +1,5 @@
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
+import { waitFor } from '../../common/testing/wait-for.ts'
 import { AccessDenied } from '../../errors/errors.ts'
 import { setUpRecorder, TestAuth, tapOptions } from './testing/recorder.ts'
 
@@ -72,7 +73,7 @@ test('a session ends when auth is away for too long; what it had is sent later',
   auth.problem = undefined
   await tap.end(['alice'])
   const { sid } = options.header
-  await vi.waitFor(async () => expect(await auth.store.get(sid)).toMatchObject({ state: 'complete' }), 5000)
+  await waitFor(async () => expect(await auth.store.get(sid)).toMatchObject({ state: 'complete' }))
   expect(await auth.store.get(sid)).toMatchObject({ failure: expect.stringContaining('not stored') })
 })
 

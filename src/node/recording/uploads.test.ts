@@ -1,7 +1,8 @@
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { realEnv } from '../../common/env.ts'
+import { waitFor } from '../../common/testing/wait-for.ts'
 import { AccessDenied, BadParameter, LimitExceeded } from '../../errors/errors.ts'
 import { setUpRecorder, TestAuth, tapOptions } from './testing/recorder.ts'
 
@@ -19,10 +20,10 @@ test('while auth is away everything waits on the disk, and goes when it is back'
   await tap.end(['alice'])
   expect(recorder.pendingBytes).toBeGreaterThan(0)
   const calls = auth.calls
-  await vi.waitFor(() => expect(auth.calls).toBeGreaterThan(calls + 3))
+  await waitFor(() => expect(auth.calls).toBeGreaterThan(calls + 3))
   expect(await auth.store.get(options.header.sid)).toBeUndefined()
   auth.problem = undefined
-  await vi.waitFor(async () => expect(await auth.store.get(options.header.sid)).toMatchObject({ state: 'complete' }))
+  await waitFor(async () => expect(await auth.store.get(options.header.sid)).toMatchObject({ state: 'complete' }))
   expect((await auth.output(options.header.sid)).length).toBe(100 * 20_000 + 290 + 200)
   expect(options.failures).toEqual([])
   expect(setup.failed).toEqual([])
@@ -38,7 +39,7 @@ test.each([
   const options = tapOptions()
   const tap = await recorder.open(options)
   tap.output(Buffer.from('hello'))
-  await vi.waitFor(async () => expect(await fs.readdir(join(dir, 'quarantine'))).toHaveLength(1), 5000)
+  await waitFor(async () => expect(await fs.readdir(join(dir, 'quarantine'))).toHaveLength(1))
   expect(setup.failed).toEqual([{ sid: options.header.sid, reason: expect.stringContaining(problem.message) }])
   expect(options.failures).toHaveLength(1)
   expect(auth.calls).toBe(6)
@@ -58,8 +59,8 @@ test('the quarantine has a limit', async () => {
     const tap = await setup.recorder.open(tapOptions())
     await tap.end([])
   }
-  await vi.waitFor(() => expect(setup.failed).toHaveLength(12))
-  await vi.waitFor(async () => {
+  await waitFor(() => expect(setup.failed).toHaveLength(12))
+  await waitFor(async () => {
     const quarantine = join(setup.dir, 'quarantine')
     const sizes = await Promise.all(
       (await fs.readdir(quarantine)).map(async (name) => (await fs.stat(join(quarantine, name))).size),
@@ -75,10 +76,10 @@ test('an auth service without room is waited for', async () => {
   const options = tapOptions()
   const tap = await setup.recorder.open(options)
   await tap.end([])
-  await vi.waitFor(() => expect(setup.auth.calls).toBeGreaterThan(10))
+  await waitFor(() => expect(setup.auth.calls).toBeGreaterThan(10))
   setup.auth.problem = undefined
   const { sid } = options.header
-  await vi.waitFor(async () => expect(await setup.auth.store.get(sid)).toMatchObject({ state: 'complete' }))
+  await waitFor(async () => expect(await setup.auth.store.get(sid)).toMatchObject({ state: 'complete' }))
   expect(setup.failed).toEqual([])
 })
 
@@ -93,7 +94,7 @@ test('a lost acknowledgement of the end is no failure', async () => {
   await using setup = await setUpRecorder({ auth, limits: { backoff, attempts: 1 } })
   const tap = await setup.recorder.open(tapOptions())
   await tap.end([])
-  await vi.waitFor(async () => expect(await files(setup.dir)).toEqual([]))
+  await waitFor(async () => expect(await files(setup.dir)).toEqual([]))
   expect(setup.failed).toEqual([])
 })
 
@@ -109,7 +110,7 @@ test('recordings wait for each other only a few at a time', async () => {
   await using setup = await setUpRecorder({ auth, limits: { parallel: 3 } })
   const taps = await Promise.all(Array.from({ length: 20 }, () => setup.recorder.open(tapOptions())))
   await Promise.all(taps.map((tap) => tap.end([])))
-  await vi.waitFor(async () => expect(await files(setup.dir)).toEqual([]), 5000)
+  await waitFor(async () => expect(await files(setup.dir)).toEqual([]))
   expect(most).toBeLessThanOrEqual(3)
 })
 
@@ -119,9 +120,9 @@ test('what auth has leaves the disk before the session ends', async () => {
   const tap = await setup.recorder.open(tapOptions())
   const noise = Buffer.from(Array.from({ length: 40_000 }, () => 33 + Math.floor(Math.random() * 90)))
   for (let i = 0; i < 60; i++) await tap.output(noise)
-  await vi.waitFor(async () => {
+  await waitFor(async () => {
     expect(await files(setup.dir)).toHaveLength(1)
     expect(await files(setup.dir)).not.toEqual([expect.stringContaining('.0.')])
-  }, 5000)
+  })
   await tap.end([])
 })

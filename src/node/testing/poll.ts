@@ -2,5 +2,5 @@
 
 import { expect } from 'vitest'
 
-/** `expect.poll` that gives up after 15 s instead of 1 s. */
-export const poll = <T>(look: () => T) => expect.poll(look, { timeout: 15_000 })
+/** `expect.poll` that gives up after a minute. */
+export const poll = <T>(look: () => T) => expect.poll(look, { timeout: 60_000 })

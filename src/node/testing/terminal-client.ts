@@ -12,7 +12,7 @@ export interface TerminalClient {
   readonly screen: () => string
   type(text: string): void
   resize(columns: number, rows: number): void
-  /** Waits until the text appears after what was waited for before; fails after 10 s with what is there. */
+  /** Waits until the text appears after what was waited for before; fails after a minute with what is there. */
   waitFor(text: string | RegExp): Promise<void>
   readonly exited: Promise<ExitResult>
   readonly process: UserProcess
@@ -56,7 +56,7 @@ export async function terminalClient(
     type: (text) => void child.stdin.write(text),
     resize: (columns, rows) => child.terminal?.resize({ ...size, columns, rows }),
     async waitFor(text) {
-      const deadline = realEnv.monotonicMs() + 10_000
+      const deadline = realEnv.monotonicMs() + 60_000
       for (;;) {
         const end = find(text)
         if (end >= 0) {

@@ -197,7 +197,7 @@ describe('what is not a registered node is not reached', () => {
           socket.once('error', () => resolve('no listener'))
           socket.once('close', () => resolve('closed'))
         })
-      await expect.poll(() => first(local), { timeout: 10_000 }).toMatch(/^SSH-2\.0-TestNode/)
+      await expect.poll(() => first(local)).toMatch(/^SSH-2\.0-TestNode/)
       expect(await first(local + 1)).toBe('closed')
       expect(await first(local + 2)).toBe('closed')
     } finally {
@@ -366,10 +366,10 @@ describe('connections end when they must', () => {
     const limited = await startProxy({ clientLimits: { maxConnections: 1, maxUsers: 10 } })
     const holder = spawn('ssh', [...cluster.openSsh(bob, limited), '-N', 'proxy'], { stdio: 'ignore' })
     const attempt = async () => text(await run('ssh', [...cluster.openSsh(alice, limited), 'proxy', '-s', 'proxy:x:0']))
-    await expect.poll(() => proxy.connectionCount, { timeout: 10_000 }).toBe(1)
-    await expect.poll(attempt, { timeout: 10_000 }).toContain('this proxy already serves 1 connections')
+    await expect.poll(() => proxy.connectionCount).toBe(1)
+    await expect.poll(attempt).toContain('this proxy already serves 1 connections')
     holder.kill()
-    await expect.poll(attempt, { timeout: 10_000 }).toContain('node "x" is not found')
+    await expect.poll(attempt).toContain('node "x" is not found')
   })
 })
 

@@ -6,7 +6,7 @@ export interface RunOptions {
   readonly input?: string | Uint8Array
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
-  /** Milliseconds until the program is killed. Default 15,000. */
+  /** Milliseconds until the program is killed. Default 60,000. */
   readonly timeoutMs?: number
 }
 
@@ -24,7 +24,7 @@ export async function run(program: string, args: readonly string[] = [], options
   const child = spawn(program, args, {
     stdio: 'pipe',
     env: { PATH, HOME, ...options.env },
-    timeout: options.timeoutMs ?? 15_000,
+    timeout: options.timeoutMs ?? 60_000,
     killSignal: 'SIGKILL',
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   })
