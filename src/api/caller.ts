@@ -13,8 +13,9 @@ export interface Caller {
   readonly sameHost?: boolean
   /** For callers of role User. */
   readonly user?: UserIdentity
-  /** For machines: names that its certificate holds. */
+  /** For machines: names that its certificate holds, and the fingerprint of the authority that signed it. */
   readonly names?: readonly string[]
+  readonly certifiedBy?: string
   /** For ProvisionToken: the token that opened the connection. */
   readonly token?: string
 }

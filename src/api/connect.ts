@@ -15,7 +15,6 @@ import {
   authKeepAlive,
   authPort,
   handshakeTimeout,
-  sshIdent,
   summarize,
 } from './auth-channel.ts'
 import { ChannelAgent } from './channel-agent.ts'
@@ -23,6 +22,7 @@ import { type ApiClient, createApiClient } from './client.ts'
 import { dialTcp } from './dial-tcp.ts'
 import { verifyMachine } from './host-certificate.ts'
 import type { MachineIdentity } from './identity.ts'
+import { identOf } from './known-authorities.ts'
 
 export { type AuthConnection, authApiHost } from './auth-channel.ts'
 export { type JoinOptions, joinCluster } from './join.ts'
@@ -41,22 +41,27 @@ const firstRetry = 200
 const lastRetry = 5_000
 /** Milliseconds: less than the 30 s that `tsh` waits for the proxy, so that its user hears which part did not answer. */
 const callTimeout = 20_000
+const drainMs = 10_000
 
 /**
  * Dials when first used and again, with backoff, after the connection was lost. Calls fail fast with ConnectionProblem while no
  * auth server answers. Verifies the server's host certificate (role `Auth`, our cluster, host authority).
  */
-export function connectAuth(options: ConnectAuthOptions): AuthConnection {
-  return new MachineConnection(options)
+export function connectAuth(options: ConnectAuthOptions): MachineConnection {
+  return new Reconnecting(options)
 }
 
-class MachineConnection implements AuthConnection {
-  readonly call: ApiClient['call']
-  readonly stream: ApiClient['stream']
+export interface MachineConnection extends AuthConnection {
+  /** The identity is another one: further calls go over a new connection. What runs on the old one has ten seconds to end. */
+  renew(): void
+}
+
+class Reconnecting implements MachineConnection {
   readonly #options: ConnectAuthOptions
   readonly #env: Env
   readonly #logger: Logger
-  readonly #agent: ChannelAgent
+  #agent: ChannelAgent
+  #client: ApiClient
   readonly #closing = new AbortController()
   #ssh: SshClient | undefined
   #dialling: Promise<SshClient> | undefined
@@ -68,16 +73,43 @@ class MachineConnection implements AuthConnection {
     this.#options = options
     this.#env = options.env ?? realEnv
     this.#logger = options.logger ?? silentLogger
-    this.#agent = new ChannelAgent({ openStream: () => this.#openStream() })
-    const client = createApiClient({
-      agent: this.#agent,
+    this.#agent = this.#newAgent()
+    this.#client = this.#newClient()
+  }
+
+  readonly call: ApiClient['call'] = (endpoint, ...args) => this.#client.call(endpoint, ...args)
+  readonly stream: ApiClient['stream'] = (endpoint, ...args) => this.#client.stream(endpoint, ...args)
+
+  #newAgent(): ChannelAgent {
+    return new ChannelAgent({ openStream: () => this.#openStream() })
+  }
+
+  #newClient(): ApiClient {
+    const agent = this.#agent
+    return createApiClient({
+      agent,
       host: authApiHost,
       peer: 'the auth server',
       timeoutMs: callTimeout,
       env: this.#env,
     })
-    this.call = client.call
-    this.stream = client.stream
+  }
+
+  renew(): void {
+    const old = { agent: this.#agent, ssh: this.#ssh }
+    // Its idle channels belong to the old connection.
+    this.#agent = this.#newAgent()
+    this.#client = this.#newClient()
+    this.#ssh = undefined
+    this.#dialling = undefined
+    this.#failure = undefined
+    void this.#env
+      .sleep(drainMs, this.#closing.signal)
+      .catch(() => undefined)
+      .then(async () => {
+        old.agent.destroy()
+        await old.ssh?.close()
+      })
   }
 
   get connected(): boolean {
@@ -105,10 +137,12 @@ class MachineConnection implements AuthConnection {
   #dial(): Promise<SshClient> {
     const failure = this.#failure
     if (failure !== undefined && this.#env.monotonicMs() < failure.retryAt) return Promise.reject(failure.error)
-    this.#dialling ??= this.#dialAny()
+    if (this.#dialling !== undefined) return this.#dialling
+    const dialling: Promise<SshClient> = this.#dialAny()
       .then(
-        (ssh) => this.#established(ssh),
+        (ssh) => (this.#dialling === dialling ? this.#established(ssh) : this.#outdated(ssh)),
         (error: Error) => {
+          if (this.#dialling !== dialling) throw error
           const wait = Math.min((failure?.wait ?? firstRetry / 2) * 2, lastRetry)
           const jitter = 0.5 + this.#env.randomBytes(2).readUInt16BE() / 65_536
           this.#failure = { error, wait, retryAt: this.#env.monotonicMs() + wait * jitter }
@@ -116,16 +150,24 @@ class MachineConnection implements AuthConnection {
         },
       )
       .finally(() => {
-        this.#dialling = undefined
+        if (this.#dialling === dialling) this.#dialling = undefined
       })
-    return this.#dialling
+    this.#dialling = dialling
+    return dialling
+  }
+
+  /** The identity was renewed while this was being dialled. */
+  async #outdated(ssh: SshClient): Promise<SshClient> {
+    await ssh.close()
+    return this.#ssh ?? this.#dial()
   }
 
   #established(ssh: SshClient): SshClient {
     this.#failure = undefined
     this.#ssh = ssh
     void ssh.closed.then((error) => {
-      if (this.#ssh === ssh) this.#ssh = undefined
+      if (this.#ssh !== ssh) return
+      this.#ssh = undefined
       if (!this.#closing.signal.aborted) {
         this.#logger.warn('lost the connection to the auth server', { reason: error?.message ?? 'closed by it' })
       }
@@ -161,7 +203,7 @@ class MachineConnection implements AuthConnection {
       {
         stream,
         user: identity.uuid,
-        ident: sshIdent,
+        ident: identOf(identity.hostAuthorities),
         identities: [{ signer: identity.key, certificate: identity.certificate }],
         verifyHost: authVerifier(address, identity.hostAuthorities, identity.clusterName, this.#env),
         limits: { loginGraceMs: handshakeTimeout },
@@ -211,7 +253,7 @@ export async function connectAuthAsUser(options: UserConnectOptions): Promise<Au
     {
       stream,
       user,
-      ident: sshIdent,
+      ident: identOf(hostAuthorities),
       identities: [identity],
       verifyHost: authVerifier('the other end of the proxy', hostAuthorities, clusterName, env),
       keepAlive: authKeepAlive,

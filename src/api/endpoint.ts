@@ -13,7 +13,7 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 /** Checked for callers of role User, in addition: the RBAC rule their roles must grant. */
 export interface RuleRequirement {
   readonly resource: string
-  readonly verb: 'list' | 'read' | 'create' | 'update' | 'delete'
+  readonly verb: 'list' | 'read' | 'create' | 'update' | 'delete' | 'rotate'
   /**
    * The handler asks again for each resource that it touches. Where it does not say so, rules whose `where` asks about the resource
    * grant nothing: an endpoint that forgets them must not be wide open.

@@ -4,15 +4,19 @@ import { Backoff } from '../common/backoff.ts'
 import type { Env } from '../common/env.ts'
 import type { Logger } from '../common/log.ts'
 import { messageOf } from '../errors/system.ts'
+import { fingerprintSha256 } from '../ssh/keys/public-key.ts'
 import type { ApiClient, CallInput } from './client.ts'
 import { clockWatch } from './clock-skew.ts'
+import type { MachineIdentity } from './identity.ts'
 import { heartbeat } from './routes.ts'
 
-type PresenceReport = CallInput<typeof heartbeat>['body']
+type PresenceReport = Omit<CallInput<typeof heartbeat>['body'], 'trusts'>
 
 export interface HeartbeatOptions {
   readonly client: Pick<ApiClient, 'call'>
   presence(): PresenceReport
+  /** Auth shows who has not followed a rotation of the authorities. */
+  identity(): MachineIdentity
   readonly env: Env
   readonly logger: Logger
   readonly signal: AbortSignal
@@ -31,13 +35,14 @@ export async function runHeartbeat(options: HeartbeatOptions): Promise<void> {
   let failing = false
   while (!signal.aborted) {
     try {
-      const told = options.presence()
-      const { time } = await options.client.call(heartbeat, { body: told }, signal)
+      const told = { presence: options.presence(), identity: options.identity() }
+      const body = { ...told.presence, trusts: trustsOf(told.identity) }
+      const { time } = await options.client.call(heartbeat, { body }, signal)
       watchClock(Date.parse(time) - env.now().getTime())
       if (failing) logger.info('the auth service hears this machine again')
       failing = false
       backoff.reset()
-      await waitForNext(options, JSON.stringify(told))
+      await waitForNext(options, JSON.stringify(told.presence), told.identity)
     } catch (error) {
       if (signal.aborted) return
       if (!failing) logger.warn('the auth service does not hear of this machine', { reason: messageOf(error) })
@@ -47,12 +52,19 @@ export async function runHeartbeat(options: HeartbeatOptions): Promise<void> {
   }
 }
 
-async function waitForNext({ presence, env, signal }: HeartbeatOptions, told: string): Promise<void> {
+async function waitForNext(
+  { presence, identity, env, signal }: HeartbeatOptions,
+  told: string,
+  known: MachineIdentity,
+): Promise<void> {
   // Between 0.9 and 1.1 of the interval, so that machines drift apart.
   const wait = interval * (0.9 + (0.2 * env.randomBytes(2).readUInt16BE()) / 65_536)
   const until = env.monotonicMs() + wait
   for (let left = wait; left > 0; left = until - env.monotonicMs()) {
     await env.sleep(Math.min(left, lookInterval), signal)
-    if (JSON.stringify(presence()) !== told) return
+    if (identity() !== known || JSON.stringify(presence()) !== told) return
   }
 }
+
+const trustsOf = ({ hostAuthorities, userAuthorities }: MachineIdentity): string[] =>
+  [...hostAuthorities, ...userAuthorities].map(fingerprintSha256)

@@ -17,10 +17,11 @@ import { generateEd25519 } from '../ssh/keys/private-key.ts'
 import { caPin, equalKeys } from '../ssh/keys/public-key.ts'
 import type { PrivateKey, PublicKey } from '../ssh/keys/types.ts'
 import type { PresentedHostKey } from '../ssh/transport/types.ts'
-import { apiOver, authPort, handshakeTimeout, sshIdent, summarize } from './auth-channel.ts'
+import { apiOver, authPort, handshakeTimeout, summarize } from './auth-channel.ts'
 import { dialTcp } from './dial-tcp.ts'
 import { authorityExtension, verifyMachine } from './host-certificate.ts'
 import type { MachineIdentity, MachineRole } from './identity.ts'
+import { identOfPins } from './known-authorities.ts'
 import { formatKeyLine, parseCertificateLine, parseKeyLine } from './lines.ts'
 import { machineRoleOf } from './machine-roles.ts'
 import type { HostCredentials, ServerRole } from './model.ts'
@@ -29,8 +30,8 @@ import { join } from './routes.ts'
 export interface JoinOptions {
   readonly addresses: readonly string[]
   readonly token: string
-  /** `sha256:<hex>`; may be left out only towards an auth server on a loopback address. */
-  readonly caPin?: string
+  /** `sha256:<hex>`, or several of which any will do; may be left out only towards an auth server on a loopback address. */
+  readonly caPin?: string | readonly string[]
   /** Wanted; a machine whose uuid the cluster knows already gets another one. */
   readonly uuid: string
   readonly hostname: string
@@ -48,8 +49,9 @@ export interface JoinOptions {
  * answers.
  */
 export async function joinCluster(options: JoinOptions): Promise<readonly MachineIdentity[]> {
-  const { caPin: pin, env = realEnv, logger = silentLogger } = options
-  if (pin !== undefined && !/^sha256:[0-9a-f]{64}$/.test(pin)) {
+  const { env = realEnv, logger = silentLogger } = options
+  for (const pin of pinsOf(options)) {
+    if (/^sha256:[0-9a-f]{64}$/.test(pin)) continue
     throw new BadParameter('ca-pin', `the CA pin ${JSON.stringify(pin)} must be sha256: and 64 hexadecimal digits`)
   }
   try {
@@ -61,6 +63,8 @@ export async function joinCluster(options: JoinOptions): Promise<readonly Machin
     return joinAny({ ...options, uuid }, env, logger)
   }
 }
+
+const pinsOf = ({ caPin: pins = [] }: JoinOptions): readonly string[] => (typeof pins === 'string' ? [pins] : pins)
 
 async function joinAny(options: JoinOptions, env: Env, logger: Logger): Promise<readonly MachineIdentity[]> {
   const errors: Error[] = []
@@ -89,11 +93,11 @@ async function joinAt(
     {
       stream,
       user: 'join',
-      ident: sshIdent,
+      ident: identOfPins(pinsOf(options)),
       identities: [],
       password: options.token,
       verifyHost: (presented) => {
-        trusted = checkPin(address, stream, presented, options.caPin, env, logger)
+        trusted = checkPin(address, stream, presented, pinsOf(options), env, logger)
       },
       limits: { loginGraceMs: handshakeTimeout },
       logger,
@@ -146,7 +150,7 @@ function checkPin(
   address: string,
   stream: Socket,
   presented: PresentedHostKey,
-  pin: string | undefined,
+  pins: readonly string[],
   env: Env,
   logger: Logger,
 ): Trusted {
@@ -166,10 +170,10 @@ function checkPin(
   })
   if (!verdict.ok)
     throw new AccessDenied(`the server at ${address} is not an auth server: ${verdict.reason}; the token was not sent`)
-  if (pin !== undefined) {
-    if (caPin(authority) === pin) return { authority, clusterName }
+  if (pins.length > 0) {
+    if (pins.includes(caPin(authority))) return { authority, clusterName }
     throw new AccessDenied(
-      `the server at ${address} has the CA pin ${caPin(authority)}, not ${pin}: it belongs to another cluster, or somebody poses as it; the token was not sent`,
+      `the server at ${address} has the CA pin ${caPin(authority)}, not ${pins.join(' or ')}: it belongs to another cluster, or somebody poses as it; the token was not sent`,
     )
   }
   if (!isLoopback(stream.remoteAddress ?? '')) {

@@ -43,6 +43,9 @@ export const presence = z.strictObject({
   publicAddresses: z.array(z.string()),
   labels,
   version: z.string(),
+  /** Fingerprint of the authority that signed its certificate, as auth sees it; and those of the authorities that it says it knows. */
+  certifiedBy: z.string().optional(),
+  trusts: z.array(z.string()).optional(),
   expires: isoTime,
 })
 export type Presence = z.infer<typeof presence>

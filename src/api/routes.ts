@@ -23,6 +23,7 @@ import { page, pageOf } from './pages.ts'
 export * from './audit-routes.ts'
 export * from './lease-routes.ts'
 export * from './recording-routes.ts'
+export * from './rotation-routes.ts'
 export * from './session-routes.ts'
 
 const name = z.string().min(1).max(256)
@@ -42,7 +43,7 @@ export const getStatus = endpoint({
     clusterName: z.string(),
     version: z.string(),
     caPins: z.array(z.string()),
-    authorities: z.array(z.strictObject({ type: z.enum(['user', 'host']), rotated: isoTime.optional() })),
+    authorities: z.array(authority.pick({ type: true, rotation: true, rotated: true })),
     /** Server time, for noticing clock skew. */
     time: isoTime,
     /** For administrators only. */
@@ -124,6 +125,8 @@ export const heartbeat = endpoint({
     publicAddresses: z.array(name).max(64),
     labels,
     version: z.string().max(64),
+    /** Fingerprints of the authorities that the caller trusts. */
+    trusts: z.array(z.string().max(64)).max(16).optional(),
   }),
   output: z.strictObject({ expires: isoTime, time: isoTime }),
 })

@@ -167,6 +167,19 @@ interface Fields {
     readonly user?: string
     readonly identity: Readonly<Record<string, unknown>>
   } & Addresses
+  /** A step of the replacement of authorities, taken or refused. `user` is `system` where it came by itself. */
+  'ca.rotate': Outcome & {
+    readonly user: string
+    readonly authorities: readonly string[]
+    readonly phase: string
+    readonly previous_phase: string
+    readonly mode: 'auto' | 'manual'
+    readonly grace_period_seconds?: number
+    /** Public halves of the new keys, or, at the end, of the keys that are left. */
+    readonly keys?: readonly string[]
+    /** Machines that had not followed, `<role>/<uuid>`: they must join again. */
+    readonly left_behind?: readonly string[]
+  }
   'token.create': { readonly user: string; readonly roles: readonly string[]; readonly expires?: string }
   'reset_password_token.create': ResourceChange & { readonly ttl: string }
   'role.created': ResourceChange
@@ -222,6 +235,7 @@ const codes = {
   auth: { ok: 'T3007W', failed: 'T3007W' },
   port: { ok: 'T3003I', failed: 'T3003E' },
   'cert.create': { ok: 'TC000I' },
+  'ca.rotate': { ok: 'TCA00I', failed: 'TCA00W' },
   'token.create': { ok: 'TJT00I' },
   'reset_password_token.create': { ok: 'T6000I' },
   'role.created': { ok: 'T9000I' },

@@ -44,6 +44,8 @@ const table: Readonly<Record<string, { callers: readonly BuiltinRole[]; users?: 
   signUser: { callers: ['Admin'] },
   signHost: { callers: ['Admin'] },
   renewUser: { callers: ['User'], users: 'self' },
+  rotateAuthorities: { callers: ['Admin', 'User'], users: 'rule' },
+  getRotation: { callers: ['Admin', 'User'], users: 'rule' },
   acquireLease: { callers: ['Node'] },
   renewLeases: { callers: ['Node'] },
   releaseLease: { callers: ['Node'] },

@@ -51,7 +51,7 @@ interface Kept {
 export class Authorities {
   readonly clusterName: string
   readonly #tables: Tables
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Set<() => void | Promise<void>>()
   #kept: Readonly<Record<AuthorityType, Kept>>
   #reading: Promise<void> = Promise.resolve()
 
@@ -78,6 +78,11 @@ export class Authorities {
     return this.#kept.host.keys[1]
   }
 
+  /** With the private keys: for the auth service itself alone. */
+  stored(type: AuthorityType): StoredAuthority {
+    return this.#kept[type].found.value
+  }
+
   public(type: AuthorityType): Authority {
     return publicAuthority(this.#kept[type].found.value, this.clusterName)
   }
@@ -87,18 +92,18 @@ export class Authorities {
     return this.#kept.host.keys.map((key) => caPin(key.publicKey))
   }
 
-  /** Reads the store again; resolves when what was written before the call is in use. */
+  /** Reads the store again; resolves when what was written before the call is in use, by the listeners too. */
   refresh(): Promise<void> {
     const reading = this.#reading.then(async () => {
       this.#kept = await readAll(this.#tables)
-      for (const listener of this.#listeners) listener()
+      await Promise.all([...this.#listeners].map((listener) => listener()))
     })
     this.#reading = reading.catch(() => undefined)
     return reading
   }
 
-  /** Called after each reading. */
-  onChange(listener: () => void): void {
+  /** Called after each reading. A listener deals with its own failures. */
+  onChange(listener: () => void | Promise<void>): void {
     this.#listeners.add(listener)
   }
 }

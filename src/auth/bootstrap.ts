@@ -8,22 +8,16 @@ import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { presetRoles } from '../access/presets.ts'
-import { authApiHost } from '../api/auth-channel.ts'
 import { hostUuid } from '../api/host-uuid.ts'
-import { loadIdentity, type MachineIdentity, saveIdentity } from '../api/identity.ts'
-import { parseKeyLine } from '../api/lines.ts'
 import { toRoleRecord } from '../api/role-record.ts'
 import type { Backend } from '../backend/contract.ts'
 import type { Env } from '../common/env.ts'
 import { ensurePrivateDir } from '../common/files.ts'
 import type { Logger } from '../common/log.ts'
 import { checkName } from '../common/names.ts'
-import { isNotFound, SystemError } from '../errors/errors.ts'
+import { SystemError } from '../errors/errors.ts'
 import { convertSystemError } from '../errors/system.ts'
-import { generateEd25519 } from '../ssh/keys/private-key.ts'
-import { equalKeys } from '../ssh/keys/public-key.ts'
-import { type Authorities, newAuthorityRecord } from './authorities.ts'
-import type { Issuer } from './certificates.ts'
+import { newAuthorityRecord } from './authorities.ts'
 import type { Tables } from './records.ts'
 
 export interface AuthPaths {
@@ -117,49 +111,4 @@ export async function makeCluster(
     tables.authorities.put('host', newAuthorityRecord('host', env)),
     ...presetRoles.map((role) => tables.roles.put(role.metadata.name, toRoleRecord(role))),
   ])
-}
-
-/** Auth's own identity and the administrator's; made again when missing, or when the authority is another one. */
-export async function ensureIdentities(options: {
-  readonly paths: AuthPaths
-  readonly uuid: string
-  readonly authorities: Authorities
-  readonly issuer: Issuer
-  readonly names: readonly string[]
-  readonly env: Env
-}): Promise<MachineIdentity> {
-  const { paths, uuid, env } = options
-  const [own] = await Promise.all([
-    ensureIdentity(options, paths.identity, 'Auth', uuid, [...options.names, authApiHost]),
-    ensureIdentity(options, paths.admin, 'Admin', env.randomUuid(), []),
-  ])
-  return own
-}
-
-async function ensureIdentity(
-  options: { readonly authorities: Authorities; readonly issuer: Issuer; readonly env: Env },
-  path: string,
-  role: 'Auth' | 'Admin',
-  uuid: string,
-  names: readonly string[],
-): Promise<MachineIdentity> {
-  const { authorities, issuer, env } = options
-  const kept = await loadIdentity(path).catch((error: unknown) => {
-    if (isNotFound(error)) return undefined
-    throw error
-  })
-  if (kept !== undefined && equalKeys(kept.certificate.signatureKey, authorities.host.publicKey)) return kept
-  const key = generateEd25519(env)
-  const keysOf = (type: 'user' | 'host') => authorities.public(type).keys.map((line) => parseKeyLine(line, 'authority'))
-  const identity: MachineIdentity = {
-    role,
-    uuid,
-    clusterName: authorities.clusterName,
-    key,
-    certificate: await issuer.machine({ uuid, role, publicKey: key.publicKey, names }),
-    hostAuthorities: keysOf('host'),
-    userAuthorities: keysOf('user'),
-  }
-  await saveIdentity(path, identity)
-  return identity
 }

@@ -13,7 +13,7 @@ import { AccessDenied } from '../errors/errors.ts'
 import { issueCertificate } from '../ssh/certificate/issue.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
 import { fingerprintSha256 } from '../ssh/keys/public-key.ts'
-import type { PublicKey } from '../ssh/keys/types.ts'
+import type { PrivateKey, PublicKey } from '../ssh/keys/types.ts'
 import type { Audit } from './audit.ts'
 import type { Authorities } from './authorities.ts'
 import type { StoredUser } from './records.ts'
@@ -107,6 +107,8 @@ export class Issuer {
     readonly publicKey: PublicKey
     readonly names: readonly string[]
     readonly address?: string
+    /** Default: the one that signs now. */
+    readonly authority?: PrivateKey
   }): Promise<Certificate> {
     const { uuid, role, publicKey } = request
     const { clusterName } = this.#authorities
@@ -121,7 +123,7 @@ export class Issuer {
         lifetimeMs: hostYears * 365 * 86_400_000,
       },
       { server_id: uuid, role },
-      request.address,
+      request,
     )
   }
 
@@ -149,13 +151,13 @@ export class Issuer {
       readonly lifetimeMs: number
     },
     about: Readonly<Record<string, unknown>>,
-    address?: string,
+    { address, authority }: { readonly address?: string; readonly authority?: PrivateKey } = {},
   ): Promise<Certificate> {
     const now = this.#env.now().getTime()
     const { lifetimeMs, ...rest } = template
     const certificate = await issueCertificate(
       { ...rest, type: 'host', validAfter: new Date(now - backdateMs), validBefore: new Date(now + lifetimeMs) },
-      this.#authorities.host,
+      authority ?? this.#authorities.host,
       this.#env,
     )
     await this.#audit.emit({

@@ -85,6 +85,15 @@ export class Hub implements ClusterState {
     this.#listeners.add(listener)
   }
 
+  /** Resolves with the next change, or after so many milliseconds. */
+  async changed(ms: number): Promise<void> {
+    const heard = new AbortController()
+    const listener = () => heard.abort()
+    this.#listeners.add(listener)
+    await this.#env.sleep(ms, AbortSignal.any([heard.signal, this.#closing.signal])).catch(() => undefined)
+    this.#listeners.delete(listener)
+  }
+
   /** The lines for one follower, without end: a snapshot, `ready`, then changes. Nodes need no word of each other. */
   async *follow(options: { readonly presence: boolean; readonly signal: AbortSignal }): AsyncGenerator<string> {
     const follower = new Follower(options.presence)

@@ -32,6 +32,7 @@ export interface Heartbeat {
   readonly publicAddresses: readonly string[]
   readonly labels: Readonly<Record<string, string>>
   readonly version: string
+  readonly trusts?: readonly string[] | undefined
 }
 
 interface Known {
@@ -101,6 +102,8 @@ export class PresenceService {
       publicAddresses: beat.publicAddresses.map((address) => checkedAddress(address)),
       labels: { ...beat.labels },
       version: beat.version,
+      ...(caller.certifiedBy === undefined ? {} : { certifiedBy: caller.certifiedBy }),
+      ...(beat.trusts === undefined ? {} : { trusts: [...beat.trusts] }),
       expires: new Date(expires).toISOString(),
     }
     const id = presenceId(record)

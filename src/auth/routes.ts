@@ -5,12 +5,13 @@ import { canSeeNode } from '../access/decide.ts'
 import { checkRule } from '../access/rules.ts'
 import type { Caller } from '../api/caller.ts'
 import { formatCertificateLine, parseKeyLine } from '../api/lines.ts'
-import type { Presence } from '../api/model.ts'
+import type { Authority, Presence } from '../api/model.ts'
 import * as routes from '../api/routes.ts'
 import { PreparedLines, serve } from '../api/serve.ts'
 import { version } from '../common/version.ts'
 import { AccessDenied, BadParameter } from '../errors/errors.ts'
 import { verifyAudit } from './audit-verify.ts'
+import { authorityTypes } from './authorities.ts'
 import { mountRecordings } from './recording-routes.ts'
 import type { Services } from './services.ts'
 import { mountSessions } from './session-routes.ts'
@@ -28,6 +29,16 @@ export function mountRoutes(app: FastifyInstance, services: Services): void {
   mountRecordings(app, services)
   mountSessions(app, services)
   mountLeases(app, services)
+  mountRotation(app, services)
+}
+
+function mountRotation(app: FastifyInstance, { rotation }: Services): void {
+  serve(app, routes.rotateAuthorities, ({ caller, body }) => rotation.rotate(caller, body))
+  serve(app, routes.getRotation, async () => rotation.report())
+}
+
+function statusOf({ type, rotation, rotated }: Authority) {
+  return { type, ...(rotation === undefined ? {} : { rotation }), ...(rotated === undefined ? {} : { rotated }) }
 }
 
 function mountCluster(app: FastifyInstance, { hub, authorities, audit, env, recordings }: Services): void {
@@ -35,7 +46,7 @@ function mountCluster(app: FastifyInstance, { hub, authorities, audit, env, reco
     clusterName: hub.clusterName,
     version,
     caPins: [...authorities.caPins],
-    authorities: [{ type: 'host' as const }, { type: 'user' as const }],
+    authorities: authorityTypes.map((type) => statusOf(authorities.public(type))),
     time: env.now().toISOString(),
     ...(caller.role === 'Admin' ? { audit: await audit.summary(), recordingAlarm: await recordings.alarm() } : {}),
   }))

@@ -12,10 +12,11 @@ import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
 import type { Limits } from '../ssh/transport/types.ts'
 import { openAuditLog } from './audit-log.ts'
-import { type AuthPaths, ensureCluster, ensureIdentities, prepareDirectory } from './bootstrap.ts'
+import { ensureCluster, prepareDirectory } from './bootstrap.ts'
+import { OwnIdentities } from './own-identities.ts'
 import { openTables } from './records.ts'
 import { mountRoutes } from './routes.ts'
-import { type Services, startServices } from './services.ts'
+import { startServices } from './services.ts'
 import { type AuthSettings, defaultSettings } from './settings.ts'
 import { Callers, createSshFront } from './ssh-front.ts'
 
@@ -91,12 +92,21 @@ export async function startAuth(options: StartAuthOptions): Promise<AuthService>
     undo.push(() => app.close())
     mountRoutes(app, services)
     await app.ready()
-    const identity = await ownIdentity(services, paths, cluster.uuid, env)
+    const identities = await OwnIdentities.open({
+      ...services,
+      paths,
+      uuid: cluster.uuid,
+      names: [hostname(), 'localhost', '127.0.0.1'],
+      env,
+      logger,
+    })
+    undo.push(() => identities.close())
+    services.rotation.start()
     const front = createSshFront({
       services,
       app,
       callers,
-      identity: () => identity,
+      identity: (clientVersion) => identities.shownTo(clientVersion),
       env,
       logger,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
@@ -114,7 +124,9 @@ export async function startAuth(options: StartAuthOptions): Promise<AuthService>
       clusterName: cluster.clusterName,
       uuid,
       isNew,
-      caPins: services.authorities.caPins,
+      get caPins() {
+        return services.authorities.caPins
+      },
       close,
       [Symbol.asyncDispose]: () => close(),
     }
@@ -136,10 +148,4 @@ export function refusalByRules(caller: Caller, rule: RuleRequirement): string | 
   const { resource: kind, verb, each = false } = rule
   const decision = checkRule(caller.user, { kind, verb, perhaps: each })
   return decision.allow ? undefined : decision.reason
-}
-
-function ownIdentity(services: Services, paths: AuthPaths, uuid: string, env: Env) {
-  const { authorities, issuer } = services
-  const name = hostname()
-  return ensureIdentities({ paths, uuid, authorities, issuer, names: [name, 'localhost', '127.0.0.1'], env })
 }

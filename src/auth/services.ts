@@ -24,6 +24,7 @@ import { PresenceService } from './presence.ts'
 import { announceUpload, Recordings } from './recordings.ts'
 import { openTables, type Tables } from './records.ts'
 import { Roles } from './roles.ts'
+import { Rotation } from './rotation.ts'
 import { ActiveSessions } from './sessions.ts'
 import type { AuthSettings } from './settings.ts'
 import { Tokens } from './tokens.ts'
@@ -34,6 +35,7 @@ export interface Services {
   readonly settings: AuthSettings
   readonly tables: Tables
   readonly authorities: Authorities
+  readonly rotation: Rotation
   readonly audit: Audit
   readonly issuer: Issuer
   readonly hub: Hub
@@ -88,6 +90,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const stop = new AbortController()
   const { auditMs, recordingMs } = settings.retention
   const retention = keepRetention({ audit, recordings, auditMs, recordingMs, env, logger }, stop.signal)
+  const rotation = new Rotation({ backend, tables, audit, authorities, hub, env, logger })
   const passwords = new Passwords(env)
   const otp = new OneTimePasswords(backend, tables, env)
   const lockout = new Lockout(backend, tables, settings.lockout, env)
@@ -99,6 +102,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     settings,
     tables,
     authorities,
+    rotation,
     audit,
     issuer,
     hub,
@@ -116,7 +120,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     close: async () => {
       stop.abort()
       await retention
-      await Promise.all([presence.close(), hub.close(), recordings.close()])
+      await Promise.all([rotation.close(), presence.close(), hub.close(), recordings.close()])
     },
   }
 }

@@ -18,6 +18,7 @@ import { AccessDenied } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
 import { ChannelOpenError } from '../ssh/connection/types.ts'
+import { fingerprintSha256 } from '../ssh/keys/public-key.ts'
 import { createSshServer } from '../ssh/server.ts'
 import type { AuthDecision, AuthRequest, PendingConnection, SshServer } from '../ssh/server-types.ts'
 import type { Limits } from '../ssh/transport/types.ts'
@@ -42,7 +43,8 @@ export interface FrontOptions {
   readonly services: Services
   readonly app: FastifyInstance
   readonly callers: Callers
-  identity(): MachineIdentity
+  /** What a client that says it has this version is shown. */
+  identity(clientVersion: string): MachineIdentity
   readonly env: Env
   readonly logger: Logger
   readonly limits?: Partial<Limits>
@@ -55,8 +57,8 @@ export function createSshFront(options: FrontOptions): SshServer {
   return createSshServer<Identify>(
     {
       ident: sshIdent,
-      hostIdentities: () => {
-        const { key, certificate } = options.identity()
+      hostIdentities: (clientVersion) => {
+        const { key, certificate } = options.identity(clientVersion)
         return [{ signer: key, certificate }]
       },
       authMethods: ['publickey', 'password'],
@@ -163,12 +165,19 @@ function machine(
   if (!first.ok) return { allow: false, reason: first.reason }
   if (name !== first.uuid)
     return { allow: false, reason: `the certificate of ${first.uuid} used as ${JSON.stringify(name)}` }
+  const certifiedBy = fingerprintSha256(certificate.signatureKey)
   const identify = (): Caller => {
     const verdict = judge()
     if (!verdict.ok) throw new AccessDenied(`access denied: ${verdict.reason}`)
     const role = machineRoles.find((known) => known === verdict.role)
     if (role === undefined) throw new AccessDenied(`access denied: unknown role ${verdict.role}`)
-    return { role, name: role === 'Admin' ? 'admin' : verdict.uuid, address, names: certificate.principals }
+    return {
+      role,
+      name: role === 'Admin' ? 'admin' : verdict.uuid,
+      address,
+      names: certificate.principals,
+      certifiedBy,
+    }
   }
   return { allow: true, identity: identify }
 }

@@ -3,6 +3,7 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { loadIdentity, saveIdentity } from '../api/identity.ts'
+import { isDue, renew } from '../api/keep-identity.ts'
 import { formatKeyLine } from '../api/lines.ts'
 import { deleteUser, listPresence, putRole, putUser, searchEvents, signUser } from '../api/routes.ts'
 import { newKey, type TestCluster, tempDir, testCluster } from '../auth/testing/cluster.ts'
@@ -10,7 +11,6 @@ import { realEnv } from '../common/env.ts'
 import { silentLogger } from '../common/log.ts'
 import { formatPrivateKey } from '../ssh/keys/private-key-file.ts'
 import { run } from '../ssh/testing/run.ts'
-import { isDue, renew } from './renewal.ts'
 import { type NodeService, startNode } from './server.ts'
 import { poll } from './testing/poll.ts'
 
@@ -115,21 +115,15 @@ test('a host certificate is renewed with the names it has', async () => {
   const cluster = await testCluster()
   const old = await cluster.join('node', 'web-2')
   const path = join(await tempDir(), 'identity.json')
-  const { clusterName, hostAuthorities, userAuthorities } = old
-  const state = {
-    clusterName,
-    hostAuthorities,
-    userAuthorities,
-    config: await cluster.admin.call((await import('../api/routes.ts')).getConfig),
-    user: () => undefined,
-    role: () => undefined,
-  }
+  const { hostAuthorities, userAuthorities } = old
+  const state = { live: true, hostAuthorities, userAuthorities, onChange: () => () => undefined }
   expect(isDue(old, state, realEnv.now())).toBe(false)
   expect(isDue(old, { ...state, hostAuthorities: userAuthorities }, realEnv.now())).toBe(true)
   expect(isDue(old, state, new Date(Number(old.certificate.validBefore) * 1000 - 86_400_000))).toBe(true)
   let current = old
+  let reconnected = 0
   await renew({
-    client: cluster.connect(old),
+    client: { call: cluster.connect(old).call, renew: () => reconnected++ },
     state,
     path,
     identity: () => current,
@@ -143,6 +137,7 @@ test('a host certificate is renewed with the names it has', async () => {
   })
   expect(current.certificate.serial).not.toBe(old.certificate.serial)
   expect([...current.certificate.principals].sort()).toEqual([...old.certificate.principals].sort())
-  expect(formatKeyLine(current.key.publicKey)).toBe(formatKeyLine(old.key.publicKey))
+  expect(formatKeyLine(current.key.publicKey)).not.toBe(formatKeyLine(old.key.publicKey))
+  expect(reconnected).toBe(1)
   expect(readFileSync(path, 'utf8')).toContain(old.uuid)
 })

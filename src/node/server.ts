@@ -7,6 +7,7 @@ import { openClusterCache } from '../api/cache.ts'
 import { connectAuth } from '../api/connect.ts'
 import { runHeartbeat } from '../api/heartbeat.ts'
 import type { MachineIdentity } from '../api/identity.ts'
+import { keepIdentity } from '../api/keep-identity.ts'
 import { acquireLease, emitEvents, releaseLease, renewLeases } from '../api/routes.ts'
 import { openSpool } from '../audit/spool.ts'
 import { advertisedAddress } from '../common/advertised-address.ts'
@@ -21,7 +22,6 @@ import { openAccounts } from './os/accounts.ts'
 import { currentPrivileges } from './os/privileges.ts'
 import { openRecorder } from './recording/recorder.ts'
 import { uploadToAuth } from './recording/upload.ts'
-import { runRenewal } from './renewal.ts'
 import { openSessionJournal } from './session/open-sessions.ts'
 import { runSessionReports } from './session/report.ts'
 import { Sessions } from './session/sessions.ts'
@@ -183,6 +183,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
   const publicAddresses = options.publicAddresses ?? []
   void runHeartbeat({
     client,
+    identity: () => identity,
     presence: () => ({
       hostname,
       address,
@@ -195,7 +196,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     signal: stop.signal,
   })
   void runSessionReports({ node: context, client, signal: stop.signal })
-  void runRenewal({
+  void keepIdentity({
     client,
     state,
     path: join(dataDir, 'identity.json'),

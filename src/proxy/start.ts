@@ -6,6 +6,7 @@ import { openClusterCache } from '../api/cache.ts'
 import { connectAuth, joinCluster } from '../api/connect.ts'
 import { runHeartbeat } from '../api/heartbeat.ts'
 import { loadIdentity, type MachineIdentity, saveIdentity } from '../api/identity.ts'
+import { keepIdentity } from '../api/keep-identity.ts'
 import { acceptInvite, emitEvents, getInvite, login } from '../api/routes.ts'
 import { openSpool } from '../audit/spool.ts'
 import { type Address, formatAddress, isWildcardHost } from '../common/address.ts'
@@ -66,7 +67,7 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
   const { config, env = realEnv, logger = silentLogger, version } = options
   const directory = join(config.dataDir, 'proxy')
   await ensurePrivateDir(directory)
-  const identity = options.identity ?? (await identityOf(options, directory))
+  let identity = options.identity ?? (await identityOf(options, directory))
   const { clusterName, uuid } = identity
   const authServers = config.authServers.map(formatAddress)
   const ending = new AbortController()
@@ -129,6 +130,7 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
 
   void runHeartbeat({
     client: auth,
+    identity: () => identity,
     presence: () => ({
       hostname: config.nodename,
       address: advertisedAddress({ ...sshAddressOf(config), port: sshPortOf(config, sshAddress.port) }),
@@ -140,6 +142,19 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
       labels: {},
       version,
     }),
+    env,
+    logger,
+    signal: ending.signal,
+  })
+  void keepIdentity({
+    client: auth,
+    state: cache,
+    path: join(directory, 'identity.json'),
+    identity: () => identity,
+    replace: (renewed) => {
+      identity = renewed
+    },
+    hostname: config.nodename,
     env,
     logger,
     signal: ending.signal,
@@ -177,11 +192,10 @@ async function identityOf(options: StartProxyOptions, directory: string): Promis
       'this proxy has not joined a cluster yet; give it a token: teleport start --roles=proxy --token=… (made by: tctl tokens add --type=proxy)',
     )
   }
-  const [caPin] = config.caPins
   const [joined] = await joinCluster({
     addresses: config.authServers.map(formatAddress),
     token: config.authToken,
-    ...(caPin === undefined ? {} : { caPin }),
+    caPin: config.caPins,
     uuid: env.randomUuid(),
     hostname: config.nodename,
     roles: ['proxy'],

@@ -76,7 +76,7 @@ export async function joinLocally(context: JoinContext, roles: readonly ServerRo
     await join1(context, roles, {
       addresses,
       token: token.token,
-      ...(caPins[0] === undefined ? {} : { caPin: caPins[0] }),
+      caPin: caPins,
     })
   } finally {
     await api.close()
@@ -98,10 +98,9 @@ export async function joinRemotely(context: JoinContext, roles: readonly ServerR
     )
   }
   const addresses = config.authServers.map(formatAddress)
-  const [caPin] = config.caPins
   for (let delay = firstDelay; ; delay = Math.min(delay * 2, longestDelay)) {
     try {
-      return await join1(context, roles, { addresses, token: authToken, ...(caPin === undefined ? {} : { caPin }) })
+      return await join1(context, roles, { addresses, token: authToken, caPin: config.caPins })
     } catch (error) {
       if (!isConnectionProblem(error)) throw error
       logger.warn(`cannot join the cluster: ${error.message}; trying again in ${delay / 1000} s`)
@@ -113,7 +112,7 @@ export async function joinRemotely(context: JoinContext, roles: readonly ServerR
 interface JoinWith {
   readonly addresses: readonly string[]
   readonly token: string
-  readonly caPin?: string
+  readonly caPin: readonly string[]
 }
 
 /** One call for all roles, since a token may be good for one use only. */

@@ -79,8 +79,8 @@ export interface ServerHandlers<Identity> {
 export interface SshServerOptions<Identity> extends ServerHandlers<Identity> {
   /** Software part of the version string after `SSH-2.0-`. */
   readonly ident: string
-  /** Called for each connection, so that renewed keys are used at once. Preferred first. */
-  hostIdentities(): readonly HostIdentity[]
+  /** Called for each connection, so that renewed keys are used at once. Preferred first. The client says what version it likes. */
+  hostIdentities(clientVersion: string): readonly HostIdentity[]
   /** Methods offered. The nodes and proxies offer only `publickey`. */
   readonly authMethods: readonly ('publickey' | 'password')[]
   authenticate(request: AuthRequest, connection: PendingConnection): Promise<AuthDecision<Identity>>

@@ -167,7 +167,7 @@ class Listener<Identity> implements SshServer {
     const transport = await acceptTransport({
       stream: live.stream,
       ident: options.ident,
-      hostIdentities: options.hostIdentities(),
+      hostIdentities: (clientVersion) => options.hostIdentities(clientVersion),
       ...(options.algorithms === undefined ? {} : { algorithms: options.algorithms }),
       limits: this.#limits,
       env: this.#env,

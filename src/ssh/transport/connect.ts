@@ -32,7 +32,7 @@ export const connectTransport: ConnectTransport = async (options) => {
 
 /** Speaks the server's part. See `AcceptTransport` for what it throws. */
 export const acceptTransport: AcceptTransport = async (options) => {
-  if (options.hostIdentities.length === 0) {
+  if (typeof options.hostIdentities !== 'function' && options.hostIdentities.length === 0) {
     throw new BadParameter('hostIdentities', 'an SSH server needs at least one host key')
   }
   return await establish(options, {

@@ -26,7 +26,7 @@ import {
 } from './kexinit.ts'
 import { DisconnectReason, Message } from './messages.ts'
 import { ProtocolProblem } from './problem.ts'
-import type { AlgorithmPreferences, HostIdentity, NegotiatedAlgorithms, PresentedHostKey } from './types.ts'
+import type { AlgorithmPreferences, HostIdentities, NegotiatedAlgorithms, PresentedHostKey } from './types.ts'
 
 const MAX_KEX_VALUE = 8192
 const MAX_HOST_KEY = 64 * 1024
@@ -54,7 +54,7 @@ export interface KexSettings {
   readonly algorithms: AlgorithmPreferences
   /** Server: our ciphers may be narrowed to what is fastest for the client. False when the order was configured. */
   readonly steer: boolean
-  readonly hostIdentities: readonly HostIdentity[]
+  readonly hostIdentities: HostIdentities
   readonly hostKeyAlgorithms?: readonly string[] | undefined
   /** Client: send the first message of our preferred method along with the first KEXINIT. */
   readonly guess: boolean
@@ -65,7 +65,7 @@ type Stage = 'idle' | 'negotiating' | 'exchanging' | 'newkeys'
 export class KeyExchange {
   readonly #host: KexHost
   readonly #settings: KexSettings
-  readonly #choices: readonly HostKeyChoice[]
+  #choices: readonly HostKeyChoice[] = []
   #stage: Stage = 'idle'
   #ours: { readonly init: KexInit; readonly payload: Buffer } | undefined
   #theirs: { readonly init: KexInit; readonly payload: Buffer } | undefined
@@ -91,7 +91,14 @@ export class KeyExchange {
   constructor(host: KexHost, settings: KexSettings) {
     this.#host = host
     this.#settings = settings
-    this.#choices = host.role === 'server' ? hostKeyChoices(settings.hostIdentities) : []
+    const { hostIdentities } = settings
+    if (host.role === 'server' && typeof hostIdentities !== 'function') this.#choices = hostKeyChoices(hostIdentities)
+  }
+
+  /** Server, once the client's version is known and before anything else. */
+  chooseHostKeys(): void {
+    const { hostIdentities } = this.#settings
+    if (typeof hostIdentities === 'function') this.#choices = hostKeyChoices(hostIdentities(this.#host.clientVersion()))
   }
 
   /** Our KEXINIT is out, or the peer's has come, and the exchange is not finished. */

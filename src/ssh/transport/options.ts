@@ -3,7 +3,7 @@
 import type { Duplex } from 'node:stream'
 import type { Env } from '../../common/env.ts'
 import type { Logger } from '../../common/log.ts'
-import type { AlgorithmPreferences, HostIdentity, Limits, PresentedHostKey, Transport } from './types.ts'
+import type { AlgorithmPreferences, HostIdentities, Limits, PresentedHostKey, Transport } from './types.ts'
 
 interface CommonOptions {
   /** A connected stream. The transport owns it from now on, and destroys it at the end. */
@@ -33,7 +33,7 @@ export interface ConnectOptions extends CommonOptions {
 }
 
 export interface AcceptOptions extends CommonOptions {
-  readonly hostIdentities: readonly HostIdentity[]
+  readonly hostIdentities: HostIdentities
   /**
    * Accepts one line `prefix <text>` before the client's version string. `verify` gets the text; throwing cuts the connection.
    * Nothing else of the client is looked at before it returned.

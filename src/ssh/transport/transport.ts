@@ -254,6 +254,7 @@ export class SshTransport implements Transport {
     this.#greeting = undefined
     for (const chunk of step.rest) this.#reader.push(chunk)
     if (this.role === 'server') {
+      this.#kex.chooseHostKeys()
       this.#cancelSteer = after(this.#settings.env, STEER_WAIT_MS, () => {
         if (!this.#isClosed) this.#kex.begin()
       })

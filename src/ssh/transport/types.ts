@@ -35,6 +35,9 @@ export interface HostIdentity {
   readonly offerPlain?: boolean
 }
 
+/** The same for every client, or chosen by the version string that the client sent: nobody has proven anything yet. */
+export type HostIdentities = readonly HostIdentity[] | ((clientVersion: string) => readonly HostIdentity[])
+
 /** What the server showed during key exchange; the client's policy decides. */
 export interface PresentedHostKey {
   readonly publicKey: PublicKey
