@@ -72,6 +72,12 @@ const sentences: Readonly<Record<EventName, Sentence>> = {
     const names = list(principals)
     return `${text(event.cert_type)} certificate for ${text(key_id)}${names === '' ? '' : ` (${names})`} until ${text(expires)}`
   },
+  'ca.rotate': (event) => {
+    const { authorities, previous_phase, phase, left_behind } = event
+    const left = list(left_behind) === '' ? '' : `; left behind: ${list(left_behind)}`
+    const what = `${list(authorities)} authority from ${text(previous_phase)} to ${text(phase)}`
+    return event.success === false ? `did not rotate the ${what}: ${text(event.error)}` : `rotated the ${what}${left}`
+  },
   'token.create': (event) => `made a join token for ${list(event.roles)}`,
   'reset_password_token.create': (event) =>
     `made a sign-up link for user ${text(event.name)}, good for ${text(event.ttl)}`,
