@@ -43,8 +43,10 @@ export class ThreadCatalogue implements Catalogue {
     this.#spawn()
   }
 
-  changed(directory: string, summary: RecordingSummary): void {
-    this.#changes.set(summary.sid, { directory, summary })
+  changed(directory: string, summary: RecordingSummary, textBytes = 0): void {
+    const before = this.#changes.get(summary.sid)
+    const waiting = before !== undefined && 'textBytes' in before ? before.textBytes : 0
+    this.#changes.set(summary.sid, { directory, summary, textBytes: waiting + textBytes })
     this.#flush()
   }
 

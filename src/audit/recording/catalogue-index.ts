@@ -105,7 +105,7 @@ async function readTexts(
     let length = 0
     for (const record of records) {
       if (length > BATCH_TEXT) break
-      const text = record === undefined ? undefined : expand(await readAt(file, record.offset, bytesOf(record)))
+      const text = record === undefined ? undefined : expand(await readAt(file, record.offset, bytesOf(record)), record)
       if (text === undefined) {
         return { texts: [...texts, ''], problem: `chunk ${from + texts.length} is damaged` }
       }
@@ -118,10 +118,11 @@ async function readTexts(
 
 const bytesOf = ({ bytes }: IndexRecord): number => Math.min(bytes, MAX_CHUNK_BYTES)
 
-function expand(data: Buffer): string | undefined {
+function expand(data: Buffer, { textBytes }: IndexRecord): string | undefined {
   try {
     checkOneFrame(data)
-    return zstdDecompressSync(data, { maxOutputLength: MAX_CHUNK_TEXT }).toString('utf8')
+    const chunkSize = Math.max(64, Math.min(textBytes, MAX_CHUNK_TEXT) + 1)
+    return zstdDecompressSync(data, { maxOutputLength: MAX_CHUNK_TEXT, chunkSize }).toString('utf8')
   } catch {
     return undefined
   }

@@ -12,7 +12,8 @@ export interface CatalogueStart {
 }
 
 export type Change =
-  | { readonly directory: string; readonly summary: RecordingSummary }
+  /** `textBytes` were added since the last one. */
+  | { readonly directory: string; readonly summary: RecordingSummary; readonly textBytes: number }
   /** Removed. */
   | { readonly sid: string }
 

@@ -11,6 +11,7 @@ import { type CatalogueDatabase, MAX_ID, openCatalogueDatabase, removeDatabase }
 import { indexSome, RecentLines } from './catalogue-index.ts'
 import type { CatalogueStart, Change, FromCatalogue, ToCatalogue } from './catalogue-messages.ts'
 import { listRecordings } from './catalogue-search.ts'
+import { FloodDelay } from './flood-delay.ts'
 import { loadState, summaryOf } from './load.ts'
 import type { RecordingQuery } from './store.ts'
 import { recordingIds } from './walk.ts'
@@ -26,6 +27,7 @@ class CatalogueThread {
   readonly #port: MessagePort
   readonly #start: CatalogueStart
   readonly #recent = new RecentLines()
+  readonly #floods = new FloodDelay()
   #database: CatalogueDatabase
   #closing = false
   #failed = false
@@ -77,7 +79,13 @@ class CatalogueThread {
       if ('sid' in change) {
         this.#leaving.add(change.sid)
         this.#gone?.add(change.sid)
-      } else this.#database.put(change.directory, change.summary)
+        this.#floods.ended(change.sid)
+        return
+      }
+      const { sid, state } = change.summary
+      if (state === 'running') this.#floods.grew(sid, change.textBytes, realEnv.monotonicMs())
+      else this.#floods.ended(sid)
+      this.#database.put(change.directory, change.summary)
     } catch (error) {
       this.#repairAfter(error)
     }
@@ -132,18 +140,26 @@ class CatalogueThread {
     try {
       for (let worked = true; worked && !this.#closing; ) {
         worked = await this.#removeSome()
+        let waiting = false
         let below = MAX_ID
         for (;;) {
           const progress = this.#database.behind(below)
           if (progress === undefined || this.#closing) break
           below = progress.id
-          worked = true
           const began = realEnv.monotonicMs()
+          if (this.#floods.waits(progress.sid, began)) {
+            waiting = true
+            continue
+          }
+          worked = true
           await this.#indexOne(progress)
-          // Whoever prints a flood does not pay for its index meanwhile.
+          // Whoever prints much does not pay for its index meanwhile.
           const pause = progress.running ? Math.min(3 * (realEnv.monotonicMs() - began), MAX_PAUSE_MS) : 0
           await (pause > 0 ? realEnv.sleep(pause) : nextTurn())
         }
+        if (!waiting || worked) continue
+        await realEnv.sleep(MAX_PAUSE_MS)
+        worked = true
       }
     } catch (error) {
       this.#repairAfter(error)

@@ -4,8 +4,11 @@ import type { RecordingPage, RecordingQuery } from './store.ts'
 import type { RecordingSummary } from './types.ts'
 
 export interface Catalogue {
-  /** A recording began, grew or ended. Not waited for, never throws: the files are the truth, and are looked through again. */
-  changed(directory: string, summary: RecordingSummary): void
+  /**
+   * A recording began, grew (by so many bytes of text) or ended. Not waited for, never throws: the files are the truth, and are looked
+   * through again.
+   */
+  changed(directory: string, summary: RecordingSummary, textBytes?: number): void
   removed(sid: string): void
   /** Throws BadParameter for a malformed search or cursor. */
   list(query: RecordingQuery): Promise<RecordingPage>

@@ -15,12 +15,14 @@ const MAX_TIME = 9_999_999_999_999
 
 const expand = promisify(zstdDecompress)
 
-/** The text of a frame, expanded by another thread and never beyond the limit. Throws BadParameter. */
-export async function expandChunk(data: Buffer): Promise<Buffer> {
+/** The text of a frame, expanded by another thread and never beyond the limit. `textBytes`: as much is expected. Throws BadParameter. */
+export async function expandChunk(data: Buffer, textBytes: number): Promise<Buffer> {
   checkOneFrame(data)
   const params = { [constants.ZSTD_d_windowLogMax]: 23 }
+  // In one piece: each costs a way to the other thread and back. One byte more, since a full buffer asks for another.
+  const chunkSize = Math.max(64, Math.min(textBytes, MAX_CHUNK_TEXT) + 1)
   try {
-    return await expand(data, { maxOutputLength: MAX_CHUNK_TEXT, params })
+    return await expand(data, { maxOutputLength: MAX_CHUNK_TEXT, chunkSize, params })
   } catch (error) {
     throw new BadParameter('data', `the chunk cannot be expanded to at most ${MAX_CHUNK_TEXT} bytes`, { cause: error })
   }
@@ -40,7 +42,7 @@ export async function checkChunk(chunk: Chunk): Promise<void> {
   if (createHash('sha256').update(data).digest('hex') !== sha256) {
     throw new BadParameter('sha256', 'the hash is not that of the chunk; it was changed on its way')
   }
-  const text = await expandChunk(data)
+  const text = await expandChunk(data, textBytes)
   if (text.length !== textBytes) {
     throw new BadParameter('textBytes', `the chunk has ${text.length} bytes of text, not ${textBytes}`)
   }

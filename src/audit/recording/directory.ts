@@ -331,7 +331,7 @@ export class DirectoryRecordings implements RecordingStore {
       await content.close()
     }
     const after = this.#keep({ ...state, chunks: chunks + 1, last })
-    this.#catalogue.changed(directory, summaryOf(after))
+    this.#catalogue.changed(directory, summaryOf(after), chunk.textBytes)
     return after
   }
 

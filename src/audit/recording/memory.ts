@@ -40,8 +40,8 @@ export function openMemoryRecordings(
   const matches = async (one: Kept, search: string) => {
     const found: { atMs: number; text: string }[] = []
     if (one.header.command?.includes(search)) found.push({ atMs: 0, text: one.header.command })
-    for (const { data, fromMs } of one.chunks) {
-      if ((await expandChunk(data)).includes(search)) found.push({ atMs: fromMs, text: search })
+    for (const { data, fromMs, textBytes } of one.chunks) {
+      if ((await expandChunk(data, textBytes)).includes(search)) found.push({ atMs: fromMs, text: search })
     }
     return found.slice(0, 3)
   }

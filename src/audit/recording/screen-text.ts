@@ -29,6 +29,9 @@ export interface ScreenTextState {
 const WORDS = /[\p{L}\p{N}]/u
 /** Frames and blocks, drawn for the eye. */
 const DRAWN = /[\u2500-\u259f]/g
+/** What most output is made of, taken as a whole: characters that are printed as they are, and colours. */
+const PRINTED = /[\x20-\x7e]+/y
+const COLOURS = /(?:\x1b\[[\d;:]*m)+/y
 const ROWS = new Set(['A', 'B', 'E', 'F', 'H', 'f', 'd', 'J', 'L', 'M', 'S', 'T', 'r'])
 
 export class ScreenText {
@@ -36,7 +39,10 @@ export class ScreenText {
   #mode: Mode = 'text'
   #parameters = ''
   #skipped = 0
+  /** The line, one character each; empty while the line is in `#whole`. */
   #cells: string[] = []
+  /** The line as long as nothing but printable ASCII was added to its end: most never need cells. */
+  #whole = ''
   #column = 0
   #atMs = 0
   #graphics = false
@@ -59,7 +65,7 @@ export class ScreenText {
       mode: this.#mode,
       parameters: this.#parameters,
       skipped: this.#skipped,
-      line: this.#cells.join(''),
+      line: this.#whole === '' ? this.#cells.join('') : this.#whole,
       column: this.#column,
       atMs: this.#atMs,
       graphics: this.#graphics,
@@ -67,14 +73,52 @@ export class ScreenText {
   }
 
   feed(atMs: number, data: string): void {
-    for (const char of data) this.#take(char, atMs)
+    for (let at = 0; at < data.length; ) {
+      const next = this.#mode === 'text' && !this.#graphics ? this.#skim(data, at, atMs) : at
+      if (next > at) {
+        at = next
+        continue
+      }
+      const char = String.fromCodePoint(data.codePointAt(at) ?? 0)
+      this.#take(char, atMs)
+      at += char.length
+    }
   }
 
   /** Ends the line that is under way. */
   flush(): void {
-    const text = stripControl(this.#cells.join('').replace(DRAWN, ' ')).replaceAll(/\s+/g, ' ').trim()
-    this.#cells = []
+    const text =
+      this.#whole === ''
+        ? stripControl(this.#cells.join('').replace(DRAWN, ' ')).replaceAll(/\s+/g, ' ').trim()
+        : this.#whole.replaceAll(/ {2,}/g, ' ').trim()
+    this.#whole = ''
+    if (this.#cells.length > 0) this.#cells = []
     if (WORDS.test(text)) this.#onLine(this.#atMs, text)
+  }
+
+  /** Takes what is usual at once; where that ends. */
+  #skim(data: string, from: number, atMs: number): number {
+    const pattern = data.charCodeAt(from) === 0x1b ? COLOURS : PRINTED
+    pattern.lastIndex = from
+    if (!pattern.test(data)) return from
+    const end = pattern.lastIndex
+    if (pattern === COLOURS) return end
+    const column = this.#column + end - from
+    if (column > MAX_LINE || this.#cells.length > 0 || this.#column < this.#whole.length) {
+      for (let at = from; at < end; at++) this.#print(data.charAt(at), atMs)
+      return end
+    }
+    this.#whole = this.#whole.padEnd(this.#column) + data.slice(from, end)
+    this.#column = column
+    this.#atMs = atMs
+    return end
+  }
+
+  /** For whatever changes the middle of a line. */
+  #row(): string[] {
+    if (this.#whole !== '') this.#cells = [...this.#whole]
+    this.#whole = ''
+    return this.#cells
   }
 
   #take(char: string, atMs: number): void {
@@ -121,16 +165,18 @@ export class ScreenText {
 
   #print(char: string, atMs: number): void {
     if (this.#column >= MAX_LINE) this.#split()
-    while (this.#cells.length < this.#column) this.#cells.push(' ')
-    this.#cells[this.#column] = char
+    const cells = this.#row()
+    while (cells.length < this.#column) cells.push(' ')
+    cells[this.#column] = char
     this.#column++
     this.#atMs = atMs
   }
 
   /** Between words where that is possible, so that each is found. */
   #split(): void {
-    const space = this.#cells.lastIndexOf(' ')
-    const rest = space >= MAX_LINE - LONGEST_WORD ? this.#cells.splice(space + 1) : []
+    const cells = this.#row()
+    const space = cells.lastIndexOf(' ')
+    const rest = space >= MAX_LINE - LONGEST_WORD ? cells.splice(space + 1) : []
     this.flush()
     this.#cells = rest
     this.#column = rest.length
@@ -194,21 +240,30 @@ export class ScreenText {
     else if (final === 'G' || final === '`') this.#move(count - 1)
     else if (final === 'K') this.#erase(first)
     else if (final === 'X') this.#blank(this.#column, this.#column + count)
-    else if (final === 'P') this.#cells.splice(this.#column, count)
-    else if (final === '@' && this.#column < this.#cells.length) {
-      const room = Math.min(count, MAX_LINE - this.#cells.length)
-      if (room > 0) this.#cells.splice(this.#column, 0, ...Array.from({ length: room }, () => ' '))
+    else if (final === 'P') this.#row().splice(this.#column, count)
+    else if (final === '@') this.#insert(count)
+  }
+
+  #insert(count: number): void {
+    const cells = this.#row()
+    const room = Math.min(count, MAX_LINE - cells.length)
+    if (room > 0 && this.#column < cells.length) {
+      cells.splice(this.#column, 0, ...Array.from({ length: room }, () => ' '))
     }
   }
 
   #erase(how: number): void {
-    if (how === 0) this.#cells.length = Math.min(this.#cells.length, this.#column)
+    // Nothing is there: after colours, some programs do this in each line.
+    if (how === 0 && this.#cells.length === 0 && this.#column >= this.#whole.length) return
+    const cells = this.#row()
+    if (how === 0) cells.length = Math.min(cells.length, this.#column)
     else if (how === 1) this.#blank(0, this.#column + 1)
     else if (how === 2) this.#cells = []
   }
 
   #blank(from: number, to: number): void {
-    for (let at = from; at < Math.min(to, this.#cells.length); at++) this.#cells[at] = ' '
+    const cells = this.#row()
+    for (let at = from; at < Math.min(to, cells.length); at++) cells[at] = ' '
   }
 }
 

@@ -1,7 +1,7 @@
 /** Whether programs print more than anybody reads. */
 
-/** Bytes within a window that are a flood: ten megabytes in a second, roughly. */
-const FLOOD_BYTES = 1024 * 1024
+/** Bytes within a window that are a flood: more than two megabytes in a second. */
+const FLOOD_BYTES = 256 * 1024
 const WINDOW_MS = 100
 
 export class Flood {
