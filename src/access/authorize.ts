@@ -123,11 +123,17 @@ export function authorizeSight<T>(
   return new Proof<T>(node, { allow: true, reason: 'a role allows a login there' })
 }
 
-/** What somebody took part in is theirs to read. Undefined when they did not. */
-export function authorizeParticipant<T>(
-  user: string,
-  session: T & { readonly user: string; readonly participants: readonly string[] },
+/** By a rule, or because the actor took part in it and no rule denies it. Undefined: it does not exist for them. */
+export function authorizeRecording<T>(
+  actor: Actor,
+  verb: 'list' | 'read',
+  recording: T,
+  about: { readonly facts: ResourceFacts; readonly tookPart: boolean },
 ): Authorized<T> | undefined {
-  if (session.user !== user && !session.participants.includes(user)) return undefined
-  return new Proof<T>(session, { allow: true, reason: 'the user took part in it' })
+  if ('builtin' in actor) return new Proof(recording, byBuiltin(actor))
+  const decision = checkRule(actor, { kind: 'session', verb, resource: about.facts })
+  if (decision.allow) return new Proof(recording, decision)
+  // Nothing allows it, which is something else than a role that denies it.
+  if (decision.role !== undefined || !about.tookPart) return undefined
+  return new Proof(recording, { allow: true, reason: 'the user took part in it' })
 }

@@ -144,7 +144,7 @@ export const deletePresence = endpoint({
   path: '/v1/presence/:role/:uuid',
   summary: 'Forgets a server until it is heard of again',
   callers: ['Admin', 'User'],
-  userRule: { resource: 'node', verb: 'delete' },
+  userRule: { resource: 'node', verb: 'delete', each: true },
   params: z.strictObject({ role: serverRole, uuid: z.uuid() }),
   output: empty,
 })
@@ -153,7 +153,7 @@ export const createToken = endpoint({
   path: '/v1/tokens',
   summary: 'A join token; shown in full only here',
   callers: ['Admin', 'User'],
-  userRule: { resource: 'token', verb: 'create' },
+  userRule: { resource: 'token', verb: 'create', each: true },
   body: z.strictObject({
     roles: z.array(serverRole).min(1).max(3),
     value: z.string().min(16).max(256).optional(),
@@ -167,7 +167,7 @@ export const listTokens = endpoint({
   path: '/v1/tokens',
   summary: 'Join tokens and user invites, abbreviated',
   callers: ['Admin', 'User'],
-  userRule: { resource: 'token', verb: 'list' },
+  userRule: { resource: 'token', verb: 'list', each: true },
   output: z.strictObject({
     tokens: z.array(joinToken),
     invites: z.array(
@@ -180,7 +180,7 @@ export const deleteToken = endpoint({
   path: '/v1/tokens/:name',
   summary: 'Revokes a join token or invite, by its value or its abbreviation',
   callers: ['Admin', 'User'],
-  userRule: { resource: 'token', verb: 'delete' },
+  userRule: { resource: 'token', verb: 'delete', each: true },
   params: byName,
   output: empty,
 })
@@ -192,7 +192,7 @@ export const createUser = endpoint({
   path: '/v1/users',
   summary: 'A user with an invite link for setting the password and second factor',
   callers: ['Admin', 'User'],
-  userRule: { resource: 'user', verb: 'create' },
+  userRule: { resource: 'user', verb: 'create', each: true },
   body: z.strictObject({
     name,
     roles: z.array(name).min(1).max(64),
@@ -207,7 +207,7 @@ export const listUsers = endpoint({
   path: '/v1/users',
   summary: 'Users',
   callers: ['Admin', 'User'],
-  userRule: { resource: 'user', verb: 'list' },
+  userRule: { resource: 'user', verb: 'list', each: true },
   query: z.strictObject(page),
   output: pageOf(userRecord),
 })
@@ -225,7 +225,7 @@ export const putUser = endpoint({
   path: '/v1/users/:name',
   summary: "Creates or replaces a user's roles and traits; with `revision`, only if nobody else changed it",
   callers: ['Admin', 'User'],
-  userRule: { resource: 'user', verb: 'update' },
+  userRule: { resource: 'user', verb: 'update', each: true },
   params: byName,
   body: z.strictObject({
     roles: z.array(name).min(1).max(64),
@@ -241,7 +241,7 @@ export const deleteUser = endpoint({
   path: '/v1/users/:name',
   summary: 'Removes a user with passwords, devices and invites',
   callers: ['Admin', 'User'],
-  userRule: { resource: 'user', verb: 'delete' },
+  userRule: { resource: 'user', verb: 'delete', each: true },
   params: byName,
   output: empty,
 })
@@ -250,7 +250,7 @@ export const resetUser = endpoint({
   path: '/v1/users/:name/reset',
   summary: 'Forgets password and second factor; gives a link for setting new ones',
   callers: ['Admin', 'User'],
-  userRule: { resource: 'user', verb: 'update' },
+  userRule: { resource: 'user', verb: 'update', each: true },
   params: byName,
   body: z.strictObject({ ttlSeconds: ttlSeconds.optional() }),
   output: inviteLink,
@@ -269,7 +269,7 @@ export const listRoles = endpoint({
   path: '/v1/roles',
   summary: 'Roles',
   callers: ['Admin', 'User'],
-  userRule: { resource: 'role', verb: 'list' },
+  userRule: { resource: 'role', verb: 'list', each: true },
   query: z.strictObject(page),
   output: pageOf(roleRecord),
 })
@@ -278,7 +278,7 @@ export const getRole = endpoint({
   path: '/v1/roles/:name',
   summary: 'One role; `metadata.revision` changes with every change of it',
   callers: ['Admin', 'User'],
-  userRule: { resource: 'role', verb: 'read' },
+  userRule: { resource: 'role', verb: 'read', each: true },
   params: byName,
   output: roleRecord,
 })
@@ -287,7 +287,7 @@ export const putRole = endpoint({
   path: '/v1/roles/:name',
   summary: 'Creates or replaces a role; with `revision`, only if nobody else changed it',
   callers: ['Admin', 'User'],
-  userRule: { resource: 'role', verb: 'update' },
+  userRule: { resource: 'role', verb: 'update', each: true },
   params: byName,
   body: z.strictObject({ role: roleRecord, overwrite: z.boolean().default(true), revision: z.string().optional() }),
   output: roleRecord,
@@ -297,7 +297,7 @@ export const deleteRole = endpoint({
   path: '/v1/roles/:name',
   summary: 'Removes a role that no user has',
   callers: ['Admin', 'User'],
-  userRule: { resource: 'role', verb: 'delete' },
+  userRule: { resource: 'role', verb: 'delete', each: true },
   params: byName,
   output: empty,
 })

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { authorizeResource } from '../access/authorize.ts'
 import { presetRoles } from '../access/presets.ts'
 import { hostUuid } from '../api/host-uuid.ts'
 import { toRoleRecord } from '../api/role-record.ts'
@@ -18,6 +19,7 @@ import { checkName } from '../common/names.ts'
 import { SystemError } from '../errors/errors.ts'
 import { convertSystemError } from '../errors/system.ts'
 import { newAuthorityRecord } from './authorities.ts'
+import { authItself } from './permits.ts'
 import type { Tables } from './records.ts'
 
 export interface AuthPaths {
@@ -109,6 +111,9 @@ export async function makeCluster(
     tables.cluster.put('cluster', { clusterName, uuid, created: env.now().toISOString() }),
     tables.authorities.put('user', newAuthorityRecord('user', env)),
     tables.authorities.put('host', newAuthorityRecord('host', env)),
-    ...presetRoles.map((role) => tables.roles.put(role.metadata.name, toRoleRecord(role))),
+    ...presetRoles.map((role) => {
+      const { name } = role.metadata
+      return tables.roles.put(authorizeResource(authItself, 'create', 'role', { name }), toRoleRecord(role))
+    }),
   ])
 }

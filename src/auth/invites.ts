@@ -1,5 +1,6 @@
 /** Links with which a new user, or one who was reset, sets a password and enrols a second factor. Each works once. */
 
+import { authorizeResource } from '../access/authorize.ts'
 import type { Caller } from '../api/caller.ts'
 import type { Invite, UserRecord } from '../api/model.ts'
 import type { Backend, Operation } from '../backend/contract.ts'
@@ -12,6 +13,7 @@ import type { Hub } from './hub.ts'
 import type { Lockout } from './lockout.ts'
 import type { OneTimePasswords } from './otp.ts'
 import { checkNewPassword, type Passwords } from './passwords.ts'
+import { authItself, listedPage, userFacts } from './permits.ts'
 import type { Credentials, Tables } from './records.ts'
 import { abbreviate, hashToken, newToken } from './secrets.ts'
 import type { AuthSettings } from './settings.ts'
@@ -69,13 +71,13 @@ export class Invites {
   /** Password and second factor are gone from now on, and so is a lock; earlier links stop working. */
   async reset(caller: Caller, name: string, ttlSeconds: number | undefined): Promise<InviteLink> {
     const { backend, tables, audit, users, lockout } = this.#options
-    const found = await users.get(name)
+    const { permit, found } = await users.permitUpdate(caller, name)
     const ttl = Math.min(ttlSeconds ?? resetTtl.default, resetTtl.max)
     const { link, operation } = await this.#prepare(name, 'reset', ttl)
     await audit.emit({ event: 'reset_password_token.create', user: caller.name, name, ttl: formatDuration(ttl * 1000) })
     await backend.commit([
       tables.users.unchanged(found),
-      tables.users.put(name, { ...found.value, activated: false }),
+      tables.users.put(permit, { ...found.value, activated: false }),
       tables.credentials.remove(name),
       ...(await users.invitesOf(name)),
       operation,
@@ -142,13 +144,15 @@ export class Invites {
       ...(otpSecret === undefined ? {} : { otpSecret }),
     }
     const user = await users.get(name)
+    // Whoever made the link was allowed to.
+    const permit = authorizeResource(authItself, 'update', 'user', userFacts(user.value))
     await audit.emit({ event: 'user.password_change', user: name, 'addr.remote': address })
     try {
       await backend.commit([
         tables.invites.unchanged(invite),
         tables.invites.remove(invite.id),
         tables.users.unchanged(user),
-        tables.users.put(name, { ...user.value, activated: true }),
+        tables.users.put(permit, { ...user.value, activated: true }),
         tables.credentials.put(name, credentials),
       ])
     } catch (error) {
@@ -182,13 +186,13 @@ export class Invites {
     throw invalid()
   }
 
-  async list() {
+  async list(caller: Caller) {
     const invites: { token: string; user: string; kind: Kind; expires: string }[] = []
     for await (const { value } of this.#options.tables.invites.all()) {
       const { shown, user, kind, expires } = value
       invites.push({ token: shown, user, kind, expires })
     }
-    return invites
+    return listedPage(caller, 'token', { items: invites }, ({ token }) => ({ name: token })).items
   }
 }
 

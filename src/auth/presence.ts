@@ -3,6 +3,7 @@
  * only when something changed or half of the time has passed; in between a heartbeat is a number in memory.
  */
 
+import type { Authorized, Permit } from '../access/authorize.ts'
 import type { Caller } from '../api/caller.ts'
 import { presenceId } from '../api/cluster-snapshot.ts'
 import { type Presence, presence as presenceSchema, type ServerRole } from '../api/model.ts'
@@ -119,7 +120,8 @@ export class PresenceService {
     return new Date(expires)
   }
 
-  async forget(role: ServerRole, uuid: string): Promise<void> {
+  async forget(role: ServerRole, permit: Authorized<Permit<'node', 'delete'>>): Promise<void> {
+    const uuid = permit.target.name
     const id = presenceId({ role, uuid })
     await this.#backend.delete(this.#tables.presence.key(id))
     this.#known.delete(id)

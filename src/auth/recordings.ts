@@ -1,9 +1,10 @@
 /**
- * Recordings from the auth service's side: who may see which, and the events that go with them. A user whose roles have a rule for
- * `session` sees all; another one sees those of sessions they took part in, and no others exist for them.
+ * Recordings from the auth service's side: who may see which, and the events that go with them. A user sees what their roles' rules for
+ * `session` allow, and sessions that they took part in unless a rule denies them; no others exist for them.
  */
 
 import { createHash } from 'node:crypto'
+import { type Authorized, authorizeRecording } from '../access/authorize.ts'
 import { checkRule } from '../access/rules.ts'
 import type { Caller } from '../api/caller.ts'
 import type { RecordingPage, RecordingQuery, RecordingStore } from '../audit/recording/store.ts'
@@ -11,7 +12,9 @@ import type { Chunk, RecordingSummary } from '../audit/recording/types.ts'
 import type { Env } from '../common/env.ts'
 import { LimitExceeded, NotFound } from '../errors/errors.ts'
 import type { Audit } from './audit.ts'
+import { GuardedRecordings } from './guarded-recordings.ts'
 import type { Hub } from './hub.ts'
+import { actorOf } from './permits.ts'
 
 /** Milliseconds between looks at a running recording. */
 const FOLLOW_MS = 500
@@ -25,7 +28,7 @@ const SKEW_MS = 60_000
 export type RecordingUse = 'play' | 'export' | 'text'
 
 export class Recordings {
-  readonly #store: RecordingStore
+  readonly #store: GuardedRecordings
   readonly #audit: Audit
   readonly #hub: Pick<Hub, 'user'>
   readonly #env: Env
@@ -38,7 +41,7 @@ export class Recordings {
     readonly hub: Pick<Hub, 'user'>
     readonly env: Env
   }) {
-    this.#store = options.recordings
+    this.#store = new GuardedRecordings(options.recordings)
     this.#audit = options.audit
     this.#hub = options.hub
     this.#env = options.env
@@ -60,19 +63,28 @@ export class Recordings {
     return page
   }
 
+  /** With conditions in the rules, a page may be shorter than asked for, with more to come. */
   async #visible(caller: Caller, query: RecordingQuery): Promise<RecordingPage> {
-    if (maySeeAll(caller, 'list')) return this.#store.list(query)
-    const since = this.#since(caller)
-    if (since === undefined) return { recordings: [] }
+    const page = await this.#store.list(mayListOthers(caller) ? query : this.#own(caller, query))
+    return { ...page, recordings: page.recordings.filter((found) => this.#permit(caller, 'list', found) !== undefined) }
+  }
+
+  #own(caller: Caller, query: RecordingQuery): RecordingQuery {
+    const since = this.#since(caller) ?? this.#env.now()
     const from = query.from === undefined || query.from < since ? since : query.from
-    return this.#store.list({ ...query, from, participant: caller.name })
+    return { ...query, from, participant: caller.name }
   }
 
   /** Throws NotFound, for one that they may not see too. */
   async get(caller: Caller, sid: string): Promise<RecordingSummary> {
-    const found = await this.#store.get(sid)
-    if (found === undefined || !this.#maySee(caller, found)) throw new NotFound(`there is no recording ${sid}`)
-    return found
+    return (await this.#readable(caller, sid)).target
+  }
+
+  async #readable(caller: Caller, sid: string): Promise<Authorized<RecordingSummary>> {
+    const found = await this.#store.about(sid)
+    const permit = found === undefined ? undefined : this.#permit(caller, 'read', found)
+    if (permit === undefined) throw new NotFound(`there is no recording ${sid}`)
+    return permit
   }
 
   /**
@@ -107,17 +119,17 @@ export class Recordings {
     use: { readonly at: number; readonly follow: boolean },
     signal: AbortSignal,
   ): AsyncGenerator<Chunk | undefined> {
-    let next = await this.#start(sid, use.at)
+    let next = await this.#store.start(await this.#readable(caller, sid), use.at)
     let quietMs = 0
     for (;;) {
       // Asked first: what came before the end is then there.
-      const { state } = await this.get(caller, sid)
+      const permit = await this.#readable(caller, sid)
       const before = next
-      for await (const chunk of this.#store.read(sid, next, signal)) {
+      for await (const chunk of this.#store.read(permit, next, signal)) {
         yield chunk
         next = chunk.index + 1
       }
-      if (!use.follow || state !== 'running') return
+      if (!use.follow || permit.target.state !== 'running') return
       quietMs = next === before ? quietMs + FOLLOW_MS : 0
       if (quietMs >= QUIET_MS) {
         yield undefined
@@ -142,18 +154,17 @@ export class Recordings {
     }
   }
 
-  /** The chunk to begin with; the first when nothing is recorded yet. */
-  async #start(sid: string, at: number): Promise<number> {
-    if (at === 0) return 0
-    const { chunks } = (await this.#store.get(sid)) ?? { chunks: 0 }
-    return chunks === 0 ? 0 : (await this.#store.seek(sid, at)).index
-  }
-
-  #maySee(caller: Caller, recording: RecordingSummary): boolean {
-    if (maySeeAll(caller, 'read')) return true
+  #permit(
+    caller: Caller,
+    verb: 'list' | 'read',
+    recording: RecordingSummary,
+  ): Authorized<RecordingSummary> | undefined {
+    const { sid: name, user, login, participants, serverId, serverHostname } = recording
     const since = this.#since(caller)
-    if (since === undefined || Date.parse(recording.started) < since.getTime()) return false
-    return recording.user === caller.name || recording.participants.includes(caller.name)
+    const own = since !== undefined && Date.parse(recording.started) >= since.getTime()
+    const tookPart = own && (user === caller.name || participants.includes(caller.name))
+    const facts = { name, session: { user, login, participants, serverId, serverHostname } }
+    return authorizeRecording(actorOf(caller), verb, recording, { facts, tookPart })
   }
 
   /** From when on this name is theirs: recordings of an earlier user of the same name are not. */
@@ -163,9 +174,10 @@ export class Recordings {
   }
 }
 
-function maySeeAll(caller: Caller, verb: 'list' | 'read'): boolean {
-  if (caller.role === 'Admin') return true
-  return caller.user !== undefined && checkRule(caller.user, { kind: 'session', verb }).allow
+/** May there be recordings of others that they may list? */
+function mayListOthers(caller: Caller): boolean {
+  if (caller.user === undefined) return caller.role !== 'User'
+  return checkRule(caller.user, { kind: 'session', verb: 'list', perhaps: true }).allow
 }
 
 /** Tells the audit log that a recording is complete, under an id that is the same each time: told twice, it is there once. */

@@ -1,10 +1,11 @@
 /** What the auth service keeps in its store: one table a kind of record, JSON checked when it is read. */
 
 import { z } from 'zod'
+import { type Authorized, isAuthorized, type Permit } from '../access/authorize.ts'
 import { isoTime, labels, presence, roleRecord, serverRole, userRecord } from '../api/model.ts'
 import type { Backend, Item, Key, NewItem, Operation } from '../backend/contract.ts'
 import { rangeAll } from '../backend/contract.ts'
-import { isNotFound, SystemError } from '../errors/errors.ts'
+import { AccessDenied, isNotFound, SystemError } from '../errors/errors.ts'
 
 export interface Found<T> {
   readonly id: string
@@ -14,7 +15,7 @@ export interface Found<T> {
 }
 
 /** Records of one kind below one prefix. An id is one segment, so it may hold any text but a zero byte. */
-export class Table<S extends z.ZodType> {
+class TableReader<S extends z.ZodType> {
   readonly prefix: Key
   readonly #backend: Backend
   readonly #schema: S
@@ -29,17 +30,11 @@ export class Table<S extends z.ZodType> {
     return [...this.prefix, id]
   }
 
-  item(id: string, value: z.input<S>, expires?: Date): NewItem {
+  protected encode(id: string, value: z.input<S>, expires?: Date): NewItem {
     const item = { key: this.key(id), value: JSON.stringify(value) }
     return expires === undefined ? item : { ...item, expires }
   }
 
-  put(id: string, value: z.input<S>, expires?: Date): Operation {
-    return { op: 'put', item: this.item(id, value, expires) }
-  }
-  remove(id: string): Operation {
-    return { op: 'delete', key: this.key(id) }
-  }
   absent(id: string): Operation {
     return { op: 'check', key: this.key(id), exists: false }
   }
@@ -79,6 +74,37 @@ export class Table<S extends z.ZodType> {
   async *all(): AsyncGenerator<Found<z.output<S>>> {
     for await (const item of rangeAll(this.#backend, this.prefix)) yield this.read(item)
   }
+}
+
+export class Table<S extends z.ZodType> extends TableReader<S> {
+  item(id: string, value: z.input<S>, expires?: Date): NewItem {
+    return this.encode(id, value, expires)
+  }
+  put(id: string, value: z.input<S>, expires?: Date): Operation {
+    return { op: 'put', item: this.item(id, value, expires) }
+  }
+  remove(id: string): Operation {
+    return { op: 'delete', key: this.key(id) }
+  }
+}
+
+/** Of resources: each write needs the proof that this one may be written, and takes the name from it. */
+export class ResourceTable<Kind extends string, S extends z.ZodType> extends TableReader<S> {
+  /** Only in types: which kind's proofs it takes. */
+  declare readonly kind: Kind
+
+  put(permit: Authorized<Permit<Kind, 'create' | 'update'>>, value: z.input<S>): Operation {
+    return { op: 'put', item: this.encode(proven(permit), value) }
+  }
+  remove(permit: Authorized<Permit<Kind, 'delete'>>): Operation {
+    return { op: 'delete', key: this.key(proven(permit)) }
+  }
+}
+
+/** A type can be cast. Throws AccessDenied. */
+function proven(permit: Authorized<Permit>): string {
+  if (!isAuthorized(permit)) throw new AccessDenied('access denied: nobody was asked whether this may be changed')
+  return permit.target.name
 }
 
 function parse(value: Buffer): unknown {
@@ -161,8 +187,8 @@ export function openTables(backend: Backend) {
     auditKeys: table('audit-keys', z.strictObject({ privateKey: z.string() })),
     /** How far the audit log had come when it was last signed, and heads that it had and does not have any more. */
     auditHeads: table('audit-heads', z.strictObject({ head: auditHead.optional(), lost: z.array(auditHead) })),
-    roles: table('roles', roleRecord),
-    users: table('users', storedUser),
+    roles: new ResourceTable<'role', typeof roleRecord>(backend, 'roles', roleRecord),
+    users: new ResourceTable<'user', typeof storedUser>(backend, 'users', storedUser),
     /** By user name. */
     credentials: table('credentials', credentials),
     /** By SHA-256 of the token, as are join tokens: the store never holds a token that opens anything. */

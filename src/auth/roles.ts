@@ -5,9 +5,10 @@ import type { Caller } from '../api/caller.ts'
 import type { RoleRecord } from '../api/model.ts'
 import { toRoleRecord } from '../api/role-record.ts'
 import type { Backend, Operation } from '../backend/contract.ts'
-import { AlreadyExists, BadParameter, CompareFailed, isCompareFailed, NotFound } from '../errors/errors.ts'
+import { AlreadyExists, BadParameter, CompareFailed, isCompareFailed } from '../errors/errors.ts'
 import type { Audit } from './audit.ts'
 import type { Changes } from './changes.ts'
+import { listedPage, permitFound, permitPut, roleFacts } from './permits.ts'
 import type { Found, Tables } from './records.ts'
 
 export interface PutRole {
@@ -30,24 +31,23 @@ export class Roles {
     this.#changes = options.changes
   }
 
-  /** Throws NotFound. */
-  async get(name: string): Promise<RoleRecord> {
-    return withRevision(await this.#find(name))
+  /** Throws AccessDenied, NotFound. */
+  async get(caller: Caller, name: string): Promise<RoleRecord> {
+    return withRevision((await this.#permit(caller, 'read', name)).found)
   }
 
-  async #find(name: string): Promise<Found<RoleRecord>> {
+  async #permit<Action extends 'read' | 'delete'>(caller: Caller, verb: Action, name: string) {
     const found = await this.#tables.roles.find(name)
-    if (found === undefined) throw new NotFound(`there is no role ${JSON.stringify(name)}; tctl get roles lists them`)
-    return found
+    const ask = { verb, kind: 'role' as const, name, hint: 'tctl get roles lists them' }
+    return permitFound(caller, ask, found, ({ value }) => roleFacts(value))
   }
 
-  async page(query: { readonly limit: number; readonly after?: string | undefined }) {
-    const { items, next } = await this.#tables.roles.page(query)
-    const records = items.map(withRevision)
-    return next === undefined ? { items: records } : { items: records, next }
+  async page(caller: Caller, query: { readonly limit: number; readonly after?: string | undefined }) {
+    const { items, ...more } = await this.#tables.roles.page(query)
+    return listedPage(caller, 'role', { items: items.map(withRevision), ...more }, roleFacts)
   }
 
-  /** Throws AlreadyExists, CompareFailed for an old revision, BadParameter. */
+  /** Throws AccessDenied, AlreadyExists, CompareFailed for an old revision, BadParameter. */
   async put(caller: Caller, name: string, spec: PutRole): Promise<RoleRecord> {
     const { role: record, overwrite, revision: expected } = spec
     if (record.metadata.name !== name) {
@@ -58,14 +58,17 @@ export class Roles {
     }
     const value = toRoleRecord(checkRole(record))
     const found = await this.#tables.roles.find(name)
+    const permit = permitPut(caller, 'role', found === undefined ? found : roleFacts(found.value), roleFacts(value))
     if (!overwrite && found !== undefined) throw exists(name)
     if (expected !== undefined && found?.revision !== expected) throw await this.#changes.conflict('role', name)
     const checks: Operation[] = []
     if (!overwrite) checks.push(this.#tables.roles.absent(name))
-    else if (expected !== undefined) checks.push(this.#tables.roles.unchanged({ id: name, revision: expected }))
+    else if (found === undefined) checks.push(this.#tables.roles.absent(name))
+    // What is replaced is what the permission was asked for.
+    else if (expected !== undefined || caller.role === 'User') checks.push(this.#tables.roles.unchanged(found))
     await this.#audit.emit({ event: 'role.created', user: caller.name, name })
     try {
-      const write = [this.#tables.roles.put(name, value), this.#changes.mark(caller, 'role', name)]
+      const write = [this.#tables.roles.put(permit, value), this.#changes.mark(caller, 'role', name)]
       const revision = await this.#backend.commit([...checks, ...write])
       return withRevision({ value, revision })
     } catch (error) {
@@ -75,7 +78,7 @@ export class Roles {
   }
 
   async remove(caller: Caller, name: string): Promise<void> {
-    await this.#find(name)
+    const { permit, found } = await this.#permit(caller, 'delete', name)
     const users: string[] = []
     for await (const { value } of this.#tables.users.all()) if (value.roles.includes(name)) users.push(value.name)
     if (users.length > 0) {
@@ -85,7 +88,11 @@ export class Roles {
       )
     }
     await this.#audit.emit({ event: 'role.deleted', user: caller.name, name })
-    await this.#backend.commit([this.#tables.roles.remove(name), this.#changes.mark(caller, 'role', name)])
+    await this.#backend.commit([
+      this.#tables.roles.unchanged(found),
+      this.#tables.roles.remove(permit),
+      this.#changes.mark(caller, 'role', name),
+    ])
   }
 }
 

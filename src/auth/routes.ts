@@ -1,8 +1,7 @@
 /** What each endpoint does. Who may call it stands in `src/api/routes.ts`; here is only what a user's own limits are. */
 
 import type { FastifyInstance } from 'fastify'
-import { canSeeNode } from '../access/decide.ts'
-import { checkRule } from '../access/rules.ts'
+import { type Authorized, authorizeResource, authorizeSight } from '../access/authorize.ts'
 import type { Caller } from '../api/caller.ts'
 import { formatCertificateLine, parseKeyLine } from '../api/lines.ts'
 import type { Authority, Presence } from '../api/model.ts'
@@ -12,10 +11,10 @@ import { version } from '../common/version.ts'
 import { AccessDenied, BadParameter } from '../errors/errors.ts'
 import { verifyAudit } from './audit-verify.ts'
 import { authorityTypes } from './authorities.ts'
+import { actorOf, nodeFacts } from './permits.ts'
 import { mountRecordings } from './recording-routes.ts'
 import type { Services } from './services.ts'
 import { mountSessions } from './session-routes.ts'
-import { toRecord } from './users.ts'
 
 /** Mounts every endpoint of the auth API. */
 export function mountRoutes(app: FastifyInstance, services: Services): void {
@@ -66,25 +65,32 @@ function mountMachines(app: FastifyInstance, { machines, presence, hub, env }: S
   })
   serve(app, routes.listPresence, async ({ caller, query }) => {
     const role = caller.role === 'User' ? 'node' : query.role
-    const servers = hub.snapshot.servers.list(role, env.now().getTime()).filter((server) => isVisible(caller, server))
-    return pageOf(servers, query)
+    return pageOf(visibleServers(caller, hub.snapshot.servers.list(role, env.now().getTime())), query)
   })
-  serve(app, routes.deletePresence, async ({ params }) => {
-    await presence.forget(params.role, params.uuid)
+  serve(app, routes.deletePresence, async ({ caller, params }) => {
+    const found = hub.snapshot.servers.byUuid(params.role, params.uuid, env.now().getTime())
+    // What is not there is forgotten already.
+    const facts = found === undefined ? { name: params.uuid, unread: true as const } : nodeFacts(found)
+    const permit = authorizeResource(actorOf(caller), 'delete', 'node', facts)
+    await presence.forget(params.role, permit)
     return {}
   })
 }
 
 /** A user sees the nodes on which some login is allowed; a node that they may not reach does not exist for them. */
-function isVisible({ role, user }: Caller, server: Presence): boolean {
-  if (role !== 'User') return true
-  return user !== undefined && server.role === 'node' && canSeeNode(user, server.labels)
+function visibleServers(caller: Caller, servers: readonly Presence[]): readonly Authorized<Presence>[] {
+  const actor = actorOf(caller)
+  const nodesOnly = caller.role === 'User'
+  return servers.flatMap((server) => {
+    if (nodesOnly && server.role !== 'node') return []
+    return authorizeSight(actor, server) ?? []
+  })
 }
 
 /** Sorted by name, then uuid; the cursor is the last one's place in that order. */
-function pageOf(servers: readonly Presence[], query: { limit: number; after?: string | undefined }) {
+function pageOf(servers: readonly Authorized<Presence>[], query: { limit: number; after?: string | undefined }) {
   const placeOf = (server: Presence) => `${server.hostname.toLowerCase()} ${server.role} ${server.uuid}`
-  const placed = servers.map((server) => [placeOf(server), server] as const)
+  const placed = servers.map(({ target }) => [placeOf(target), target] as const)
   placed.sort(([a], [b]) => (a < b ? -1 : 1))
   const after = query.after === undefined ? '' : decodeCursor(query.after)
   const rest = placed.filter(([place]) => place > after)
@@ -108,20 +114,20 @@ function mountTokens(app: FastifyInstance, { tokens, invites, authorities, setti
     caPins: [...authorities.caPins],
     authServers: [...settings.authServers],
   }))
-  serve(app, routes.listTokens, async () => ({ tokens: await tokens.list(), invites: await invites.list() }))
-  serve(app, routes.deleteToken, async ({ params }) => {
-    await tokens.remove(params.name)
+  serve(app, routes.listTokens, async ({ caller }) => ({
+    tokens: await tokens.list(caller),
+    invites: await invites.list(caller),
+  }))
+  serve(app, routes.deleteToken, async ({ caller, params }) => {
+    await tokens.remove(caller, params.name)
     return {}
   })
 }
 
 function mountUsers(app: FastifyInstance, { users, invites }: Services): void {
   serve(app, routes.createUser, ({ caller, body }) => invites.createUser(caller, body))
-  serve(app, routes.listUsers, ({ query }) => users.page(query))
-  serve(app, routes.getUser, async ({ caller, params }) => {
-    ownOrAllowed(caller, params.name, 'user')
-    return toRecord(await users.get(params.name))
-  })
+  serve(app, routes.listUsers, ({ caller, query }) => users.page(caller, query))
+  serve(app, routes.getUser, ({ caller, params }) => users.read(caller, params.name))
   serve(app, routes.putUser, ({ caller, params, body }) => users.replace(caller, params.name, body))
   serve(app, routes.deleteUser, async ({ caller, params }) => {
     await users.remove(caller, params.name)
@@ -134,17 +140,9 @@ function mountUsers(app: FastifyInstance, { users, invites }: Services): void {
   })
 }
 
-/** Names are compared exactly: `Alice` is not `alice`. */
-function ownOrAllowed(caller: Caller, name: string, resource: string): void {
-  if (caller.role !== 'User' || caller.name === name) return
-  if (caller.user === undefined) throw new AccessDenied('access denied: this connection has no user')
-  const decision = checkRule(caller.user, { kind: resource, verb: 'read', resource: { name, unread: true } })
-  if (!decision.allow) throw new AccessDenied(`access denied: ${decision.reason}`)
-}
-
 function mountRoles(app: FastifyInstance, { roles }: Services): void {
-  serve(app, routes.listRoles, ({ query }) => roles.page(query))
-  serve(app, routes.getRole, ({ params }) => roles.get(params.name))
+  serve(app, routes.listRoles, ({ caller, query }) => roles.page(caller, query))
+  serve(app, routes.getRole, ({ caller, params }) => roles.get(caller, params.name))
   serve(app, routes.putRole, ({ caller, params, body }) => roles.put(caller, params.name, body))
   serve(app, routes.deleteRole, async ({ caller, params }) => {
     await roles.remove(caller, params.name)

@@ -1,13 +1,16 @@
 /** Join tokens: static ones from the configuration, dynamic ones that live 15 minutes and work once. */
 
+import { authorizeResource } from '../access/authorize.ts'
+import type { ResourceFacts } from '../access/facts.ts'
 import type { Caller } from '../api/caller.ts'
 import type { JoinToken, ServerRole } from '../api/model.ts'
 import type { Backend, Operation } from '../backend/contract.ts'
 import type { Env } from '../common/env.ts'
 import { RateLimiter } from '../common/limiter.ts'
-import { AccessDenied, BadParameter, NotFound } from '../errors/errors.ts'
+import { AccessDenied, BadParameter } from '../errors/errors.ts'
 import type { Audit } from './audit.ts'
-import type { Tables } from './records.ts'
+import { actorOf, listedPage, permitFound, tokenFacts } from './permits.ts'
+import type { Found, StoredToken, Tables } from './records.ts'
 import { abbreviate, hashToken, newToken } from './secrets.ts'
 import type { StaticToken } from './settings.ts'
 
@@ -68,8 +71,11 @@ export class Tokens {
     const ttl = Math.min(spec.ttlSeconds ?? maxTtl, maxTtl)
     const expires = new Date(this.#env.now().getTime() + ttl * 1000)
     const roles = [...new Set(spec.roles)]
+    const labels = { ...spec.labels }
+    const shown = abbreviate(token)
+    const permit = authorizeResource(actorOf(caller), 'create', 'token', tokenFacts({ token: shown, roles, labels }))
     await this.#audit.emit({ event: 'token.create', user: caller.name, roles, expires: expires.toISOString() })
-    const stored = { shown: abbreviate(token), roles, labels: { ...spec.labels }, expires: expires.toISOString() }
+    const stored = { shown: permit.target.name, roles, labels, expires: expires.toISOString() }
     await this.#backend.create(this.#tables.tokens.item(hashToken(token), stored, expires))
     return { token, roles, labels: stored.labels, static: false, expires: stored.expires }
   }
@@ -96,7 +102,7 @@ export class Tokens {
     return grant
   }
 
-  async list(): Promise<JoinToken[]> {
+  async list(caller: Caller): Promise<JoinToken[]> {
     const tokens: JoinToken[] = [...this.#static.values()].map(({ value, roles }) => ({
       token: abbreviate(value),
       roles: [...roles],
@@ -107,11 +113,11 @@ export class Tokens {
       const { shown, roles, labels, expires } = value
       tokens.push({ token: shown, roles, labels, static: false, expires })
     }
-    return tokens
+    return listedPage(caller, 'token', { items: tokens }, tokenFacts).items
   }
 
-  /** By its value, or by what listings show when that is one token or invite only. */
-  async remove(name: string): Promise<void> {
+  /** By its value, or by what listings show when that is one token or invite only. Throws AccessDenied, NotFound, BadParameter. */
+  async remove(caller: Caller, name: string): Promise<void> {
     const shown = name.endsWith('…') ? name : `${name}…`
     if (
       this.#static.has(hashToken(name)) ||
@@ -122,20 +128,37 @@ export class Tokens {
         'this token is in the configuration file; remove it there and restart the auth service',
       )
     }
-    const found: Operation[] = []
-    for (const table of [this.#tables.tokens, this.#tables.invites]) {
-      const exact = await table.find(hashToken(name))
-      if (exact !== undefined) {
-        await this.#backend.commit([table.remove(exact.id)])
-        return
-      }
-      for await (const { id, value } of table.all()) if (value.shown === shown) found.push(table.remove(id))
-    }
-    const [only, ...others] = found
-    if (only === undefined) throw new NotFound(`there is no token ${JSON.stringify(shown)}; tctl tokens ls lists them`)
+    const [only, ...others] = await this.#matching(name, shown)
+    const ask = { verb: 'delete' as const, kind: 'token' as const, name: shown, hint: 'tctl tokens ls lists them' }
+    const { found } = permitFound(caller, ask, only, ({ facts }) => facts)
     if (others.length > 0)
       throw new BadParameter('token', `several tokens begin with ${JSON.stringify(name)}; give the whole one`)
-    await this.#backend.commit([only])
+    await this.#backend.commit([found.removal])
+  }
+
+  /** The one with that value; without one, all that are shown so. */
+  async #matching(
+    name: string,
+    shown: string,
+  ): Promise<{ readonly facts: ResourceFacts; readonly removal: Operation }[]> {
+    const { tokens, invites } = this.#tables
+    const id = hashToken(name)
+    const token = ({ id, value }: Found<StoredToken>) => ({
+      facts: tokenFacts({ ...value, token: value.shown }),
+      removal: tokens.remove(id),
+    })
+    const invite = ({ id, value }: { readonly id: string; readonly value: { readonly shown: string } }) => ({
+      facts: { name: value.shown },
+      removal: invites.remove(id),
+    })
+    const exactToken = await tokens.find(id)
+    if (exactToken !== undefined) return [token(exactToken)]
+    const exactInvite = await invites.find(id)
+    if (exactInvite !== undefined) return [invite(exactInvite)]
+    const all = []
+    for await (const found of tokens.all()) if (found.value.shown === shown) all.push(token(found))
+    for await (const found of invites.all()) if (found.value.shown === shown) all.push(invite(found))
+    return all
   }
 
   async #find(token: string): Promise<Grant | undefined> {

@@ -1,5 +1,6 @@
 /** Users: their records, and everything that hangs on them. */
 
+import { authorizeResource } from '../access/authorize.ts'
 import type { Role } from '../access/types.ts'
 import type { Caller } from '../api/caller.ts'
 import type { UserRecord } from '../api/model.ts'
@@ -12,6 +13,7 @@ import type { Audit } from './audit.ts'
 import type { Changes } from './changes.ts'
 import type { Lockout } from './lockout.ts'
 import { checkNewPassword, type Passwords } from './passwords.ts'
+import { actorOf, listedPage, permitFound, permitPut, userFacts } from './permits.ts'
 import type { Found, StoredUser, Tables } from './records.ts'
 import type { AuthSettings } from './settings.ts'
 
@@ -45,10 +47,9 @@ export class Users {
     return found
   }
 
-  async page(query: { readonly limit: number; readonly after?: string | undefined }) {
-    const { items, next } = await this.#options.tables.users.page(query)
-    const records = items.map(toRecord)
-    return next === undefined ? { items: records } : { items: records, next }
+  async page(caller: Caller, query: { readonly limit: number; readonly after?: string | undefined }) {
+    const { items, ...more } = await this.#options.tables.users.page(query)
+    return listedPage(caller, 'user', { items: items.map(toRecord), ...more }, userFacts)
   }
 
   /** Definitions of a user's roles that exist. */
@@ -67,6 +68,7 @@ export class Users {
     const { backend, tables, audit, changes, env } = this.#options
     checkName('user name', name)
     await this.#check(spec)
+    const permit = authorizeResource(actorOf(caller), 'create', 'user', userFacts({ ...spec, name }))
     if ((await tables.users.find(name)) !== undefined) throw exists(name)
     const user: StoredUser = {
       name,
@@ -82,7 +84,7 @@ export class Users {
       const clean = [tables.credentials.remove(name)]
       const revision = await backend.commit([
         tables.users.absent(name),
-        tables.users.put(name, user),
+        tables.users.put(permit, user),
         changes.mark(caller, 'user', name),
         ...clean,
         ...more,
@@ -105,13 +107,14 @@ export class Users {
       if (spec.revision !== undefined) throw await changes.conflict('user', name)
       return this.create(caller, name, spec)
     }
+    const permit = permitPut(caller, 'user', userFacts(found.value), userFacts({ ...spec, name }))
     if (!spec.overwrite) throw exists(name)
     if (spec.revision !== undefined && spec.revision !== found.revision) throw await changes.conflict('user', name)
     await this.#check(spec)
     const user = { ...found.value, roles: [...new Set(spec.roles)], traits: copyTraits(spec.traits) }
     await audit.emit({ event: 'user.update', user: caller.name, name, roles: user.roles })
     try {
-      const write = [tables.users.put(name, user), changes.mark(caller, 'user', name)]
+      const write = [tables.users.put(permit, user), changes.mark(caller, 'user', name)]
       const revision = await backend.commit([tables.users.unchanged(found), ...write])
       return { ...user, revision }
     } catch (error) {
@@ -120,13 +123,32 @@ export class Users {
     }
   }
 
-  /** With passwords, devices and invites. Throws NotFound. */
+  /** For the user, or for whoever may read users. Throws AccessDenied, NotFound. */
+  async read(caller: Caller, name: string): Promise<UserRecord> {
+    // Names are compared exactly: `Alice` is not `alice`.
+    if (caller.role === 'User' && caller.name === name) return toRecord(await this.get(name))
+    return toRecord((await this.#permit(caller, 'read', name)).found)
+  }
+
+  async #permit<Action extends 'read' | 'update' | 'delete'>(caller: Caller, verb: Action, name: string) {
+    const found = await this.#options.tables.users.find(name)
+    const ask = { verb, kind: 'user' as const, name, hint: 'tctl users ls lists them' }
+    return permitFound(caller, ask, found, ({ value }) => userFacts(value))
+  }
+
+  /** To reset, and the like. Throws AccessDenied, NotFound. */
+  permitUpdate(caller: Caller, name: string) {
+    return this.#permit(caller, 'update', name)
+  }
+
+  /** With passwords, devices and invites. Throws AccessDenied, NotFound. */
   async remove(caller: Caller, name: string): Promise<void> {
     const { backend, tables, audit, changes, lockout } = this.#options
-    await this.get(name)
+    const { permit, found } = await this.#permit(caller, 'delete', name)
     await audit.emit({ event: 'user.delete', user: caller.name, name })
     await backend.commit([
-      tables.users.remove(name),
+      tables.users.unchanged(found),
+      tables.users.remove(permit),
       tables.credentials.remove(name),
       changes.mark(caller, 'user', name),
       ...(await this.invitesOf(name)),
@@ -137,14 +159,14 @@ export class Users {
   /** By an administrator. Throws NotFound, BadParameter. */
   async setPassword(caller: Caller, name: string, password: string): Promise<void> {
     const { backend, tables, audit, passwords, lockout, settings } = this.#options
-    const found = await this.get(name)
+    const { permit, found } = await this.#permit(caller, 'update', name)
     checkNewPassword(password, name, settings.minPasswordLength)
     const hash = await passwords.hash(password)
     const credentials = await tables.credentials.find(name)
     await audit.emit({ event: 'user.password_change', user: name, 'addr.remote': caller.address })
     await backend.commit([
       tables.users.unchanged(found),
-      tables.users.put(name, { ...found.value, activated: true }),
+      tables.users.put(permit, { ...found.value, activated: true }),
       tables.credentials.put(name, { ...credentials?.value, password: hash }),
     ])
     await lockout.clear(name)
