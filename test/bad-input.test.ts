@@ -133,10 +133,28 @@ const rows: readonly Row[] = [
     says: '--key',
   },
   {
-    name: 'rotation, which is not there',
+    name: 'a phase of a rotation that has not begun',
     program: 'tctl',
-    args: ['auth', 'rotate', '--type=user'],
-    says: 'not in this version',
+    args: ['auth', 'rotate', '--type=user', '--manual', '--phase=standby'],
+    says: 'not being rotated',
+  },
+  {
+    name: 'a phase of a rotation that nobody knows',
+    program: 'tctl',
+    args: ['auth', 'rotate', '--manual', '--phase=updte_clients'],
+    says: 'update_clients',
+  },
+  {
+    name: 'a phase without --manual',
+    program: 'tctl',
+    args: ['auth', 'rotate', '--phase=update_servers'],
+    says: '--manual --phase=update_servers',
+  },
+  {
+    name: 'a grace period that is no duration',
+    program: 'tctl',
+    args: ['auth', 'rotate', '--grace-period=soon'],
+    says: '--grace-period',
   },
   { name: 'a kind that does not exist', program: 'tctl', args: ['get', 'rolse'], says: 'did you mean role' },
   {

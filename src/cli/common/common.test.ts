@@ -43,7 +43,7 @@ describe.each(programs.map((program) => [program.name, program] as const))('%s',
     for (const command of walk(program.commands)) {
       expect(command.summary, command.name).not.toBe('')
       if (command.load === undefined || command.hidden === true) continue
-      if (['version', 'rotate'].includes(command.name)) continue
+      if (command.name === 'version') continue
       expect(command.examples?.length ?? 0, `${name} ${command.name}`).toBeGreaterThan(0)
     }
   })

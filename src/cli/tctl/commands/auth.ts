@@ -1,4 +1,4 @@
-/** `tctl auth export|sign|rotate` */
+/** `tctl auth export|sign` */
 
 import { readFileSync } from 'node:fs'
 import type { ApiClient } from '../../../api/client.ts'
@@ -46,10 +46,6 @@ export const authExport: CommandRun = ({ options }) =>
     process.stdout.write(lines.map((line) => `${printable(line)}\n`).join(''))
     return 0
   })
-
-export const authRotate: CommandRun = async () => {
-  throw new BadParameter('rotate', 'auth rotate: the rotation of authorities is not in this version')
-}
 
 interface SignRequest {
   readonly out: string
