@@ -1,5 +1,6 @@
 /** What every connection to the auth API has in common, whoever opens it. */
 
+import type { Duplex } from 'node:stream'
 import type { Env } from '../common/env.ts'
 import { ConnectionProblem, isAccessDenied } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
@@ -20,6 +21,8 @@ export const handshakeTimeout = 10_000
 export interface AuthConnection extends ApiClient, AsyncDisposable {
   /** An SSH connection to an auth server stands now. */
   readonly connected: boolean
+  /** A stream to another service of the auth server's than the API. Throws ChannelOpenError, ConnectionProblem. */
+  openStream(host: string): Promise<Duplex>
   close(): Promise<void>
 }
 
@@ -47,6 +50,7 @@ export function apiOver(ssh: SshClient, env: Env): AuthConnection {
     get connected() {
       return !ssh.signal.aborted
     },
+    openStream: (host) => ssh.openDirectTcpip(host, 0),
     close,
     [Symbol.asyncDispose]: close,
   }

@@ -81,7 +81,7 @@ class Reconnecting implements MachineConnection {
   readonly stream: ApiClient['stream'] = (endpoint, ...args) => this.#client.stream(endpoint, ...args)
 
   #newAgent(): ChannelAgent {
-    return new ChannelAgent({ openStream: () => this.#openStream() })
+    return new ChannelAgent({ openStream: () => this.openStream(authApiHost) })
   }
 
   #newClient(): ApiClient {
@@ -127,10 +127,10 @@ class Reconnecting implements MachineConnection {
     return this.close()
   }
 
-  async #openStream(): Promise<Duplex> {
+  async openStream(host: string): Promise<Duplex> {
     this.#closing.signal.throwIfAborted()
     const ssh = this.#ssh ?? (await this.#dial())
-    return ssh.openDirectTcpip(authApiHost, 0)
+    return ssh.openDirectTcpip(host, 0)
   }
 
   /** One attempt at a time, whoever asks; between attempts everybody hears why the last one failed. */

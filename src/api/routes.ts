@@ -25,6 +25,12 @@ export * from './lease-routes.ts'
 export * from './recording-routes.ts'
 export * from './rotation-routes.ts'
 export * from './session-routes.ts'
+export {
+  checkWebSession,
+  endWebSession,
+  openWebSession,
+  renewWebSession,
+} from './web-session-routes.ts'
 
 const name = z.string().min(1).max(256)
 const byName = z.strictObject({ name })

@@ -58,3 +58,4 @@ export const webAcceptInvite = endpoint({
   }),
   output: z.strictObject({ user: z.string() }),
 })
+export { webEndSession, webGetState, webListNodes, webOpenSession, webRenewSession } from './web-app.ts'

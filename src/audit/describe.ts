@@ -13,6 +13,7 @@ type Sentence = (event: EventFields) => string
 
 const sentences: Readonly<Record<EventName, Sentence>> = {
   'user.login': (event) => outcome(event, `logged in (${text(event.method) || 'local'})`, 'failed to log in'),
+  'user.logout': (event) => (event.everywhere === true ? 'logged out of all browsers' : 'logged out of a browser'),
   'user.create': (event) => `created user ${text(event.name)}${withRoles(event)}`,
   'user.update': (event) => `changed user ${text(event.name)}${withRoles(event)}`,
   'user.delete': (event) => `removed user ${text(event.name)}`,

@@ -65,6 +65,8 @@ interface ResourceChange {
 
 interface Fields {
   'user.login': Outcome & Addresses & { readonly user: string; readonly method: string; readonly message?: string }
+  /** Of a browser session, or of all of them. */
+  'user.logout': Addresses & { readonly user: string; readonly everywhere: boolean }
   'user.create': ResourceChange & { readonly roles: readonly string[]; readonly connector?: string }
   'user.update': ResourceChange & { readonly roles: readonly string[]; readonly connector?: string }
   'user.delete': ResourceChange
@@ -199,6 +201,7 @@ export type EventName = keyof Fields
 
 const codes = {
   'user.login': { ok: 'T1000I', failed: 'T1000W' },
+  'user.logout': { ok: 'T1008I' },
   'user.create': { ok: 'T1002I' },
   'user.update': { ok: 'T1003I' },
   'user.delete': { ok: 'T1004I' },

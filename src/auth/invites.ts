@@ -18,6 +18,7 @@ import type { Credentials, Tables } from './records.ts'
 import { abbreviate, hashToken, newToken } from './secrets.ts'
 import type { AuthSettings } from './settings.ts'
 import type { RolesAndTraits, Users } from './users.ts'
+import type { WebSessionIndex } from './web-session-index.ts'
 
 /** Seconds. Source: Teleport 7, at most 48 hours for an invite and 24 for a reset. */
 const inviteTtl = { default: 3600, max: 48 * 3600 }
@@ -32,6 +33,7 @@ export interface InvitesOptions {
   readonly passwords: Passwords
   readonly otp: OneTimePasswords
   readonly lockout: Lockout
+  readonly webSessions: Pick<WebSessionIndex, 'removalsOf'>
   readonly users: Users
   readonly hub: Hub
   readonly settings: AuthSettings
@@ -70,7 +72,7 @@ export class Invites {
 
   /** Password and second factor are gone from now on, and so is a lock; earlier links stop working. */
   async reset(caller: Caller, name: string, ttlSeconds: number | undefined): Promise<InviteLink> {
-    const { backend, tables, audit, users, lockout } = this.#options
+    const { backend, tables, audit, users, lockout, webSessions } = this.#options
     const { permit, found } = await users.permitUpdate(caller, name)
     const ttl = Math.min(ttlSeconds ?? resetTtl.default, resetTtl.max)
     const { link, operation } = await this.#prepare(name, 'reset', ttl)
@@ -79,6 +81,7 @@ export class Invites {
       tables.users.unchanged(found),
       tables.users.put(permit, { ...found.value, activated: false }),
       tables.credentials.remove(name),
+      ...webSessions.removalsOf(name),
       ...(await users.invitesOf(name)),
       operation,
     ])
@@ -133,7 +136,7 @@ export class Invites {
     readonly otp?: string | undefined
     readonly client: { readonly address: string }
   }): Promise<string> {
-    const { backend, tables, audit, passwords, lockout, users, settings } = this.#options
+    const { backend, tables, audit, passwords, lockout, users, settings, webSessions } = this.#options
     const { address } = request.client
     const invite = await this.#find(request.token, address)
     const { user: name } = invite.value
@@ -154,6 +157,7 @@ export class Invites {
         tables.users.unchanged(user),
         tables.users.put(permit, { ...user.value, activated: true }),
         tables.credentials.put(name, credentials),
+        ...webSessions.removalsOf(name),
       ])
     } catch (error) {
       if (isCompareFailed(error)) throw invalid()

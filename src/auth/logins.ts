@@ -12,7 +12,7 @@ import type { Lockout } from './lockout.ts'
 import type { OneTimePasswords } from './otp.ts'
 import type { Passwords } from './passwords.ts'
 import { KeyedQueue } from './queue.ts'
-import type { StoredUser, Tables } from './records.ts'
+import type { Found, StoredUser, Tables } from './records.ts'
 import type { AuthSettings } from './settings.ts'
 import type { Users } from './users.ts'
 
@@ -21,13 +21,17 @@ const failureRate = { burst: 20, perSecond: 1 / 3 }
 /** Logins of one user that wait for each other, so that parallel guesses count one by one. */
 const waitingPerUser = 32
 
-export interface LoginRequest {
+/** What somebody shows to prove who they are. */
+export interface LoginProof {
   readonly user: string
   readonly password: string
   readonly otp?: string | undefined
+  readonly client: { readonly address: string; readonly userAgent?: string | undefined }
+}
+
+export interface LoginRequest extends LoginProof {
   readonly publicKey: string
   readonly ttlSeconds?: number | undefined
-  readonly client: { readonly address: string; readonly userAgent?: string | undefined }
 }
 
 export interface LoginsOptions {
@@ -54,21 +58,30 @@ export class Logins {
 
   async login(request: LoginRequest): Promise<UserCredentials> {
     const publicKey = parseKeyLine(request.publicKey)
-    const user = await this.#queues.run(request.user, () => this.#prove(request))
-    const { users, issuer, audit } = this.#options
+    const user = (await this.authenticate(request)).value
+    const { users, issuer } = this.#options
     const { address } = request.client
     const roles = await users.rolesOf(user)
-    await audit.emit({
-      event: 'user.login',
-      user: user.name,
-      method: 'local',
-      success: true,
-      'addr.remote': address,
-    })
     return issuer.user({ user, roles, publicKey, ttlSeconds: request.ttlSeconds, address })
   }
 
-  async #prove(request: LoginRequest): Promise<StoredUser> {
+  /**
+   * The user that the proof is of, as they were when it was looked at; success and failure are in the audit log. The same for a
+   * certificate and for a browser session. Throws AccessDenied, LimitExceeded.
+   */
+  async authenticate(request: LoginProof): Promise<Found<StoredUser>> {
+    const user = await this.#queues.run(request.user, () => this.#prove(request))
+    await this.#options.audit.emit({
+      event: 'user.login',
+      user: user.value.name,
+      method: 'local',
+      success: true,
+      'addr.remote': request.client.address,
+    })
+    return user
+  }
+
+  async #prove(request: LoginProof): Promise<Found<StoredUser>> {
     const { lockout, audit } = this.#options
     const { address } = request.client
     const refused = (message: string) =>
@@ -95,11 +108,11 @@ export class Logins {
       throw new AccessDenied('access denied: wrong user name, password or code')
     }
     this.#failures.reset(address)
-    await lockout.clear(user.name)
+    await lockout.clear(user.value.name)
     return user
   }
 
-  async #check(request: LoginRequest): Promise<{ readonly user: StoredUser | undefined; readonly why: string }> {
+  async #check(request: LoginProof): Promise<{ readonly user: Found<StoredUser> | undefined; readonly why: string }> {
     const { tables, passwords } = this.#options
     const found = await tables.users.find(keyable(request.user))
     const credentials = await tables.credentials.find(keyable(request.user))
@@ -107,7 +120,7 @@ export class Logins {
     if (found === undefined) return { user: undefined, why: 'there is no such user' }
     if (!right) return { user: undefined, why: 'wrong password' }
     const why = await this.#checkCode(credentials?.value.otpSecret, request.otp)
-    return why === undefined ? { user: found.value, why: '' } : { user: undefined, why }
+    return why === undefined ? { user: found, why: '' } : { user: undefined, why }
   }
 
   /** Only after the password was right, so that nobody else can use up a code. */

@@ -177,6 +177,23 @@ const attempts = z.strictObject({
   lockedUntil: z.number().optional(),
 })
 
+const storedWebSession = z.strictObject({
+  id: z.uuid(),
+  user: z.string(),
+  roles: z.array(z.string()),
+  logins: z.array(z.string()),
+  certificate: z.string(),
+  /** PKCS#8 in PEM. Nothing outside of auth ever has it. */
+  privateKey: z.string(),
+  /** From where it was opened. */
+  address: z.string(),
+  created: isoTime,
+  /** The end of the certificate. */
+  expires: isoTime,
+  lastSeen: isoTime,
+})
+export type StoredWebSession = z.infer<typeof storedWebSession>
+
 /** All tables. Names are part of the stored format. */
 export function openTables(backend: Backend) {
   const table = <S extends z.ZodType>(name: string, schema: S) => new Table(backend, name, schema)
@@ -198,6 +215,8 @@ export function openTables(backend: Backend) {
     hosts: table('hosts', storedHost),
     /** By `<role>/<uuid>`. */
     presence: table('presence', presence),
+    /** By SHA-256 of the token. */
+    webSessions: table('web-sessions', storedWebSession),
     /** By user name. */
     leases: table('leases', leases),
     /** By SHA-256 of the user name, existing or not. */

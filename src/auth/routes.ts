@@ -28,6 +28,7 @@ export function mountRoutes(app: FastifyInstance, services: Services): void {
   mountRecordings(app, services)
   mountSessions(app, services)
   mountLeases(app, services)
+  mountWebSessions(app, services)
   mountRotation(app, services)
 }
 
@@ -188,6 +189,16 @@ function mountLogins(app: FastifyInstance, services: Services): void {
       notAfter: expires,
       address: caller.address,
     })
+  })
+}
+
+function mountWebSessions(app: FastifyInstance, { webSessions }: Services): void {
+  serve(app, routes.openWebSession, ({ body }) => webSessions.open(body))
+  serve(app, routes.checkWebSession, ({ body }) => webSessions.check(body.token, body))
+  serve(app, routes.renewWebSession, ({ body }) => webSessions.renew(body.token, body.client))
+  serve(app, routes.endWebSession, async ({ body }) => {
+    await webSessions.end(body.token, body)
+    return {}
   })
 }
 

@@ -29,6 +29,8 @@ import { ActiveSessions } from './sessions.ts'
 import type { AuthSettings } from './settings.ts'
 import { Tokens } from './tokens.ts'
 import { Users } from './users.ts'
+import { WebSessionIndex } from './web-session-index.ts'
+import { WebSessions } from './web-sessions.ts'
 
 export interface Services {
   readonly env: Env
@@ -46,6 +48,7 @@ export interface Services {
   readonly roles: Roles
   readonly invites: Invites
   readonly logins: Logins
+  readonly webSessions: WebSessions
   readonly leases: Leases
   readonly activeSessions: ActiveSessions
   /** All of them; `recordingAccess` knows who may see which. */
@@ -96,7 +99,16 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const lockout = new Lockout(backend, tables, settings.lockout, env)
   const tokens = new Tokens({ backend, tables, audit, env, staticTokens: settings.staticTokens })
   const changes = new Changes(tables, env)
-  const users = new Users({ backend, tables, audit, changes, passwords, lockout, settings, env })
+  const index = new WebSessionIndex({ backend, tables, env, logger })
+  const users = new Users({
+    ...{ backend, tables, audit, changes, passwords, lockout, settings, env },
+    webSessions: index,
+  })
+  const logins = new Logins({ tables, audit, passwords, otp, lockout, users, issuer, settings, env })
+  const webSessions = new WebSessions({
+    ...{ backend, tables, index, audit, logins, users, issuer, hub, settings, env, logger },
+  })
+  await webSessions.start()
   return {
     env,
     settings,
@@ -111,16 +123,20 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     machines: new Machines({ backend, tables, tokens, issuer, authorities, hub, presence, env, logger, ownUuid: uuid }),
     users,
     roles: new Roles({ backend, tables, audit, changes }),
-    invites: new Invites({ backend, tables, audit, passwords, otp, lockout, users, hub, settings, env }),
+    invites: new Invites({
+      ...{ backend, tables, audit, passwords, otp, lockout, users, hub, settings, env },
+      webSessions: index,
+    }),
     leases: new Leases({ backend, tables, env }),
     activeSessions: new ActiveSessions({ hub, env }),
-    logins: new Logins({ tables, audit, passwords, otp, lockout, users, issuer, settings, env }),
+    logins,
+    webSessions,
     recordings,
     recordingAccess: new Recordings({ recordings, audit, hub, env }),
     close: async () => {
       stop.abort()
       await retention
-      await Promise.all([rotation.close(), presence.close(), hub.close(), recordings.close()])
+      await Promise.all([webSessions.close(), rotation.close(), presence.close(), hub.close(), recordings.close()])
     },
   }
 }

@@ -18,6 +18,8 @@ export interface AuthSettings {
     /** Milliseconds. */
     readonly lockMs: number
   }
+  /** Milliseconds after which a browser session that is not used ends. */
+  readonly webIdleMs: number
   readonly staticTokens: readonly StaticToken[]
   /** Milliseconds that events and recordings are kept; 0: for ever. */
   readonly retention: { readonly auditMs: number; readonly recordingMs: number }
@@ -34,6 +36,7 @@ export const defaultSettings: AuthSettings = {
   secondFactor: 'otp',
   minPasswordLength: 12,
   lockout: { failures: 5, windowMs: 30 * 60_000, lockMs: 20 * 60_000 },
+  webIdleMs: 30 * 60_000,
   staticTokens: [],
   retention: { auditMs: 0, recordingMs: 0 },
   recordingReserveBytes: 256 * 1024 * 1024,

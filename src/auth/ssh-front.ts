@@ -10,6 +10,7 @@ import { verifyMachine } from '../api/host-certificate.ts'
 import type { MachineIdentity } from '../api/identity.ts'
 import { preambleVerifier } from '../api/preamble.ts'
 import { serveStream } from '../api/serve.ts'
+import { webAgentHost } from '../api/web-session-routes.ts'
 import { formatAddress } from '../common/address.ts'
 import type { Env } from '../common/env.ts'
 import { RateLimiter } from '../common/limiter.ts'
@@ -68,6 +69,11 @@ export function createSshFront(options: FrontOptions): SshServer {
         if (request !== undefined && refusals.take('')) void auditRefusal(options, request, reason, connection)
       },
       directTcpip: async ({ host, port }, connection) => {
+        if (host === webAgentHost && port === 0 && connection.identity().role === 'Proxy') {
+          const [near, far] = duplexPair()
+          void services.webSessions.serveAgent(far)
+          return near
+        }
         if (host !== authApiHost || port !== 0) {
           throw new ChannelOpenError('prohibited', `an auth server connects to nothing but ${authApiHost}:0`)
         }

@@ -16,6 +16,7 @@ import { checkNewPassword, type Passwords } from './passwords.ts'
 import { actorOf, listedPage, permitFound, permitPut, userFacts } from './permits.ts'
 import type { Found, StoredUser, Tables } from './records.ts'
 import type { AuthSettings } from './settings.ts'
+import type { WebSessionIndex } from './web-session-index.ts'
 
 export interface RolesAndTraits {
   readonly roles: readonly string[]
@@ -29,6 +30,7 @@ export interface UsersOptions {
   readonly changes: Changes
   readonly passwords: Passwords
   readonly lockout: Lockout
+  readonly webSessions: Pick<WebSessionIndex, 'removalsOf'>
   readonly settings: AuthSettings
   readonly env: Env
 }
@@ -143,7 +145,7 @@ export class Users {
 
   /** With passwords, devices and invites. Throws AccessDenied, NotFound. */
   async remove(caller: Caller, name: string): Promise<void> {
-    const { backend, tables, audit, changes, lockout } = this.#options
+    const { backend, tables, audit, changes, lockout, webSessions } = this.#options
     const { permit, found } = await this.#permit(caller, 'delete', name)
     await audit.emit({ event: 'user.delete', user: caller.name, name })
     await backend.commit([
@@ -151,6 +153,7 @@ export class Users {
       tables.users.remove(permit),
       tables.credentials.remove(name),
       changes.mark(caller, 'user', name),
+      ...webSessions.removalsOf(name),
       ...(await this.invitesOf(name)),
     ])
     await lockout.clear(name)
@@ -158,7 +161,7 @@ export class Users {
 
   /** By an administrator. Throws NotFound, BadParameter. */
   async setPassword(caller: Caller, name: string, password: string): Promise<void> {
-    const { backend, tables, audit, passwords, lockout, settings } = this.#options
+    const { backend, tables, audit, passwords, lockout, settings, webSessions } = this.#options
     const { permit, found } = await this.#permit(caller, 'update', name)
     checkNewPassword(password, name, settings.minPasswordLength)
     const hash = await passwords.hash(password)
@@ -168,6 +171,7 @@ export class Users {
       tables.users.unchanged(found),
       tables.users.put(permit, { ...found.value, activated: true }),
       tables.credentials.put(name, { ...credentials?.value, password: hash }),
+      ...webSessions.removalsOf(name),
     ])
     await lockout.clear(name)
   }

@@ -143,6 +143,7 @@ function buildAuth(section: Section<'auth_service'>, context: Context): AuthConf
     sessionDetachTimeoutMs: section.session_detach_timeout ?? 0,
     proxyChecksHostKeys: section.proxy_checks_host_keys ?? true,
     clientIdleTimeoutMs: section.client_idle_timeout ?? 0,
+    webIdleTimeoutMs: section.web_idle_timeout ?? 30 * 60_000,
     auditRetentionMs: section.audit_retention ?? 0,
     recordingRetentionMs: section.recording_retention ?? 0,
     recordingReserveBytes: section.recording_reserve ?? 256 * 1024 * 1024,

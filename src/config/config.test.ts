@@ -111,6 +111,7 @@ describe('teleport.yaml', () => {
         sessionDetachTimeoutMs: 0,
         proxyChecksHostKeys: false,
         clientIdleTimeoutMs: 0,
+        webIdleTimeoutMs: 1_800_000,
         auditRetentionMs: 0,
         recordingRetentionMs: 0,
         recordingReserveBytes: 256 * 1024 * 1024,

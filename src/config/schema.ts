@@ -39,6 +39,15 @@ const listen = (port: number) => unset(address({ defaultPort: port, listen: true
 const publicAddr = list(parsedBy((value): { host: string; port?: number } => parsePublic(value)))
 const duration = (options: DurationOptions) =>
   unset(parsedBy((value) => parseDuration(value, { name: 'duration', ...options })))
+/** Of a login in a browser. Nothing is for ever: an unattended screen is somebody else's way in. */
+const webIdleTimeout = () =>
+  unset(
+    parsedBy((value) => {
+      const ms = parseDuration(value, { name: 'web_idle_timeout' })
+      if (ms < 60_000 || ms > 86_400_000) throw new BadParameter('web_idle_timeout', 'must be 1m to 24h')
+      return ms
+    }),
+  )
 /** So short that it must be a mistake is refused: what it removes does not come back. */
 const retention = () =>
   unset(
@@ -266,7 +275,7 @@ const auth = strictObject(
     keep_alive_interval: duration({}),
     keep_alive_count_max: count(1),
     session_control_timeout: duration({}),
-    web_idle_timeout: refuse(yamlString, (value) => /^0[hms]*$/.test(value)),
+    web_idle_timeout: webIdleTimeout(),
     audit_retention: retention(),
     recording_retention: retention(),
     recording_reserve: unset(parsedBy(parseSize)),

@@ -67,6 +67,8 @@ export interface AuthConfig {
   readonly proxyChecksHostKeys: boolean
   /** 0: sessions are not ended for being idle. */
   readonly clientIdleTimeoutMs: number
+  /** Of browser sessions. */
+  readonly webIdleTimeoutMs: number
   readonly disconnectExpiredCert: boolean
   readonly keepAliveIntervalMs: number
   readonly keepAliveCountMax: number

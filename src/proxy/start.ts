@@ -19,6 +19,7 @@ import { BadParameter, isNotFound, MissingParameter } from '../errors/errors.ts'
 import type { AlgorithmPreferences } from '../ssh/transport/types.ts'
 import { proxyAudit } from './audit.ts'
 import { createSshSide } from './ssh/server.ts'
+import { nodeListing, sessionBackend } from './web/backend.ts'
 import { loadKeyPairs } from './web/keypairs.ts'
 import type { WebBackend } from './web/routes.ts'
 import { createWebServer } from './web/server.ts'
@@ -104,6 +105,8 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
     login: (body, client) => auth.call(login, { body: { ...body, client } }),
     openInvite: (token, client) => auth.call(getInvite, { body: { token, client } }),
     acceptInvite: (body, client) => auth.call(acceptInvite, { body: { ...body, client } }),
+    sessions: sessionBackend(auth),
+    nodes: nodeListing(cache, env),
   }
   const { maxConnections, maxUsers } = config.limits
   const web = await createWebServer({ backend, info, keyPairs: pairs, env, logger, maxConnections })

@@ -6,6 +6,7 @@ test('what the file says about connections reaches the cluster', () => {
   const { config } = parseConfig(
     `auth_service:
   client_idle_timeout: 5m
+  web_idle_timeout: 15m
   disconnect_expired_cert: yes
   keep_alive_interval: 90s
   keep_alive_count_max: 7
@@ -21,6 +22,7 @@ test('what the file says about connections reaches the cluster', () => {
     'box',
   )
   expect(authSettings(config).recordingReserveBytes).toBe(2 * 1024 ** 3)
+  expect(authSettings(config).webIdleMs).toBe(15 * 60_000)
   expect(authSettings(config).retention).toEqual({ auditMs: 90 * 86_400_000, recordingMs: 0 })
   expect(authSettings(config).cluster).toEqual({
     clientIdleTimeout: 300,

@@ -18,6 +18,7 @@ export function authSettings(config: Config): AuthSettings {
       windowMs: authentication.lockout.windowMs,
       lockMs: authentication.lockout.durationMs,
     },
+    webIdleMs: auth.webIdleTimeoutMs,
     staticTokens: auth.tokens.map(({ roles, secret }) => ({ roles, value: secret })),
     recordingReserveBytes: auth.recordingReserveBytes,
     retention: { auditMs: auth.auditRetentionMs, recordingMs: auth.recordingRetentionMs },

@@ -7,7 +7,10 @@ import type { z } from 'zod'
 import type { Endpoint } from '../../api/endpoint.ts'
 import type { ClusterConfig, Invite, UserCredentials } from '../../api/model.ts'
 import * as web from '../../api/web.ts'
+import type { WebSession } from '../../api/web-session-routes.ts'
 import { ConnectionProblem } from '../../errors/errors.ts'
+import type { SessionBackend } from './browser-sessions.ts'
+import type { NodeListing } from './node-list.ts'
 import { landingPage, linkPage, type PageContext } from './pages.ts'
 
 /** The true client, as the auth service is told. */
@@ -23,6 +26,8 @@ export interface WebBackend {
   login(body: z.output<typeof web.webLogin.body>, client: WebClient): Promise<UserCredentials>
   openInvite(token: string, client: WebClient): Promise<Invite>
   acceptInvite(body: z.output<typeof web.webAcceptInvite.body>, client: WebClient): Promise<{ user: string }>
+  readonly sessions: SessionBackend
+  readonly nodes: NodeListing
 }
 
 export interface WebInfo {
@@ -51,7 +56,30 @@ interface PageRoute {
   render(params: Readonly<Record<string, string>>): string | undefined
 }
 
-export type WebRoute = ApiRoute | PageRoute
+/** Input of a call by our own page, after its origin and its token were checked. */
+export interface BrowserCall<E extends Endpoint = Endpoint> {
+  readonly body: z.output<E['body']>
+  readonly query: z.output<E['query']>
+  readonly client: WebClient
+  /** The cookie that the call came with, or the one that this answer sets. */
+  readonly visitor: string
+  /** The token of the session: always there where `needs` is `session`. */
+  readonly token: string
+  /** The session, where `needs` is `session`. */
+  readonly session: WebSession | undefined
+  setCookie(cookie: string): void
+}
+
+export interface BrowserRoute<E extends Endpoint = Endpoint> {
+  readonly kind: 'browser'
+  readonly endpoint: E
+  readonly limited: boolean
+  /** Who may call it: whoever comes, or whoever is logged in. */
+  readonly needs: 'nothing' | 'session'
+  handle(call: BrowserCall<E>): Promise<z.input<E['output']>>
+}
+
+export type WebRoute = ApiRoute | PageRoute | BrowserRoute
 
 /** Tokens as the auth service makes them: a link with anything else in it was not made here. */
 const tokenShape = /^[A-Za-z0-9_-]{16,256}$/

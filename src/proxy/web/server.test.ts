@@ -9,6 +9,7 @@ import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClusterConfig } from '../../api/model.ts'
+import { webGetState } from '../../api/web.ts'
 import { realEnv } from '../../common/env.ts'
 import { type LogFields, type Logger, silentLogger } from '../../common/log.ts'
 import { AccessDenied } from '../../errors/errors.ts'
@@ -76,6 +77,18 @@ const backend: WebBackend = {
   async acceptInvite(_body, client) {
     seen.push({ what: 'accept', client })
     return { user: 'alice' }
+  },
+  sessions: {
+    open: () => Promise.reject(new AccessDenied('no')),
+    check: () => Promise.reject(new AccessDenied('no')),
+    renew: () => Promise.reject(new AccessDenied('no')),
+    end: () => Promise.reject(new AccessDenied('no')),
+    openAgent: () => Promise.reject(new AccessDenied('no')),
+  },
+  nodes: {
+    list() {
+      throw new AccessDenied('no')
+    },
   },
 }
 
@@ -195,17 +208,20 @@ function expectSecure(headers: IncomingHttpHeaders): void {
 describe('the web API', () => {
   test('every route of the table answers with the security headers', async () => {
     for (const route of web.routes) {
-      const path = (route.kind === 'api' ? route.endpoint.path : route.path).replace(':token', token)
-      const method = route.kind === 'api' ? route.endpoint.method : 'GET'
+      const path = (route.kind === 'page' ? route.path : route.endpoint.path).replace(':token', token)
+      const method = route.kind === 'page' ? 'GET' : route.endpoint.method
       const answer = method === 'GET' ? await ask(path) : await post(path, {})
+      if (path === '/webapi/session' && method === 'GET') delete answer.headers['set-cookie']
       expectSecure(answer.headers)
-      expect([200, 400], `${method} ${path}`).toContain(answer.status)
+      // A browser's call without origin, token and cookie gets nowhere.
+      const statuses = route.kind === 'browser' && route.endpoint !== webGetState ? [401, 403] : [200, 400]
+      expect(statuses, `${method} ${path}`).toContain(answer.status)
     }
   })
 
   test('the routes are these and no others', () => {
     expect(
-      web.routes.map((r) => (r.kind === 'api' ? `${r.endpoint.method} ${r.endpoint.path}` : `GET ${r.path}`)),
+      web.routes.map((r) => (r.kind === 'page' ? `GET ${r.path}` : `${r.endpoint.method} ${r.endpoint.path}`)),
     ).toEqual([
       'GET /',
       'GET /web/invite/:token',
@@ -214,6 +230,11 @@ describe('the web API', () => {
       'POST /webapi/ssh/certs',
       'POST /webapi/invites/open',
       'POST /webapi/invites/accept',
+      'GET /webapi/session',
+      'POST /webapi/session',
+      'POST /webapi/session/renew',
+      'POST /webapi/session/end',
+      'GET /webapi/nodes',
     ])
   })
 

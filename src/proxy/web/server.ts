@@ -13,10 +13,21 @@ import { sourceOf } from '../../common/source.ts'
 import { BadParameter, httpStatus, KindError, LimitExceeded, NotFound } from '../../errors/errors.ts'
 import { errorToJson } from '../../errors/json.ts'
 import { convertSystemError, messageOf } from '../../errors/system.ts'
+import { checkOrigin, NotLoggedIn, type Visit, visitOf } from './browser-guard.ts'
+import { browserRoutes } from './browser-routes.ts'
+import { BrowserSessions } from './browser-sessions.ts'
 import { type KeyPairs, tlsOptions } from './keypairs.ts'
 import { notFoundPage, pagePolicy } from './pages.ts'
 import { limitKey, plainAddress, RateLimit } from './rate-limit.ts'
-import { pageContext, type WebBackend, type WebClient, type WebInfo, type WebRoute, webRoutes } from './routes.ts'
+import {
+  type BrowserRoute,
+  pageContext,
+  type WebBackend,
+  type WebClient,
+  type WebInfo,
+  type WebRoute,
+  webRoutes,
+} from './routes.ts'
 
 export interface WebServerOptions {
   readonly backend: WebBackend
@@ -108,7 +119,8 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
     env.monotonicMs,
   )
   const info: { -readonly [K in keyof WebInfo]: WebInfo[K] } = { webAddress: '', sshAddress: '', ...options.info }
-  const routes = webRoutes(options.backend, info)
+  const sessions = new BrowserSessions({ backend: options.backend.sessions, env, logger })
+  const routes = [...webRoutes(options.backend, info), ...browserRoutes(options.backend, info, sessions)]
   app.setNotFoundHandler((request, reply) => {
     if (request.url.startsWith('/webapi/')) return sendError(reply, new NotFound('no such endpoint'))
     return sendPage(reply.code(404), notFoundPage(pageContext(options.backend, info)))
@@ -119,7 +131,10 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
     reply.header('retry-after', String(seconds))
     throw new LimitExceeded(`too many attempts from your address; try again in ${seconds} s`)
   }
-  for (const route of routes) addRoute(app, route, onLimit)
+  for (const route of routes) {
+    if (route.kind === 'browser') addBrowserRoute(app, route, { sessions, env, onLimit })
+    else addRoute(app, route, onLimit)
+  }
   await app.ready()
 
   return {
@@ -154,6 +169,7 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
       return sockets.size
     },
     async close() {
+      sessions.close()
       const closed = app.close()
       server.close()
       server.closeIdleConnections()
@@ -165,7 +181,7 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
 
 function addRoute(
   app: FastifyInstance,
-  route: WebRoute,
+  route: Exclude<WebRoute, BrowserRoute>,
   onLimit: (request: FastifyRequest, reply: FastifyReply) => void,
 ): void {
   if (route.kind === 'page') {
@@ -198,6 +214,39 @@ function addRoute(
       const body = parse(endpoint.body, endpoint.method === 'GET' ? {} : request.body)
       parse(endpoint.query, request.query)
       return await route.handle(body, clientOf(request))
+    },
+  })
+}
+
+function addBrowserRoute(
+  app: FastifyInstance,
+  route: BrowserRoute,
+  deps: {
+    readonly sessions: BrowserSessions
+    readonly env: Env
+    onLimit(request: FastifyRequest, reply: FastifyReply): void
+  },
+): void {
+  const { endpoint } = route
+  const visits = new WeakMap<FastifyRequest, Visit>()
+  app.route({
+    method: endpoint.method,
+    url: endpoint.path,
+    bodyLimit: endpoint.maxBody,
+    // Before the body is read: what does not come from our page, or from nobody we know, costs us no parsing.
+    async onRequest(request, reply) {
+      if (route.limited) deps.onLimit(request, reply)
+      checkOrigin(route, request)
+      visits.set(request, await visitOf(route, request, reply, { ...deps, client: clientOf(request) }))
+    },
+    async handler(request, reply) {
+      const visit = visits.get(request)
+      if (visit === undefined) throw new NotLoggedIn('log in first')
+      const body = parse(endpoint.body, endpoint.method === 'GET' ? {} : request.body)
+      const query = parse(endpoint.query, request.query)
+      const client = clientOf(request)
+      const setCookie = (cookie: string) => void reply.header('set-cookie', cookie)
+      return endpoint.output.parse(await route.handle({ ...visit, body, query, client, setCookie }))
     },
   })
 }
@@ -235,6 +284,7 @@ const isClientError = (error: unknown): boolean => error instanceof KindError ||
 
 function sendError(reply: FastifyReply, error: unknown): FastifyReply {
   reply.headers(securityHeaders).type('application/json; charset=utf-8')
+  if (error instanceof NotLoggedIn) return reply.code(401).send(errorToJson(error))
   if (error instanceof KindError) return reply.code(httpStatus[error.kind]).send(errorToJson(error))
   const problem = httpProblem(error)
   if (problem === undefined) return reply.code(500).send(errorToJson(error))

@@ -184,7 +184,7 @@ export class AgentClient implements Disposable {
 
 /** Something that signs with a key that stays in the agent. */
 export function agentSigner(
-  client: AgentClient,
+  client: Pick<AgentClient, 'sign'>,
   identity: { readonly blob: Buffer; readonly publicKey: PublicKey },
 ): Signer {
   const { publicKey, blob } = identity

@@ -1,0 +1,136 @@
+/** The proxy's HTTPS API for the page in a browser: who is logged in, servers, terminals. The page sees the types of `web*.ts` only. */
+
+import { z } from 'zod'
+import { empty, endpoint } from './define.ts'
+import { isoTime, labels, secondFactor } from './model.ts'
+import { page } from './pages.ts'
+
+/** Sent with everything that changes something, and with the opening of a terminal; read from the answers below. */
+export const csrfHeader = 'x-csrf-token'
+/** A call that the page makes by itself says so, and does not keep an unattended session alive. */
+export const backgroundHeader = 'x-background'
+
+export const webUser = z.strictObject({
+  name: z.string(),
+  roles: z.array(z.string()),
+  /** OS accounts on one server or another. */
+  logins: z.array(z.string()),
+  /** The end, whatever happens. */
+  expires: isoTime,
+  /** The end unless something is done before. */
+  idleExpires: isoTime,
+})
+export type WebUser = z.infer<typeof webUser>
+
+export const webState = z.strictObject({
+  clusterName: z.string(),
+  version: z.string(),
+  secondFactor,
+  messageOfTheDay: z.string(),
+  /** `host:port`, for commands to copy. */
+  webAddress: z.string(),
+  /** Commands then need --insecure. */
+  selfSigned: z.boolean(),
+  csrfToken: z.string(),
+  /** Absent: nobody is logged in. */
+  user: webUser.optional(),
+})
+export type WebState = z.infer<typeof webState>
+
+export const webGetState = endpoint({
+  method: 'GET',
+  path: '/webapi/session',
+  summary: 'Who is logged in, if anybody; gives the token that changes must carry',
+  callers: [],
+  output: webState,
+})
+const logged = z.strictObject({ csrfToken: z.string(), user: webUser })
+export const webOpenSession = endpoint({
+  method: 'POST',
+  path: '/webapi/session',
+  summary: 'Logs a browser in; sets its cookie',
+  callers: [],
+  body: z.strictObject({
+    user: z.string().min(1).max(256),
+    password: z.string().max(1024),
+    otp: z.string().max(16).optional(),
+  }),
+  output: logged,
+})
+export const webRenewSession = endpoint({
+  method: 'POST',
+  path: '/webapi/session/renew',
+  summary: 'Another cookie for the same session, which ends when it would have',
+  callers: [],
+  output: logged,
+})
+export const webEndSession = endpoint({
+  method: 'POST',
+  path: '/webapi/session/end',
+  summary: "Logs out, or with `everywhere` ends all of the user's browser sessions",
+  callers: [],
+  body: z.strictObject({ everywhere: z.boolean().default(false) }),
+  output: empty,
+})
+
+export const webNode = z.strictObject({
+  uuid: z.uuid(),
+  hostname: z.string(),
+  address: z.string(),
+  labels,
+  version: z.string(),
+  /** As whom the user may log in there. */
+  logins: z.array(z.string()),
+})
+export type WebNode = z.infer<typeof webNode>
+
+export const webNodePage = z.strictObject({
+  items: z.array(webNode),
+  next: z.string().optional(),
+  /** How many match the search. */
+  matching: z.number().int(),
+  /** How many the user may see. */
+  total: z.number().int(),
+})
+export type WebNodePage = z.infer<typeof webNodePage>
+
+export const webListNodes = endpoint({
+  method: 'GET',
+  path: '/webapi/nodes',
+  summary: 'Servers on which the user may log in, by name',
+  callers: [],
+  query: z.strictObject({
+    /** Words that must all be in the name, the address or a label. */
+    search: z.string().max(256).default(''),
+    /** `key=value`, each on a line of its own: labels that must be there. */
+    labels: z.string().max(4096).default(''),
+    ...page,
+  }),
+  output: webNodePage,
+})
+
+/** The subprotocol of a terminal's WebSocket; a second one, `csrf.` and the token, proves that our own page opens it. */
+export const terminalProtocol = 'teleport.terminal.v1'
+export const terminalPath = '/webapi/terminal'
+
+/** What the page says in text messages; binary ones are what was typed. */
+export const terminalRequest = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('resize'),
+    columns: z.number().int().min(1).max(1000),
+    rows: z.number().int().min(1).max(1000),
+  }),
+  /** So many bytes of output were shown. */
+  z.strictObject({ type: z.literal('shown'), bytes: z.number().int().positive() }),
+  z.strictObject({ type: z.literal('ping'), id: z.number().int().nonnegative() }),
+])
+export type TerminalRequest = z.infer<typeof terminalRequest>
+
+/** What the proxy says in text messages; binary ones are output. */
+export type TerminalNotice =
+  | { readonly type: 'ready' }
+  | { readonly type: 'pong'; readonly id: number }
+  | { readonly type: 'end'; readonly message: string; readonly status?: number }
+
+/** Bytes of output that may be on their way to the page: what is beyond waits at the server that made it. */
+export const terminalWindow = 512 * 1024

@@ -1,0 +1,71 @@
+/** The part of the auth API for people in a browser: a proxy logs them in, keeps their cookie, and uses a key that stays with auth. */
+
+import { z } from 'zod'
+import { empty, endpoint } from './define.ts'
+import { isoTime } from './model.ts'
+
+/**
+ * Where the SSH agents of web sessions live: a `direct-tcpip` channel to this host, port 0, of a proxy's connection. The first line is
+ * the session's token; what follows is the agent protocol, until the session ends.
+ */
+export const webAgentHost = 'web-agent.teleport.api'
+
+const client = z.strictObject({ address: z.string().max(64), userAgent: z.string().max(256).optional() })
+const token = z.string().max(256)
+
+/** A session as the proxy needs it. The private half of its key is nowhere but with auth. */
+export const webSession = z.strictObject({
+  id: z.uuid(),
+  user: z.string(),
+  roles: z.array(z.string()),
+  logins: z.array(z.string()),
+  /** `ssh-ed25519-cert-v01@openssh.com AAAA…` */
+  certificate: z.string(),
+  created: isoTime,
+  /** The end, whatever happens: that of the certificate. */
+  expires: isoTime,
+  /** The end unless something is done before. */
+  idleExpires: isoTime,
+})
+export type WebSession = z.infer<typeof webSession>
+
+/** The token is in this answer and in the cookie made of it; auth keeps its hash. */
+const opened = z.strictObject({ token: z.string(), session: webSession })
+
+export const openWebSession = endpoint({
+  method: 'POST',
+  path: '/v1/web/sessions',
+  summary: 'Password and second factor for a browser session with an SSH key of its own, which auth keeps',
+  callers: ['Proxy'],
+  body: z.strictObject({
+    user: z.string().min(1).max(256),
+    password: z.string().max(1024),
+    otp: z.string().max(16).optional(),
+    client,
+  }),
+  output: opened,
+})
+export const checkWebSession = endpoint({
+  method: 'POST',
+  path: '/v1/web/sessions/check',
+  summary: 'Whose session a token is; with `touch`, its idle time begins anew',
+  callers: ['Proxy'],
+  body: z.strictObject({ token, touch: z.boolean(), client }),
+  output: webSession,
+})
+export const renewWebSession = endpoint({
+  method: 'POST',
+  path: '/v1/web/sessions/renew',
+  summary: 'Another token for the same session, which ends when it would have; the old token is dead at once',
+  callers: ['Proxy'],
+  body: z.strictObject({ token, client }),
+  output: opened,
+})
+export const endWebSession = endpoint({
+  method: 'POST',
+  path: '/v1/web/sessions/end',
+  summary: "Ends a session, or with `everywhere` all of its user's",
+  callers: ['Proxy'],
+  body: z.strictObject({ token, everywhere: z.boolean(), client }),
+  output: empty,
+})

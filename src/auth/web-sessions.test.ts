@@ -1,0 +1,208 @@
+/** Browser sessions at auth: what opens them, what ends them, and the key that stays here (SECURITY W5, W6). */
+
+import { randomUUID } from 'node:crypto'
+import { duplexPair } from 'node:stream'
+import { describe, expect, test } from 'vitest'
+import { parseCertificateLine } from '../api/lines.ts'
+import * as routes from '../api/routes.ts'
+import { AccessDenied, LimitExceeded } from '../errors/errors.ts'
+import { AgentClient } from '../ssh/agent/client.ts'
+import { verifySignature } from '../ssh/keys/signature.ts'
+import { adminCaller, machineCaller, type TestServices, testServices } from './testing/services.ts'
+
+const password = 'correct horse battery'
+const client = { address: '203.0.113.7' }
+
+async function bench(settings: Parameters<typeof testServices>[0] = {}): Promise<TestServices> {
+  const made = await testServices({ secondFactor: 'off', ...settings })
+  const admin = made.as(adminCaller)
+  await admin.call(routes.createUser, { body: { name: 'alice', roles: ['access'], traits: { logins: ['root'] } } })
+  await admin.call(routes.setPassword, { params: { name: 'alice' }, body: { password } })
+  return made
+}
+
+const proxyOf = (made: TestServices) => made.as(machineCaller('Proxy'))
+const open = (made: TestServices, secret = password, user = 'alice') =>
+  proxyOf(made).call(routes.openWebSession, { body: { user, password: secret, client } })
+const check = (made: TestServices, token: string, touch = true) =>
+  proxyOf(made).call(routes.checkWebSession, { body: { token, touch, client } })
+const end = (made: TestServices, token: string, everywhere = false) =>
+  proxyOf(made).call(routes.endWebSession, { body: { token, everywhere, client } })
+
+/** The agent of a session, after its greeting; rejects when there is none. */
+async function agentOf(made: TestServices, token: string): Promise<{ agent: AgentClient; ended: Promise<void> }> {
+  const [near, far] = duplexPair()
+  void made.services.webSessions.serveAgent(far)
+  const ended = new Promise<void>((resolve) => near.once('close', resolve).once('end', resolve))
+  near.write(`${token}\n`)
+  const greeting = await new Promise<string>((resolve) => {
+    near.once('readable', () => resolve(String(near.read(3) ?? '')))
+    near.once('close', () => resolve(''))
+  })
+  if (greeting !== 'ok\n') throw new Error('no agent')
+  return { agent: new AgentClient(near), ended }
+}
+
+describe('a browser session', () => {
+  test('its key is with auth alone, signs through an agent, and its certificate is that of the user', async () => {
+    const made = await bench()
+    const { token, session } = await open(made)
+    expect(session).toMatchObject({ user: 'alice', logins: ['root'] })
+    expect(JSON.stringify(session)).not.toContain('PRIVATE')
+    const { agent } = await agentOf(made, token)
+    const [identity] = await agent.list()
+    const certificate = parseCertificateLine(session.certificate)
+    expect(identity?.blob.equals(certificate.blob)).toBe(true)
+    const data = Buffer.from('to be signed')
+    const signature = await agent.sign(certificate.blob, data)
+    expect(verifySignature(certificate.publicKey, data, signature, 'ssh-ed25519')).toBe(true)
+  })
+
+  test('is opened by the checks of every login, with their words and their limits', async () => {
+    const made = await bench()
+    for (const user of ['alice', 'nobody']) {
+      for (let attempt = 0; attempt < 5; attempt++) {
+        await expect(open(made, 'wrong', user)).rejects.toThrow('access denied: wrong user name, password or code')
+      }
+      await expect(open(made, password, user)).rejects.toThrow(LimitExceeded)
+    }
+    const failures = made.events.filter((event) => event.event === 'user.login' && event.success === false)
+    expect(failures).toHaveLength(12)
+  })
+
+  test.each([
+    { name: 'a proxy only', role: 'Node' as const },
+    { name: 'not by a user', role: 'User' as const },
+  ])('is for $name', async ({ role }) => {
+    const made = await bench()
+    const call = made.as(machineCaller(role)).call(routes.openWebSession, { body: { user: 'alice', password, client } })
+    await expect(call).rejects.toThrow(AccessDenied)
+  })
+
+  test('the store holds no token', async () => {
+    const made = await bench()
+    const { token } = await open(made)
+    for await (const found of made.services.tables.webSessions.all()) {
+      expect(`${found.id} ${JSON.stringify(found.value)}`).not.toContain(token)
+    }
+  })
+})
+
+describe('the end of a browser session', () => {
+  const changes: readonly { name: string; change: (made: TestServices, token: string) => Promise<unknown> }[] = [
+    { name: 'logout', change: (made, token) => end(made, token) },
+    {
+      name: 'logout everywhere from another session',
+      change: async (made) => end(made, (await open(made)).token, true),
+    },
+    {
+      name: 'another password',
+      change: (made) =>
+        made
+          .as(adminCaller)
+          .call(routes.setPassword, { params: { name: 'alice' }, body: { password: 'another password' } }),
+    },
+    {
+      name: 'a reset',
+      change: (made) => made.as(adminCaller).call(routes.resetUser, { params: { name: 'alice' }, body: {} }),
+    },
+    {
+      name: 'removal of the user',
+      change: (made) => made.as(adminCaller).call(routes.deleteUser, { params: { name: 'alice' } }),
+    },
+    {
+      name: 'the loss of the last role it was opened with',
+      change: (made) =>
+        made.as(adminCaller).call(routes.putUser, {
+          params: { name: 'alice' },
+          body: { roles: ['auditor'], traits: { logins: ['root'] } },
+        }),
+    },
+  ]
+  test.each(changes)('$name: token and agent are dead at once', async ({ change }) => {
+    const made = await bench()
+    const { token } = await open(made)
+    const { ended, agent } = await agentOf(made, token)
+    await change(made, token)
+    await expect(check(made, token)).rejects.toThrow('the session is over; log in again')
+    await ended
+    await expect(agent.list()).rejects.toThrow()
+    await expect(agentOf(made, token)).rejects.toThrow('no agent')
+  })
+
+  test('idle for half an hour; what is used lives on; the certificate is the last word', async () => {
+    const made = await bench()
+    const [idle, used] = [await open(made), await open(made)]
+    const { ended } = await agentOf(made, idle.token)
+    for (let minutes = 0; minutes < 40; minutes += 10) {
+      await made.env.advance(10 * 60_000)
+      await check(made, used.token)
+    }
+    await expect(check(made, idle.token)).rejects.toThrow(AccessDenied)
+    await ended
+    // A look that does not count as use.
+    await made.env.advance(29 * 60_000)
+    await check(made, used.token, false)
+    await made.env.advance(2 * 60_000)
+    await expect(check(made, used.token)).rejects.toThrow(AccessDenied)
+
+    const longest = await bench({ webIdleMs: 48 * 3_600_000 })
+    const last = await open(longest)
+    await longest.env.advance(23 * 3_600_000 + 1_000)
+    await expect(check(longest, last.token)).rejects.toThrow(AccessDenied)
+  })
+
+  test('renewal gives another token, the old one is dead, the end and the agent stay', async () => {
+    const made = await bench()
+    const { token, session } = await open(made)
+    const { agent } = await agentOf(made, token)
+    const renewed = await proxyOf(made).call(routes.renewWebSession, { body: { token, client } })
+    expect(renewed.session).toMatchObject({ id: session.id, expires: session.expires })
+    await expect(check(made, token)).rejects.toThrow(AccessDenied)
+    await expect(check(made, renewed.token)).resolves.toMatchObject({ id: session.id })
+    expect(await agent.list()).toHaveLength(1)
+    await end(made, renewed.token)
+    await expect(agent.list()).rejects.toThrow()
+  })
+
+  test('a logout is in the audit log before it happens, and one that cannot be told does not happen', async () => {
+    const made = await bench()
+    const { token } = await open(made)
+    made.auditFailure = new Error('the disk is full')
+    await expect(end(made, token)).rejects.toThrow()
+    await check(made, token)
+    made.auditFailure = undefined
+    await end(made, token)
+    expect(made.events.at(-1)).toMatchObject({ event: 'user.logout', user: 'alice', everywhere: false })
+  })
+
+  test('one user has so many and no more; the one unused for longest goes', async () => {
+    const made = await bench()
+    const first = await open(made)
+    await made.env.advance(1_000)
+    const { tables } = made.services
+    const [known] = await Array.fromAsync(tables.webSessions.all())
+    if (known === undefined) throw new Error('no session')
+    for (let count = 0; count < 31; count++) {
+      const record = { ...known.value, id: randomUUID(), lastSeen: made.env.now().toISOString() }
+      await made.backend.put(tables.webSessions.item(`hash ${count}`, record))
+    }
+    await open(made)
+    await expect(check(made, first.token)).rejects.toThrow(AccessDenied)
+  })
+})
+
+test.each([
+  ['a wrong token', `${'0'.repeat(32)}\n`],
+  ['an endless line', 'a'.repeat(1000)],
+  ['no line', ''],
+])('an agent for %s is not served', async (_name, text) => {
+  const made = await bench()
+  const [near, far] = duplexPair()
+  const served = made.services.webSessions.serveAgent(far)
+  near.on('error', () => {})
+  if (text === '') near.end()
+  else near.write(text)
+  await served
+  expect(far.destroyed).toBe(true)
+})

@@ -1,0 +1,310 @@
+/**
+ * Sessions of browsers. Each has a token, which the browser has as a cookie and auth as a hash, and an SSH key with a user
+ * certificate, which never leaves this process: whoever serves the session signs through an agent that ends with it.
+ */
+
+import { createPrivateKey } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import { authenticateUser } from '../api/authenticate-user.ts'
+import { parseCertificateLine } from '../api/lines.ts'
+import type { WebSession } from '../api/web-session-routes.ts'
+import type { Backend } from '../backend/contract.ts'
+import type { Env } from '../common/env.ts'
+import type { Logger } from '../common/log.ts'
+import { AccessDenied, isCompareFailed, isNotFound } from '../errors/errors.ts'
+import { messageOf } from '../errors/system.ts'
+import { serveAgent } from '../ssh/agent/server.ts'
+import { generateEd25519, keyObjectOf, privateKeyFromKeyObject } from '../ssh/keys/private-key.ts'
+import type { Audit } from './audit.ts'
+import type { Issuer } from './certificates.ts'
+import type { Hub } from './hub.ts'
+import type { LoginProof, Logins } from './logins.ts'
+import type { Found, StoredWebSession, Tables } from './records.ts'
+import { hashToken, newToken } from './secrets.ts'
+import type { AuthSettings } from './settings.ts'
+import type { Users } from './users.ts'
+import type { WebSessionIndex } from './web-session-index.ts'
+
+/** Of one user; a further login ends the one that was used the longest ago. */
+const maxPerUser = 32
+/** Milliseconds. How exact the idle time is, and how often a busy session is written. */
+const touchEvery = 30_000
+/** Milliseconds between two looks at the sessions whose agents are open. */
+const sweepEvery = 5_000
+/** Agents of one session at a time: one for each proxy that serves it, and some that are about to end. */
+const maxAgents = 16
+
+export interface WebClient {
+  readonly address: string
+}
+
+export interface WebSessionsOptions {
+  readonly backend: Backend
+  readonly tables: Tables
+  readonly index: WebSessionIndex
+  readonly audit: Audit
+  readonly logins: Pick<Logins, 'authenticate'>
+  readonly users: Pick<Users, 'rolesOf'>
+  readonly issuer: Issuer
+  readonly hub: Hub
+  readonly settings: Pick<AuthSettings, 'webIdleMs'>
+  readonly env: Env
+  readonly logger: Logger
+}
+
+export class WebSessions {
+  readonly #options: WebSessionsOptions
+  readonly #closing = new AbortController()
+  readonly #agents = new Map<string, Set<Duplex>>()
+  #running: Promise<unknown> = Promise.resolve()
+
+  constructor(options: WebSessionsOptions) {
+    this.#options = options
+  }
+
+  async start(): Promise<void> {
+    const { hub, index } = this.#options
+    await index.start((id) => this.#endAgents(id))
+    // A user, role or lock that changes ends what it must end now.
+    hub.onChange(({ kind }) => {
+      if (kind !== 'presence') this.#sweep()
+    })
+    this.#running = this.#keepSweeping()
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    for (const id of [...this.#agents.keys()]) this.#endAgents(id)
+    await Promise.all([this.#running, this.#options.index.close()])
+  }
+
+  /** The same checks, limits and words as any other login. */
+  async open(proof: LoginProof): Promise<{ token: string; session: WebSession }> {
+    const { logins, users, issuer, tables, backend, index, env } = this.#options
+    const found = await logins.authenticate(proof)
+    const user = found.value
+    const key = generateEd25519(env)
+    const { publicKey } = key
+    const roles = await users.rolesOf(user)
+    const { address } = proof.client
+    const credentials = await issuer.user({ user, roles, publicKey, ttlSeconds: undefined, address })
+    const now = env.now().toISOString()
+    const record: StoredWebSession = {
+      id: env.randomUuid(),
+      user: user.name,
+      roles: [...credentials.roles],
+      logins: [...credentials.logins],
+      certificate: credentials.certificate,
+      address,
+      privateKey: keyObjectOf(key).export({ type: 'pkcs8', format: 'pem' }).toString(),
+      created: now,
+      expires: credentials.validBefore,
+      lastSeen: now,
+    }
+    const token = newToken(env)
+    const hash = hashToken(token)
+    try {
+      // A password that was changed while it was looked at opens nothing.
+      await backend.commit([
+        tables.users.unchanged(found),
+        tables.webSessions.put(hash, record, this.#ends(record)),
+        ...index.removalsOf(user.name).slice(0, 1 - maxPerUser),
+      ])
+    } catch (error) {
+      if (isCompareFailed(error)) throw new AccessDenied('access denied: the user was changed meanwhile; log in again')
+      throw error
+    }
+    index.add(hash, record)
+    return { token, session: this.#shown(record) }
+  }
+
+  /** Throws AccessDenied, with the same words for whatever makes a token good for nothing. */
+  async check(token: string, options: { readonly touch: boolean; readonly client: WebClient }): Promise<WebSession> {
+    const found = await this.#find(token, options.client)
+    return this.#shown(options.touch ? await this.#touch(found) : found.value)
+  }
+
+  async renew(token: string, client: WebClient): Promise<{ token: string; session: WebSession }> {
+    const { backend, tables, index, env } = this.#options
+    const found = await this.#find(token, client)
+    const next = newToken(env)
+    const record = { ...found.value, lastSeen: env.now().toISOString() }
+    try {
+      await backend.commit([
+        tables.webSessions.unchanged(found),
+        tables.webSessions.remove(found.id),
+        tables.webSessions.put(hashToken(next), record, this.#ends(record)),
+      ])
+    } catch (error) {
+      if (isCompareFailed(error)) throw over()
+      throw error
+    }
+    index.add(hashToken(next), record)
+    index.remove(found.id)
+    return { token: next, session: this.#shown(record) }
+  }
+
+  /** A token that is good for nothing already is no error. */
+  async end(token: string, options: { readonly everywhere: boolean; readonly client: WebClient }): Promise<void> {
+    const { audit, backend, tables, index } = this.#options
+    const found = await tables.webSessions.find(hashToken(token))
+    if (found === undefined) return
+    const { user } = found.value
+    await audit.emit({
+      event: 'user.logout',
+      user,
+      everywhere: options.everywhere,
+      'addr.remote': options.client.address,
+    })
+    const hashes = options.everywhere ? new Set([...index.hashesOf(user), found.id]) : [found.id]
+    for (const hash of hashes) {
+      await backend.commit([tables.webSessions.remove(hash)])
+      index.remove(hash)
+    }
+  }
+
+  /** Speaks the agent protocol for the session whose token is the first line, until either ends. Never rejects. */
+  async serveAgent(stream: Duplex): Promise<void> {
+    stream.on('error', () => {})
+    try {
+      const token = await readLine(stream, this.#options.env)
+      const found = await this.#find(token, undefined)
+      const { value } = found
+      const open = this.#agents.get(value.id) ?? new Set()
+      if (open.size >= maxAgents) throw new AccessDenied('too many agents of one session')
+      this.#agents.set(value.id, open.add(stream))
+      stream.once('close', () => {
+        open.delete(stream)
+        if (open.size === 0 && this.#agents.get(value.id) === open) this.#agents.delete(value.id)
+      })
+      // It may have ended while it was looked up, and its end have been told before anybody listened.
+      this.#options.index.add(found.id, value)
+      if ((await this.#options.tables.webSessions.find(found.id)) === undefined) {
+        this.#options.index.remove(found.id)
+        throw over()
+      }
+      const key = privateKeyFromKeyObject(createPrivateKey(value.privateKey))
+      const certificate = parseCertificateLine(value.certificate)
+      const identity = { blob: certificate.blob, publicKey: key.publicKey, certificate, comment: 'web session' }
+      // The greeting says that the token was good; without it the other end could not tell a refusal from a slow answer.
+      stream.write('ok\n')
+      await serveAgent(stream, {
+        list: () => [identity],
+        sign: (blob, data, algorithm) => {
+          if (!blob.equals(certificate.blob) || !this.#holds(value)) throw over()
+          return key.signSync(data, algorithm)
+        },
+      })
+    } catch (error) {
+      this.#options.logger.debug('an agent of a web session was refused', { reason: messageOf(error) })
+      stream.destroy()
+    }
+  }
+
+  async #find(token: string, client: WebClient | undefined): Promise<Found<StoredWebSession>> {
+    const { tables } = this.#options
+    const found = await tables.webSessions.find(hashToken(token))
+    if (found === undefined || !this.#holds(found.value, client)) throw over()
+    return found
+  }
+
+  /** Not ended, not idle for too long, and its certificate would still be taken. */
+  #holds(record: StoredWebSession, client?: WebClient): boolean {
+    const { env, hub } = this.#options
+    const now = env.now()
+    if (this.#ends(record) <= now) return false
+    const certificate = parseCertificateLine(record.certificate)
+    const sourceAddress = client?.address ?? record.address
+    return authenticateUser(hub, { certificate, login: undefined, sourceAddress, now }).ok
+  }
+
+  /** Written now and then, so that a page that is used costs the store little. */
+  async #touch(found: Found<StoredWebSession>): Promise<StoredWebSession> {
+    const { tables, backend, env } = this.#options
+    const now = env.now()
+    if (now.getTime() - Date.parse(found.value.lastSeen) < touchEvery) return found.value
+    const record = { ...found.value, lastSeen: now.toISOString() }
+    try {
+      await backend.compareAndSwap(tables.webSessions.item(found.id, record, this.#ends(record)), found.revision)
+    } catch (error) {
+      // Somebody else touched it, or it has just ended: the next request will tell.
+      if (!isCompareFailed(error) && !isNotFound(error)) throw error
+      return found.value
+    }
+    return record
+  }
+
+  #ends(record: StoredWebSession): Date {
+    const idle = Date.parse(record.lastSeen) + this.#options.settings.webIdleMs
+    return new Date(Math.min(Date.parse(record.expires), idle))
+  }
+
+  #shown(record: StoredWebSession): WebSession {
+    const { privateKey: _key, lastSeen: _seen, address: _address, ...rest } = record
+    return { ...rest, idleExpires: this.#ends(record).toISOString() }
+  }
+
+  #endAgents(id: string): void {
+    for (const stream of this.#agents.get(id) ?? []) stream.destroy()
+    this.#agents.delete(id)
+  }
+
+  #sweep(): void {
+    const { index, env } = this.#options
+    for (const [hash, record] of [...index.entries()]) {
+      if (this.#ends(record) <= env.now()) index.remove(hash)
+      else if (this.#agents.has(record.id) && !this.#holds(record)) this.#endAgents(record.id)
+    }
+  }
+
+  async #keepSweeping(): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      await this.#options.env.sleep(sweepEvery, signal).catch(() => undefined)
+      if (!signal.aborted) this.#sweep()
+    }
+  }
+}
+
+const over = () => new AccessDenied('the session is over; log in again')
+
+/** Bytes of a first line, and milliseconds for it. */
+const maxLine = 300
+const lineTimeout = 10_000
+
+/** The first line of a stream; what follows stays in it. Throws AccessDenied. */
+async function readLine(stream: Duplex, env: Env): Promise<string> {
+  const over = new AbortController()
+  const late = env.sleep(lineTimeout, over.signal).then(
+    () => stream.destroy(),
+    () => undefined,
+  )
+  try {
+    let line = Buffer.alloc(0)
+    for (;;) {
+      const chunk: unknown = stream.read()
+      if (!Buffer.isBuffer(chunk)) {
+        if (stream.destroyed || stream.readableEnded) throw new AccessDenied('the stream ended before its first line')
+        await moved(stream)
+        continue
+      }
+      const end = chunk.indexOf('\n')
+      line = Buffer.concat([line, end < 0 ? chunk : chunk.subarray(0, end)])
+      if (line.length > maxLine) throw new AccessDenied('the first line is too long')
+      if (end < 0) continue
+      if (end + 1 < chunk.length) stream.unshift(chunk.subarray(end + 1))
+      return line.toString('utf8')
+    }
+  } finally {
+    over.abort()
+    await late
+  }
+}
+
+async function moved(stream: Duplex): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const events = ['readable', 'end', 'close'] as const
+  for (const event of events) stream.once(event, resolve)
+  await promise
+  for (const event of events) stream.off(event, resolve)
+}

@@ -1,0 +1,79 @@
+/** What our own page calls: who is logged in, login, renewal, logout, servers. The rules about origin and token are in `browser-guard.ts`. */
+
+import type { Endpoint } from '../../api/endpoint.ts'
+import type { WebUser } from '../../api/web-app.ts'
+import * as web from '../../api/web-app.ts'
+import type { WebSession } from '../../api/web-session-routes.ts'
+import { AccessDenied, ConnectionProblem } from '../../errors/errors.ts'
+import type { BrowserSessions } from './browser-sessions.ts'
+import { clearCookie, csrfTokenOf, sessionCookie, setCookie, visitorCookie } from './cookies.ts'
+import type { BrowserRoute, WebBackend, WebInfo } from './routes.ts'
+
+const browser = <E extends Endpoint>(
+  endpoint: E,
+  rules: { readonly needs: 'nothing' | 'session'; readonly limited?: boolean },
+  handle: BrowserRoute<E>['handle'],
+): BrowserRoute => ({
+  kind: 'browser',
+  endpoint,
+  needs: rules.needs,
+  limited: rules.limited ?? false,
+  handle: handle as BrowserRoute['handle'],
+})
+
+export function browserRoutes(backend: WebBackend, info: WebInfo, sessions: BrowserSessions): readonly BrowserRoute[] {
+  return [
+    browser(web.webGetState, { needs: 'nothing' }, async ({ visitor, token, session, setCookie: set }) => {
+      const config = backend.config()
+      if (config === undefined) throw new ConnectionProblem('the proxy has not reached an auth server yet; try again')
+      if (session === undefined) {
+        set(setCookie(visitorCookie, visitor))
+        set(clearCookie(sessionCookie))
+      }
+      return {
+        clusterName: config.clusterName,
+        version: info.serverVersion,
+        secondFactor: config.secondFactor,
+        messageOfTheDay: config.messageOfTheDay,
+        webAddress: info.webAddress,
+        selfSigned: info.selfSigned,
+        csrfToken: csrfTokenOf(session === undefined ? visitor : token),
+        ...(session === undefined ? {} : { user: userOf(session) }),
+      }
+    }),
+    browser(
+      web.webOpenSession,
+      { needs: 'nothing', limited: true },
+      async ({ body, client, token, setCookie: set }) => {
+        const opened = await sessions.backend.open(body, client)
+        // Whatever the browser was before, it is that no more: two logins never mix.
+        if (token !== '') await sessions.end(token, false, client)
+        set(setCookie(sessionCookie, opened.token))
+        set(clearCookie(visitorCookie))
+        return { csrfToken: csrfTokenOf(opened.token), user: userOf(opened.session) }
+      },
+    ),
+    browser(web.webRenewSession, { needs: 'session' }, async ({ client, token, setCookie: set }) => {
+      const renewed = await sessions.renew(token, client)
+      set(setCookie(sessionCookie, renewed.token))
+      return { csrfToken: csrfTokenOf(renewed.token), user: userOf(renewed.session) }
+    }),
+    browser(web.webEndSession, { needs: 'session' }, async ({ body, client, token, setCookie: set }) => {
+      await sessions.end(token, body.everywhere, client)
+      set(clearCookie(sessionCookie))
+      return {}
+    }),
+    browser(web.webListNodes, { needs: 'session' }, async ({ query, session, client }) => {
+      if (session === undefined) throw new AccessDenied('log in first')
+      return backend.nodes.list(session, client, query)
+    }),
+  ]
+}
+
+const userOf = (session: WebSession): WebUser => ({
+  name: session.user,
+  roles: session.roles,
+  logins: session.logins,
+  expires: session.expires,
+  idleExpires: session.idleExpires,
+})

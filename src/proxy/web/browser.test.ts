@@ -1,0 +1,339 @@
+/** A browser's calls, as raw requests against a proxy with the real auth service behind it (SECURITY W1, W5, W6, A1). */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { request } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { duplexPair } from 'node:stream'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import * as routes from '../../api/routes.ts'
+import { adminCaller, machineCaller, type TestServices, testServices } from '../../auth/testing/services.ts'
+import { realEnv } from '../../common/env.ts'
+import { silentLogger } from '../../common/log.ts'
+import { identityOf, sessionBackend } from './backend.ts'
+import { sessionCookie, visitorCookie } from './cookies.ts'
+import { type KeyPairs, loadKeyPairs } from './keypairs.ts'
+import { pageOfNodes } from './node-list.ts'
+import { createWebServer } from './server.ts'
+
+const password = 'correct horse battery'
+const nodeUuid = '33333333-3333-4333-8333-333333333333'
+let keyPairs: KeyPairs
+
+beforeAll(async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'proxy-browser-'))
+  keyPairs = await loadKeyPairs({ files: [], directory, names: ['localhost'], env: realEnv, logger: silentLogger })
+  return () => rm(directory, { recursive: true })
+})
+
+interface Answer {
+  readonly status: number
+  readonly cookies: readonly string[]
+  readonly json: Record<string, unknown>
+}
+
+/** A proxy, its auth service, and two users. */
+async function bench() {
+  const made = await testServices({ secondFactor: 'off' })
+  const admin = made.as(adminCaller)
+  for (const name of ['alice', 'bob']) {
+    await admin.call(routes.createUser, { body: { name, roles: ['access'], traits: { logins: ['root'] } } })
+    await admin.call(routes.setPassword, { params: { name }, body: { password } })
+  }
+  const auth = made.as(machineCaller('Proxy'))
+  const openStream = async () => {
+    const [near, far] = duplexPair()
+    void made.services.webSessions.serveAgent(far)
+    return near
+  }
+  const { hub } = made.services
+  const server = {
+    uuid: nodeUuid,
+    role: 'node' as const,
+    hostname: 'n1',
+    address: '10.0.0.1:3022',
+    publicAddresses: [],
+  }
+  const nodes = [{ ...server, labels: { env: 'dev' }, version: '1', expires: '2030-01-01T00:00:00Z' }]
+  const web = await createWebServer({
+    backend: {
+      config: () => hub.config,
+      login: (body, client) => auth.call(routes.login, { body: { ...body, client } }),
+      openInvite: (token, client) => auth.call(routes.getInvite, { body: { token, client } }),
+      acceptInvite: (body, client) => auth.call(routes.acceptInvite, { body: { ...body, client } }),
+      sessions: sessionBackend({ call: auth.call, openStream }),
+      nodes: {
+        list: (session, client, query) => pageOfNodes(nodes, identityOf(hub, session, client.address, made.env), query),
+      },
+    },
+    info: { serverVersion: '0.1.0', sshAddress: '', tunnelAddress: '', selfSigned: true },
+    keyPairs,
+    env: realEnv,
+    logger: silentLogger,
+    attempts: { burst: 200, perMinute: 60 },
+  })
+  const { port } = await web.listen(0, '127.0.0.1')
+  onTestFinished(() => web.close())
+  return { made, port, origin: `https://localhost:${port}` }
+}
+type Bench = Awaited<ReturnType<typeof bench>>
+
+function ask(
+  { port, origin }: Bench,
+  method: string,
+  path: string,
+  options: { readonly body?: unknown; readonly headers?: Record<string, string | undefined> } = {},
+): Promise<Answer> {
+  const defaults = { host: `localhost:${port}`, origin, 'content-type': 'application/json' }
+  const headers = Object.entries({ ...defaults, ...options.headers }).filter(([, value]) => value !== undefined)
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      {
+        host: '127.0.0.1',
+        port,
+        path,
+        method,
+        agent: false,
+        ca: keyPairs.primary.cert,
+        servername: 'localhost',
+        headers: Object.fromEntries(headers) as Record<string, string>,
+      },
+      (incoming) => {
+        const chunks: Buffer[] = []
+        incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+        incoming.on('end', () =>
+          resolve({
+            status: incoming.statusCode ?? 0,
+            cookies: incoming.headers['set-cookie'] ?? [],
+            json: JSON.parse(Buffer.concat(chunks).toString() || '{}') as Record<string, unknown>,
+          }),
+        )
+      },
+    )
+    outgoing.on('error', reject)
+    outgoing.end(options.body === undefined ? undefined : JSON.stringify(options.body))
+  })
+}
+
+/** A browser: keeps its cookies, and the token that its page read. */
+class Browser {
+  readonly #bench: Bench
+  readonly jar = new Map<string, string>()
+  token = ''
+
+  constructor(bench: Bench) {
+    this.#bench = bench
+  }
+
+  async send(method: string, path: string, body?: unknown, headers: Record<string, string | undefined> = {}) {
+    const cookie = [...this.jar].map(([name, value]) => `${name}=${value}`).join('; ')
+    const answer = await ask(this.#bench, method, path, {
+      body,
+      headers: { ...(cookie === '' ? {} : { cookie }), 'x-csrf-token': this.token, ...headers },
+    })
+    for (const line of answer.cookies) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
+      if (value === '') this.jar.delete(name)
+      else this.jar.set(name, value)
+    }
+    if (typeof answer.json.csrfToken === 'string') this.token = answer.json.csrfToken
+    return answer
+  }
+
+  open(): Promise<Answer> {
+    return this.send('GET', '/webapi/session')
+  }
+
+  async login(user = 'alice', secret = password): Promise<Answer> {
+    if (this.token === '') await this.open()
+    return this.send('POST', '/webapi/session', { user, password: secret })
+  }
+}
+
+const expectLoggedOut = async (browser: Browser) => {
+  expect((await browser.send('GET', '/webapi/nodes')).status).toBe(401)
+  expect((await browser.open()).json.user).toBeUndefined()
+}
+
+describe('a browser', () => {
+  test('logs in, sees who it is and its servers, and logs out', async () => {
+    const made = await bench()
+    const browser = new Browser(made)
+    expect((await browser.open()).json).toMatchObject({ clusterName: 'example', secondFactor: 'off' })
+    expect((await browser.login()).json).toMatchObject({ user: { name: 'alice', logins: ['root'] } })
+    expect((await browser.open()).json).toMatchObject({ user: { name: 'alice' } })
+    expect((await browser.send('GET', '/webapi/nodes?search=ENV=dev')).json).toMatchObject({
+      items: [{ hostname: 'n1', logins: ['root'] }],
+      matching: 1,
+    })
+    expect((await browser.send('POST', '/webapi/session/end', {})).status).toBe(200)
+    await expectLoggedOut(browser)
+  })
+
+  test('a wrong password gets the words of every login, and no cookie', async () => {
+    const browser = new Browser(await bench())
+    const answers = [await browser.login('alice', 'wrong'), await browser.login('nobody', 'wrong')]
+    for (const { status, json, cookies } of answers) {
+      expect(status).toBe(403)
+      expect(json).toMatchObject({ error: { message: 'access denied: wrong user name, password or code' } })
+      expect(cookies).toEqual([])
+    }
+  })
+
+  test('A1 nothing is answered without a session but who one is', async () => {
+    const made = await bench()
+    expect((await ask(made, 'GET', '/webapi/nodes')).status).toBe(401)
+    expect(
+      (await ask(made, 'GET', '/webapi/nodes', { headers: { cookie: `${sessionCookie}=${'0'.repeat(32)}` } })).status,
+    ).toBe(401)
+  })
+})
+
+describe('W1 what a foreign page can send', () => {
+  const posts = ['/webapi/session', '/webapi/session/renew', '/webapi/session/end']
+  const forged: readonly { name: string; headers: Record<string, string | undefined> }[] = [
+    { name: 'without a token', headers: { 'x-csrf-token': undefined } },
+    { name: 'with a token of its own', headers: { 'x-csrf-token': 'A'.repeat(43) } },
+    { name: 'from another origin', headers: { origin: 'https://evil.example' } },
+    { name: 'from the origin null', headers: { origin: 'null' } },
+    { name: 'from plain HTTP of this host', headers: { origin: 'http://localhost' } },
+    { name: 'without an origin', headers: { origin: undefined } },
+    { name: 'from a neighbour, as the browser says', headers: { 'sec-fetch-site': 'same-site' } },
+  ]
+  test('is refused, and nothing changes', async () => {
+    const browser = new Browser(await bench())
+    await browser.login()
+    for (const { name, headers } of forged) {
+      for (const path of posts) {
+        const body = path === '/webapi/session' ? { user: 'bob', password } : {}
+        const answer = await browser.send('POST', path, body, headers)
+        expect(answer.status, `${path} ${name}`).toBe(403)
+        expect(answer.cookies).toEqual([])
+      }
+    }
+    expect((await browser.open()).json).toMatchObject({ user: { name: 'alice' } })
+  })
+
+  test('nobody is logged in by somebody else: the login too needs the token of a page that this browser opened', async () => {
+    const made = await bench()
+    const victim = new Browser(made)
+    const attacker = new Browser(made)
+    await attacker.open()
+    const body = { user: 'bob', password }
+    for (const headers of [{}, { 'x-csrf-token': attacker.token }]) {
+      expect((await victim.send('POST', '/webapi/session', body, headers)).status).toBe(403)
+    }
+    await victim.open()
+    expect((await victim.send('POST', '/webapi/session', body, { 'x-csrf-token': attacker.token })).status).toBe(403)
+  })
+
+  test('a token of another session, and one from before the renewal, are good for nothing', async () => {
+    const made = await bench()
+    const [alice, bob] = [new Browser(made), new Browser(made)]
+    await alice.login()
+    await bob.login('bob')
+    expect((await alice.send('POST', '/webapi/session/end', {}, { 'x-csrf-token': bob.token })).status).toBe(403)
+    const stale = alice.token
+    await alice.send('POST', '/webapi/session/renew', {})
+    expect((await alice.send('POST', '/webapi/session/end', {}, { 'x-csrf-token': stale })).status).toBe(403)
+    expect((await alice.send('POST', '/webapi/session/end', {})).status).toBe(200)
+  })
+
+  test('a form cannot send what is read as JSON', async () => {
+    const browser = new Browser(await bench())
+    await browser.open()
+    const answer = await browser.send(
+      'POST',
+      '/webapi/session',
+      { user: 'bob', password },
+      { 'content-type': 'text/plain' },
+    )
+    expect(answer.status).toBe(415)
+  })
+})
+
+describe('W5 W6 cookies and sessions', () => {
+  test('every cookie is closed to scripts, other hosts, other sites and plain HTTP, and changes at login', async () => {
+    const made = await bench()
+    const browser = new Browser(made)
+    const lines = [...(await browser.open()).cookies]
+    const visitor = browser.jar.get(visitorCookie)
+    lines.push(...(await browser.login()).cookies)
+    const first = browser.jar.get(sessionCookie)
+    lines.push(...(await browser.send('POST', '/webapi/session/renew', {})).cookies)
+    expect(new Set([visitor, first, browser.jar.get(sessionCookie)]).size).toBe(3)
+    lines.push(...(await browser.send('POST', '/webapi/session/end', {})).cookies)
+    expect(lines.length).toBeGreaterThan(4)
+    for (const line of lines) {
+      expect(line).toMatch(/^__Host-[a-z-]+=[0-9a-f]{0,32}; Path=\/; Secure; HttpOnly; SameSite=Strict(; Max-Age=0)?$/)
+    }
+  })
+
+  test('a cookie that somebody planted does not become a session', async () => {
+    const made = await bench()
+    const browser = new Browser(made)
+    const planted = 'f'.repeat(32)
+    browser.jar.set(sessionCookie, planted)
+    await browser.open()
+    await browser.login()
+    expect(browser.jar.get(sessionCookie)).not.toBe(planted)
+    const other = new Browser(made)
+    other.jar.set(sessionCookie, planted)
+    await expectLoggedOut(other)
+  })
+
+  test('a second login ends the first: two users never mix in one browser', async () => {
+    const made = await bench()
+    const browser = new Browser(made)
+    await browser.login('alice')
+    const old = new Browser(made)
+    old.jar.set(sessionCookie, browser.jar.get(sessionCookie) ?? '')
+    await browser.login('bob')
+    expect((await browser.open()).json).toMatchObject({ user: { name: 'bob' } })
+    await expectLoggedOut(old)
+  })
+
+  const endings: readonly { name: string; end: (made: TestServices, browser: Browser) => Promise<unknown> }[] = [
+    { name: 'logout', end: (_made, browser) => browser.send('POST', '/webapi/session/end', {}) },
+    {
+      name: 'renewal, for the old cookie',
+      end: (_made, browser) => browser.send('POST', '/webapi/session/renew', {}),
+    },
+    {
+      name: 'another password',
+      end: (made) =>
+        made
+          .as(adminCaller)
+          .call(routes.setPassword, { params: { name: 'alice' }, body: { password: 'another password' } }),
+    },
+    {
+      name: 'the loss of its roles',
+      end: (made) =>
+        made
+          .as(adminCaller)
+          .call(routes.putUser, { params: { name: 'alice' }, body: { roles: ['auditor'], traits: {} } }),
+    },
+  ]
+  test.each(endings)('after $name the old cookie is dead at once', async ({ end }) => {
+    const { made, ...rest } = await bench()
+    const browser = new Browser({ made, ...rest })
+    await browser.login()
+    const copy = new Browser({ made, ...rest })
+    copy.jar.set(sessionCookie, browser.jar.get(sessionCookie) ?? '')
+    expect((await copy.send('GET', '/webapi/nodes')).status).toBe(200)
+    await end(made, browser)
+    await expectLoggedOut(copy)
+  })
+
+  test('logout everywhere ends the sessions of other browsers, and of nobody else', async () => {
+    const made = await bench()
+    const [one, two, bob] = [new Browser(made), new Browser(made), new Browser(made)]
+    await one.login()
+    await two.login()
+    await bob.login('bob')
+    await one.send('POST', '/webapi/session/end', { everywhere: true })
+    await expectLoggedOut(one)
+    await expectLoggedOut(two)
+    expect((await bob.open()).json).toMatchObject({ user: { name: 'bob' } })
+  })
+})
