@@ -1,14 +1,16 @@
 /**
  * Auth, proxy, node and a user, each in a network namespace of its own, as on four machines. The user's network leads to the proxy
- * alone, the node and the proxy reach auth over different networks, and there is no loopback between any two.
+ * alone, the node and the proxy reach auth over different networks, and there is no loopback between any two. Wires that go dead in
+ * one direction (SECURITY F8) are machines that send to a hardware address nobody has: dropped in silence, without a firewall.
  */
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { spawn } from 'node-pty'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { login, password, temporaryDirectory } from './cluster.ts'
-import { bin, Dialog, type Result, type RunOptions, run, succeed } from './run.ts'
+import { bin, cleanEnv, Dialog, type Result, type RunOptions, run, succeed, until } from './run.ts'
 
 type Machine = 'auth' | 'proxy' | 'node' | 'user'
 const machines: readonly Machine[] = ['auth', 'proxy', 'node', 'user']
@@ -19,6 +21,8 @@ const wires: readonly (readonly [Machine, Machine, number])[] = [
   ['proxy', 'node', 3],
   ['proxy', 'user', 4],
 ]
+/** Seconds between two questions whether the other side is still there; three without an answer, and it is gone. */
+const keepAlive = 3
 const namespace = (machine: Machine) => `tp${process.pid}-${machine}`
 const ip = (...args: readonly string[]) => execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'] })
 
@@ -58,6 +62,26 @@ describe.skipIf(obstacle !== undefined)(
     }
     const tsh = (args: readonly string[], options: RunOptions = {}) => on('user', [bin('tsh'), ...args], options)
 
+    /** While `work` runs, what `from` sends over this wire arrives nowhere; what comes the other way does. */
+    async function silenced<T>(from: Machine, wire: number, work: () => Promise<T>): Promise<T> {
+      const [, second] = wires.find(([, , number]) => number === wire) ?? []
+      const entry = [`10.71.${wire}.${second === from ? 1 : 2}`, 'dev', `wire${wire}`]
+      ip('-n', namespace(from), 'neigh', 'replace', ...entry, 'lladdr', '02:00:00:00:00:99', 'nud', 'permanent')
+      try {
+        return await work()
+      } finally {
+        ip('-n', namespace(from), 'neigh', 'del', ...entry)
+      }
+    }
+    const shell = (): Dialog => {
+      const script = 'echo "sid=$SSH_SESSION_ID."; while read -r x; do echo "said $x."; done'
+      const command = ['netns', 'exec', namespace('user'), bin('tsh'), 'ssh', '-tt', `${login}@node-1`, script]
+      const dialog = new Dialog('ip', command, { env: env('user', { TERM: 'xterm' }) })
+      running.push(dialog)
+      return dialog
+    }
+    const nodes = async () => (await tctl(['nodes', 'ls'])).split('\n').filter((line) => line.startsWith('node-1'))
+
     function start(machine: 'auth' | 'proxy' | 'node', args: readonly string[] = []): Dialog {
       const command = [bin('teleport'), 'start', '-c', join(dir, `${machine}.yaml`), ...args]
       const dialog = new Dialog('ip', ['netns', 'exec', namespace(machine), ...command], { env: env(machine) })
@@ -93,7 +117,7 @@ describe.skipIf(obstacle !== undefined)(
       configure(
         'auth',
         '',
-        `{cluster_name: feat, public_addr: "10.71.2.1:3025", tokens: ["proxy:${secret}"], authentication: {second_factor: off}}`,
+        `{cluster_name: feat, public_addr: "10.71.2.1:3025", tokens: ["proxy:${secret}"], authentication: {second_factor: off}, keep_alive_interval: ${keepAlive}s, session_detach_timeout: 2m}`,
       )
       configure(
         'proxy',
@@ -137,6 +161,75 @@ describe.skipIf(obstacle !== undefined)(
       writeFileSync(block, (await tsh(['config'])).stdout)
       const result = await on('user', ['ssh', '-F', block, `${login}@node-1.feat`, 'echo plain'])
       expect(result, result.stderr).toMatchObject({ code: 0, stdout: 'plain\n' })
+    })
+
+    test('F8 a link that is dead in one direction: noticed after three questions, and the session waits for its owner', async () => {
+      const lost = shell()
+      const sid = (await lost.expect(/sid=([0-9a-f-]{36})\./))[1] ?? ''
+      lost.send('one\n')
+      await lost.expect(/said one\./)
+      const began = performance.now()
+      await silenced('user', 4, () =>
+        until('the node to notice', async () =>
+          (await tctl(['audit', 'ls', '--type=session.detach', '--format=json'])).includes(sid) ? true : undefined,
+        ),
+      )
+      expect(performance.now() - began).toBeGreaterThan(keepAlive * 2 * 1000)
+      const attach = ['netns', 'exec', namespace('user'), bin('tsh'), 'sessions', 'attach', sid]
+      const back = spawn('ip', attach, { name: 'xterm', env: cleanEnv(env('user')) })
+      let output = ''
+      back.onData((text) => {
+        output += text
+      })
+      const shows = (text: string) =>
+        until(
+          text,
+          () => (output.includes(text) ? true : undefined),
+          60_000,
+          () => output,
+        )
+      // The screen as it was.
+      await shows('said one.')
+      back.write('two\r')
+      await shows('said two.')
+      back.kill('SIGKILL')
+      lost.child.kill('SIGKILL')
+    })
+
+    test('F8 a node that hears the proxy and is not heard: others are told, sessions go on when it is over', async () => {
+      const session = shell()
+      await session.expect(/sid=/)
+      await silenced('node', 3, async () => {
+        session.send('during\n')
+        // The time without an answer is what is tested; shorter than three questions.
+        await new Promise((resolve) => setTimeout(resolve, 2000))
+        expect(session.output).not.toContain('said during.')
+      })
+      await session.expect(/said during\./)
+      session.send('after\n')
+      await session.expect(/said after\./)
+      session.child.kill('SIGKILL')
+      const refused = await silenced('node', 3, () => tsh(['ssh', '-o', 'ConnectTimeout=2', `${login}@node-1`, 'true']))
+      expect(refused.code).toBe(255)
+      expect(refused.stderr).toContain('node-1')
+      expect(await nodes()).toHaveLength(1)
+    })
+
+    test('F8 auth that is not heard any more: certificates go on working, and what was taken away meanwhile is gone once it is back', async () => {
+      const word = () => tsh(['ssh', `${login}@node-1`, 'echo in'])
+      await silenced('auth', 1, () =>
+        silenced('auth', 2, async () => {
+          await tctl(['users', 'rm', 'bob'])
+          // Neither the proxy nor the node can know.
+          expect(await word()).toMatchObject({ code: 0, stdout: 'in\n' })
+        }),
+      )
+      const refused = await until('the refusal', async () => {
+        const result = await word()
+        return result.code === 0 ? undefined : result
+      })
+      expect(refused.stderr).toMatch(/bob|denied|does not exist/)
+      expect(await nodes()).toHaveLength(1)
     })
 
     test('the user has no way around the proxy', async () => {

@@ -1,5 +1,16 @@
-/** Who may call what: every route against every kind of caller (SECURITY A1, A2, A3). */
+/**
+ * Who may call what: every route against every kind of caller (SECURITY A1, A2, A3): nobody, each built-in role, users without a right,
+ * with it and with every other one, users who were denied it, users whose identity is not complete, and users whose certificate outlived
+ * what it stands for.
+ *
+ * A new route needs one row in `table`: `callers` are the built-in roles that may call it, written down here by hand and not copied from
+ * the endpoint. With `User` among them, `users` says which: `anybody`, `rule` (the roles must have the endpoint's `userRule`), or `self`
+ * (the handler limits them to what is their own: then it needs a test of its own, below or beside the handler, that it does).
+ * A new kind of caller (somebody locked, somebody half way through a login) is a row of `outlived` or of `nobodies`.
+ */
 
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Caller } from '../api/caller.ts'
 import type { BuiltinRole, Endpoint } from '../api/endpoint.ts'
@@ -77,7 +88,11 @@ async function userWith(bench: TestServices, name: string, roles: readonly strin
 }
 
 /** The status of a request with an empty body: 403 when refused, anything else when the gate was passed. */
-async function status(bench: TestServices, endpoint: Endpoint, caller: Caller | undefined): Promise<number> {
+async function status(
+  bench: TestServices,
+  endpoint: Endpoint,
+  caller: Caller | (() => Caller) | undefined,
+): Promise<number> {
   const path = endpoint.path
     .replace(':role', 'node')
     .replace(':uuid', '33333333-3333-4333-8333-333333333333')
@@ -96,8 +111,22 @@ async function status(bench: TestServices, endpoint: Endpoint, caller: Caller | 
   return 0
 }
 
-test('every route has a row, and every row a route', () => {
+const isEndpoint = (value: unknown): value is Endpoint =>
+  typeof value === 'object' && value !== null && 'method' in value && 'path' in value && 'callers' in value
+
+test('every route has a row, and every row a route', async () => {
   expect(endpoints.map(([name]) => name).sort()).toEqual(Object.keys(table).sort())
+  // What is mounted without being among the routes, and what stands in a file that nobody exports.
+  const bench = await testServices()
+  const known = endpoints.map(([, { method, path }]) => `${method} ${path}`)
+  expect([...bench.mounted].sort()).toEqual([...known].sort())
+  const directory = join(import.meta.dirname, '../api')
+  for (const file of readdirSync(directory).filter((name) => /routes\.ts$/.test(name))) {
+    const exported: Readonly<Record<string, unknown>> = await import(join(directory, file))
+    for (const [name, value] of Object.entries(exported)) {
+      if (isEndpoint(value)) expect(known, `${name} of ${file}`).toContain(`${value.method} ${value.path}`)
+    }
+  }
 })
 
 describe('each route against each caller', () => {
@@ -130,6 +159,104 @@ describe('each route against each caller', () => {
       expect((await status(bench, endpoint, editor)) === 403, `${name} as editor`).toBe(!editors)
       expect((await status(bench, endpoint, auditor)) === 403, `${name} as auditor`).toBe(resource !== 'event')
     }
+  })
+})
+
+/** A role that gives and takes rights over resources. */
+const roleOf = (name: string, allow: readonly Right[], deny: readonly Right[] = []) => {
+  const rules = (rights: readonly Right[]) =>
+    rights.map(({ resource, verb }) => ({ resources: [resource], verbs: [verb] }))
+  return {
+    kind: 'role' as const,
+    version: 'v4',
+    metadata: { name },
+    spec: { allow: { rules: rules(allow) }, deny: { rules: rules(deny) } },
+  }
+}
+type Right = Pick<Extract<Endpoint['userRule'], object>, 'resource' | 'verb'>
+
+describe('a right by itself', () => {
+  /** Each right that any route asks for, once. */
+  const rights = [
+    ...new Map(
+      endpoints.flatMap(([, { userRule }]) =>
+        typeof userRule === 'object' ? [[`${userRule.resource}.${userRule.verb}`, userRule] as const] : [],
+      ),
+    ).values(),
+  ]
+
+  test.each(rights.map(({ resource, verb }) => ({ name: `${verb} ${resource}`, resource, verb })))(
+    '$name opens the routes that ask for it and no other; without it nothing else opens them; deny wins',
+    async ({ resource, verb }) => {
+      const right = { resource, verb }
+      const bench = await testServices()
+      const admin = bench.as(adminCaller)
+      const others = rights.filter((each) => each.resource !== resource || each.verb !== verb)
+      const callers: Record<string, Caller> = {}
+      for (const role of [
+        roleOf('only', [right]),
+        roleOf('every-other', others),
+        roleOf('denied', [{ resource: '*', verb: '*' as Right['verb'] }], [right]),
+      ]) {
+        const { name } = role.metadata
+        await admin.call(putRole, { params: { name }, body: { role } })
+        callers[name] = await userWith(bench, `user-${name}`, [name])
+      }
+      for (const [name, endpoint] of endpoints.filter(([name]) => table[name]?.users === 'rule')) {
+        const { userRule } = endpoint
+        const asked = typeof userRule === 'object' && userRule.resource === resource && userRule.verb === verb
+        const got = async (who: string) => (await status(bench, endpoint, callers[who])) === 403
+        expect(await got('only'), `${name} with nothing but it`).toBe(!asked)
+        expect(await got('every-other'), `${name} with everything but it`).toBe(asked)
+        if (asked) expect(await got('denied'), `${name} although it is denied`).toBe(true)
+      }
+    },
+  )
+})
+
+describe('no route answers', () => {
+  /** Identities that are not complete: whoever holds them has got half of the way. */
+  const nobodies: readonly { readonly name: string; readonly caller: Caller | undefined }[] = [
+    { name: 'a connection without identity', caller: undefined },
+    { name: 'a user of whom only the name is known', caller: { role: 'User', name: 'alice', address: '10.0.0.9' } },
+    {
+      name: 'a user who has the name of a built-in role',
+      caller: { role: 'User', name: 'Admin', address: '127.0.0.1' },
+    },
+  ]
+  test.each(nobodies)('$name', async ({ caller }) => {
+    const bench = await testServices()
+    await userWith(bench, 'alice', ['access', 'editor', 'auditor'])
+    for (const [name, endpoint] of endpoints) expect(await status(bench, endpoint, caller), name).toBe(403)
+  })
+
+  type Admin = ReturnType<TestServices['as']>
+  /** What happens to a user whose connection is open and whose certificate is in order. */
+  const outlived: readonly { readonly name: string; happens(bench: TestServices, admin: Admin): Promise<unknown> }[] = [
+    {
+      name: 'a user who was removed',
+      happens: (_, admin) => admin.call(routes.deleteUser, { params: { name: 'alice' } }),
+    },
+    {
+      name: 'a user who was removed and made again',
+      async happens(bench, admin) {
+        await admin.call(routes.deleteUser, { params: { name: 'alice' } })
+        await bench.env.advance(5)
+        await admin.call(createUser, { body: { name: 'alice', roles: ['access', 'editor'], traits: {} } })
+      },
+    },
+    { name: 'a user whose certificate has expired', happens: (bench) => bench.env.advance(31 * 3_600_000) },
+  ]
+  test.each(outlived)('$name', async ({ happens }) => {
+    const bench = await testServices()
+    const admin = bench.as(adminCaller)
+    await admin.call(createUser, { body: { name: 'alice', roles: ['access', 'editor', 'auditor'], traits: {} } })
+    const credentials = await admin.call(signUser, { body: { user: 'alice', publicKey: newKey().line } })
+    const alice = () => bench.user(credentials)
+    expect(await status(bench, routes.getStatus, alice)).toBe(200)
+    await happens(bench, admin)
+    await expect.poll(() => status(bench, routes.getStatus, alice)).toBe(403)
+    for (const [name, endpoint] of endpoints) expect(await status(bench, endpoint, alice), name).toBe(403)
   })
 })
 

@@ -10,13 +10,13 @@ import { type ApiClient, createApiClient } from '../client.ts'
 
 /** Who is at the other end of a stream, as SSH would have said. */
 export class TestCallers {
-  readonly #callers = new WeakMap<object, Caller>()
-  readonly of = (socket: object): Caller | undefined => this.#callers.get(socket)
+  readonly #callers = new WeakMap<object, () => Caller>()
+  readonly of = (socket: object): Caller | undefined => this.#callers.get(socket)?.()
 
-  /** A connected stream to the app. */
-  open(app: FastifyInstance, caller: Caller | undefined): Duplex {
+  /** A connected stream to the app. A function is asked with each request, as the SSH front does. */
+  open(app: FastifyInstance, caller: Caller | (() => Caller) | undefined): Duplex {
     const [near, far] = duplexPair()
-    if (caller !== undefined) this.#callers.set(far, caller)
+    if (caller !== undefined) this.#callers.set(far, typeof caller === 'function' ? caller : () => caller)
     serveStream(app, far)
     return near
   }

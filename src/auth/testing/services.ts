@@ -1,6 +1,6 @@
 /** The auth service without SSH and without a disk: in memory, on a clock that tests move. */
 
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, RouteOptions } from 'fastify'
 import { onTestFinished } from 'vitest'
 import { createApiApp } from '../../api/app.ts'
 import { authenticateUser } from '../../api/authenticate-user.ts'
@@ -18,6 +18,7 @@ import type { Backend } from '../../backend/contract.ts'
 import { openMemoryBackend } from '../../backend/memory.ts'
 import { type FakeEnv, fakeEnv } from '../../common/fake-env.ts'
 import { silentLogger } from '../../common/log.ts'
+import { AccessDenied } from '../../errors/errors.ts'
 import { makeCluster } from '../bootstrap.ts'
 import { openTables } from '../records.ts'
 import { mountRoutes } from '../routes.ts'
@@ -35,6 +36,8 @@ export interface TestServices {
   readonly app: FastifyInstance
   readonly callers: TestCallers
   readonly events: AuditEvent[]
+  /** `METHOD /path` of everything that is mounted. */
+  readonly mounted: readonly string[]
   /** Set to make the audit store refuse. */
   auditFailure: Error | undefined
   as(caller: Caller | undefined): ApiClient
@@ -86,6 +89,11 @@ export async function testServices(settings: Partial<AuthSettings> = {}): Promis
   })
   const callers = new TestCallers()
   const app = await createApiApp({ logger: silentLogger, callerOf: callers.of, checkRule: refusalByRules })
+  const mounted: string[] = []
+  app.addHook('onRoute', ({ method, url }: RouteOptions) => {
+    // Fastify adds HEAD to each GET by itself.
+    for (const each of [method].flat()) if (each !== 'HEAD') mounted.push(`${each} ${url}`)
+  })
   mountRoutes(app, services)
   await app.ready()
   onTestFinished(async () => {
@@ -100,6 +108,7 @@ export async function testServices(settings: Partial<AuthSettings> = {}): Promis
     app,
     callers,
     events,
+    mounted,
     as: (caller: Caller | undefined) => {
       const client = callers.client(app, caller)
       onTestFinished(() => client.close())
@@ -109,7 +118,7 @@ export async function testServices(settings: Partial<AuthSettings> = {}): Promis
       const certificate = parseCertificateLine(credentials.certificate)
       const sourceAddress = '203.0.113.7'
       const verdict = authenticateUser(services.hub, { certificate, login: undefined, sourceAddress, now: env.now() })
-      if (!verdict.ok) throw new Error(verdict.reason)
+      if (!verdict.ok) throw new AccessDenied(verdict.reason)
       return { role: 'User', name: verdict.identity.user, address: sourceAddress, user: verdict.identity }
     },
   })
