@@ -97,6 +97,43 @@ const usersCommand: CommandSpec = {
   ],
 }
 
+const accessCommand: CommandSpec = {
+  name: 'access',
+  summary: 'Explain who may log in where, and try roles out',
+  commands: [
+    {
+      name: 'explain',
+      summary: 'Show whether a user may log in, which rule decides, and what each of their roles says',
+      arguments: [
+        { name: 'user', description: 'user name', required: true },
+        { name: 'target', description: 'LOGIN@NODE; the node by name or uuid', required: true },
+      ],
+      options: [formatOption],
+      examples: ['tctl access explain alice root@db-1', 'tctl access explain alice root@db-1 --format=json'],
+      load: async () => (await import('./access/explain.ts')).explain,
+    },
+    {
+      name: 'simulate',
+      summary:
+        'Show what roles would change: who would gain or lose which login, and which past sessions; nothing is changed',
+      arguments: [
+        { name: 'file', description: 'file with one or more roles, or - for standard input', required: true },
+      ],
+      options: [
+        { flags: '--from <time>', description: 'judge logins since then: 2026-11-20, or 2h ago as 2h; default: 30d' },
+        {
+          flags: '--user <names>',
+          description: 'as if these users had the roles, too; several with commas',
+          repeat: true,
+        },
+        formatOption,
+      ],
+      examples: ['tctl access simulate dev.yaml', 'tctl access simulate dev.yaml --user=alice --from=7d --format=json'],
+      load: async () => (await import('./access/simulate.ts')).simulateRoles,
+    },
+  ],
+}
+
 const eventOptions: readonly OptionSpec[] = [
   { flags: '--from <time>', description: 'not before: 2026-11-20, 2026-11-20T12:00:00Z, or 2h ago as 2h' },
   { flags: '--to <time>', description: 'before this time' },
@@ -293,6 +330,7 @@ export const tctlProgram: ProgramSpec = {
       examples: ['tctl rm role/dev', 'tctl rm user/alice', 'tctl rm node/0f3c…'],
       load: async () => (await resources()).rm,
     },
+    accessCommand,
     {
       name: 'audit',
       summary: 'The audit log',
