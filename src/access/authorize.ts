@@ -42,13 +42,17 @@ export interface AccessAsk extends Subject {
 /** Throws AccessDenied that names user, login and node, with the reason. */
 export function authorizeLogin<T>(ask: AccessAsk & { readonly login: string }, target: T): Authorized<T> {
   const decision = decideLogin(ask)
-  if (!decision.allow) {
-    throw new AccessDenied(
-      `access denied: user ${quote(ask.user)} may not log in as ${quote(ask.login)} on node ${quote(ask.node)}: ${decision.reason}`,
-    )
-  }
+  if (!decision.allow) throw loginRefused(ask, decision.reason)
   return new Proof(target, decision)
 }
+
+export const loginRefused = (
+  { user, login, node }: { readonly user: string; readonly login: string; readonly node: string },
+  reason: string,
+): AccessDenied =>
+  new AccessDenied(
+    `access denied: user ${quote(user)} may not log in as ${quote(login)} on node ${quote(node)}: ${reason}`,
+  )
 
 /**
  * For a proxy, which does not see the login inside the ciphertext: some login on the node must be allowed, or the user may join

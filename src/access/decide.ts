@@ -111,6 +111,10 @@ export function sessionTtlSeconds(
   return Math.max(MIN_SESSION_TTL_SECONDS, ttl)
 }
 
+/** Do certificates hold only from the address where they were asked for? One role that says so is enough: the strictest wins. */
+export const pinsSourceAddress = (roles: readonly Role[]): boolean =>
+  roles.some(({ spec }) => spec.options.pin_source_ip)
+
 export interface Permissions {
   readonly pty: boolean
   readonly portForwarding: boolean

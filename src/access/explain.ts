@@ -1,7 +1,7 @@
 /** Why somebody may or may not log in somewhere, role by role, and with which options. For administrators; pure like the decision itself. */
 
 import { quote } from '../common/text.ts'
-import { decideLogin, type LoginAsk, permissions, sessionTtlSeconds } from './decide.ts'
+import { decideLogin, type LoginAsk, permissions, pinsSourceAddress, sessionTtlSeconds } from './decide.ts'
 import { describeSelector, matchLabels } from './labels.ts'
 import { allowingLogin, denyingLogin } from './logins.ts'
 import { type ClusterSessionOptions, sessionOptions } from './session-options.ts'
@@ -102,7 +102,7 @@ export function effectiveOptions(
     recordExecOutput: session.recordExecOutput,
     requireSessionMfa: options.some(({ require_session_mfa }) => require_session_mfa),
     lock: options.some(({ lock }) => lock === 'strict') ? 'strict' : 'best_effort',
-    pinSourceIp: options.some(({ pin_source_ip }) => pin_source_ip),
+    pinSourceIp: pinsSourceAddress(roles),
     createHostUser: session.createHostUser,
   }
 }

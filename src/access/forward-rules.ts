@@ -81,7 +81,7 @@ function parseBlock(text: string): { block: BlockList; family: 'ipv4' | 'ipv6' }
 const plainName = (host: string): string => host.toLowerCase().replace(/\.$/, '')
 
 /** `::ffff:10.0.0.1` is 10.0.0.1; the zone of a link-local address does not count. */
-function plainAddress(address: string): string {
+export function plainAddress(address: string): string {
   const bare = address.replace(/%.*$/, '')
   const mapped = new BlockList()
   mapped.addSubnet('::ffff:0:0', 96, 'ipv6')

@@ -144,7 +144,11 @@ version: v3
       'verbs: [list]\n      actions: [\'log("info", "x")\']',
       'r.yaml:17: spec.allow.rules[0].actions: actions such as log(…) do not exist here',
     ],
-    ['forward_agent: yes', 'pin_source_ip: yes', 'r.yaml:8: spec.options.pin_source_ip: not available in this version'],
+    [
+      'forward_agent: yes',
+      'pin_source_ip: maybe',
+      'r.yaml:8: spec.options.pin_source_ip: must be yes or no, not "maybe"',
+    ],
     [
       '    rules:',
       "    app_labels: {'*': '*'}\n    rules:",

@@ -1,6 +1,7 @@
 /** Who a user certificate proves: one decision for proxy, node and auth. Pure: everything it looks at is passed in. */
 
 import { z } from 'zod'
+import { pinsSourceAddress } from '../access/decide.ts'
 import type { Role } from '../access/types.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
 import { verifyCertificate } from '../ssh/certificate/verify.ts'
@@ -90,6 +91,10 @@ export function authenticateUser(state: ClusterState, ask: UserAsk): UserVerdict
   if (roles.length === 0)
     return refuse(`the user ${JSON.stringify(user.name)} has none of the certificate's roles any more`)
 
+  // Also certificates from before the role said so.
+  if (pinsSourceAddress(roles) && !certificate.criticalOptions.has('source-address')) {
+    return refuse('a role binds certificates to an address (pin_source_ip) and this one has none; log in again')
+  }
   return {
     ok: true,
     noTouchRequired: verdict.noTouchRequired,

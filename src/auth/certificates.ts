@@ -1,6 +1,7 @@
 /** Issues certificates. Every one is in the audit log before anybody has it. */
 
-import { allLogins, permissions, sessionTtlSeconds } from '../access/decide.ts'
+import { allLogins, permissions, pinsSourceAddress, sessionTtlSeconds } from '../access/decide.ts'
+import { plainAddress } from '../access/forward-rules.ts'
 import type { Role } from '../access/types.ts'
 import { clusterExtension, rolesExtension, sinceExtension, traitsExtension } from '../api/authenticate-user.ts'
 import { backdateMs } from '../api/clock-skew.ts'
@@ -11,7 +12,7 @@ import type { UserCredentials } from '../api/model.ts'
 import type { Env } from '../common/env.ts'
 import { AccessDenied } from '../errors/errors.ts'
 import { issueCertificate } from '../ssh/certificate/issue.ts'
-import type { Certificate } from '../ssh/certificate/types.ts'
+import type { Certificate, CertificateTemplate } from '../ssh/certificate/types.ts'
 import { fingerprintSha256 } from '../ssh/keys/public-key.ts'
 import type { PrivateKey, PublicKey } from '../ssh/keys/types.ts'
 import type { Audit } from './audit.ts'
@@ -67,6 +68,7 @@ export class Issuer {
         principals: logins.length > 0 ? logins : [`-teleport-nologin-${this.#env.randomUuid()}`],
         validAfter: new Date(now.getTime() - backdateMs),
         validBefore,
+        ...pinned(roles, request.address),
         extensions: {
           ...permits(roles),
           [rolesExtension]: JSON.stringify(roleNames),
@@ -168,6 +170,18 @@ export class Issuer {
     })
     return certificate
   }
+}
+
+/** The address without which the certificate is worth nothing. Throws AccessDenied when the roles want one and there is none. */
+function pinned(roles: readonly Role[], address: string | undefined): Pick<CertificateTemplate, 'criticalOptions'> {
+  if (!pinsSourceAddress(roles)) return {}
+  if (address === undefined) {
+    throw new AccessDenied(
+      'a role of the user binds certificates to the address of the client (pin_source_ip), which is known at a login only; let the user run tsh login',
+    )
+  }
+  const client = plainAddress(address)
+  return { criticalOptions: { 'source-address': `${client}/${client.includes(':') ? 128 : 32}` } }
 }
 
 function permits(roles: readonly Role[]): Record<string, string> {

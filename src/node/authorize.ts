@@ -3,8 +3,8 @@
  * again for every channel, so that a user, role or account that is taken away counts at once on open connections too.
  */
 
-import { authorizeLogin } from '../access/authorize.ts'
-import { type Permissions, permissions } from '../access/decide.ts'
+import { authorizeLogin, loginRefused } from '../access/authorize.ts'
+import { decideLogin, type Permissions, permissions } from '../access/decide.ts'
 import type { Labels } from '../access/types.ts'
 import { authenticateUser } from '../api/authenticate-user.ts'
 import type { ClusterState } from '../api/cluster-state.ts'
@@ -54,7 +54,7 @@ export async function authorize(context: AuthorizeContext, attempt: LoginAttempt
   const { state, accounts, privileges } = context
   const { certificate, login } = attempt
   const verdict = authenticateUser(state, { ...attempt, now: context.env.now() })
-  if (!verdict.ok) throw new CertificateRefused(verdict.user, verdict.reason)
+  if (!verdict.ok) throw lacksLogin(context, attempt) ?? new CertificateRefused(verdict.user, verdict.reason)
   const { identity } = verdict
   const refuse = (message: string): LoginRefused => new LoginRefused(identity.user, message)
   const ask = {
@@ -79,6 +79,17 @@ export async function authorize(context: AuthorizeContext, attempt: LoginAttempt
     noTouchRequired: verdict.noTouchRequired,
     verifyRequired: verdict.verifyRequired,
   }
+}
+
+/** A good certificate that lacks nothing but this login: its owner may know why. */
+function lacksLogin(context: AuthorizeContext, { certificate, sourceAddress, login }: LoginAttempt) {
+  const ask = { certificate, sourceAddress, login: undefined, now: context.env.now() }
+  const verdict = authenticateUser(context.state, ask)
+  if (!verdict.ok) return undefined
+  const { user, roles, traits } = verdict.identity
+  const { allow, reason } = decideLogin({ roles, traits, login, nodeLabels: context.labels() })
+  const why = allow ? 'the certificate is older than the role that allows it; log in again' : reason
+  return new LoginRefused(user, loginRefused({ user, login, node: context.hostname }, why).message)
 }
 
 /**

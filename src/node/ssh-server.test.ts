@@ -195,7 +195,9 @@ describe('who may log in', () => {
     await denied(node.openSsh(alice, me, { criticalOptions: { 'foo@x': '1' } }))
   })
   test('a login that is not in the certificate is refused', async () => {
-    await denied(node.openSsh(alice, 'daemon'))
+    const { stderr } = await denied(node.openSsh(alice, 'daemon'))
+    expect(stderr).toContain('access denied: user "alice" may not log in as "daemon" on node')
+    expect(stderr).toContain('no role allows the login "daemon"')
   })
   test('S4 a plain key is refused', async () => {
     const [, config = ''] = node.openSsh(alice, me)

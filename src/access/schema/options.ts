@@ -44,7 +44,7 @@ export const options = strictObject(
     request_access: notYet(orElse('optional', ['optional', 'always', 'reason']), (value) => value === 'optional'),
     request_prompt: notYet(prompt, (value) => value === ''),
     lock: notYet(orElse('best_effort', ['strict', 'best_effort']), (value) => value === 'best_effort'),
-    pin_source_ip: notYet(yamlBool, (value) => !value),
+    pin_source_ip: yamlBool.optional(),
     create_host_user: notYet(yamlBool, (value) => !value),
   },
   { max_kubernetes_connections: OTHER_PROTOCOL },

@@ -1,7 +1,8 @@
 /** Connections: to the proxy's SSH port, through it to a node, through it to the auth API. */
 
 import { connect, type Socket } from 'node:net'
-import { AccessDenied, ConnectionProblem, isAccessDenied, isConnectionProblem } from '../../errors/errors.ts'
+import { quote } from '../../common/text.ts'
+import { AccessDenied, ConnectionProblem, isAccessDenied, isConnectionProblem, NotFound } from '../../errors/errors.ts'
 import { convertSystemError } from '../../errors/system.ts'
 import { connectSsh } from '../../ssh/client.ts'
 import type { SshClient, SshClientOptions } from '../../ssh/client-types.ts'
@@ -134,9 +135,8 @@ export async function connectNode(
     }
     if (!verified || !isAccessDenied(error)) throw error
     const { user } = login.profile
-    throw new AccessDenied(`access denied: ${user} may not log in to ${target.host} as ${target.login}`, {
-      cause: error,
-    })
+    const plain = `access denied: user ${quote(user)} may not log in as ${quote(target.login)} on node ${quote(target.host)}`
+    throw new AccessDenied(error.message.startsWith('access denied: user') ? error.message : plain, { cause: error })
   })
   trace?.(`logged in to the node as ${target.login}`)
   return client
@@ -145,5 +145,8 @@ export async function connectNode(
 /** The proxy's words about a refused channel, as an error of ours. */
 export function explainRefusal(error: unknown, target: NodeTarget): unknown {
   if (!(error instanceof ChannelOpenError)) return error
+  if (error.message.startsWith('access denied')) return new AccessDenied(error.message, { cause: error })
+  // The proxy's own words: the same for a node that does not exist and for one that the user may not know of.
+  if (error.message.endsWith('is not found')) return new NotFound(error.message, { cause: error })
   return new ConnectionProblem(`cannot connect to ${target.login}@${target.host}: ${error.message}`, { cause: error })
 }
