@@ -166,6 +166,12 @@ export class AuditFile {
     return found === undefined ? undefined : toRow(found)
   }
 
+  /** Those of them that are there, in the order given. */
+  rowsAt(numbers: readonly number[]): StoredRow[] {
+    const sql = `SELECT ei, time, uid, hash, body FROM json_each(?) AS wanted CROSS JOIN events ON ei = wanted.value ORDER BY wanted.key`
+    return this.#guard(() => this.#prepared(sql).all(JSON.stringify(numbers))).map(toRow)
+  }
+
   /** In the order of their numbers, those after `n`. */
   checkpoints(n: number, limit: number): StoredCheckpoint[] {
     const sql = 'SELECT n, ei, text, signature FROM checkpoints WHERE n > ? ORDER BY n LIMIT ?'

@@ -7,17 +7,16 @@ import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Env } from '../common/env.ts'
+import { Rush } from '../common/rush.ts'
 import { BadParameter, hasErrno, SystemError } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
-import { parseFields } from './bound.ts'
 import { type AuditKey, auditKey, type Cut, type Head, parseAuditPublicKey } from './chain.ts'
-import type { StoredEvent } from './events.ts'
 import { ExportWriter } from './export.ts'
 import { AuditFile, type NewRow, type StoredRow, uidBytes } from './file.ts'
-import type { Call, FromWorker, WorkerSettings } from './messages.ts'
+import type { Call, FoundPage, FromWorker, WorkerSettings } from './messages.ts'
 import { Reserve } from './reserve.ts'
 import { compileFilter, findRows } from './search.ts'
-import type { AuditFilter, AuditPage, AuditQuery, AuditStatus, CutEvent, DiskState, VerifyStep } from './store.ts'
+import type { AuditFilter, AuditQuery, AuditStatus, CutEvent, DiskState, VerifyStep } from './store.ts'
 import { TextIndex } from './text-index.ts'
 import { verifyLog } from './verify-log.ts'
 
@@ -25,8 +24,9 @@ const MAX_PAGE = 1000
 const EXPORT_LINES = 200
 const EXPORT_BYTES = 256 * 1024
 const INDEX_ROWS = 500
-/** Events within `BUSY_MS` above which the index waits: what was taken in a rush is indexed after it. */
-const BUSY_EVENTS = 1000
+/** Events above which the index waits. */
+const rush = { window: 250, from: 1000 }
+/** Milliseconds until the index looks again whether a rush is over: what was taken in one is indexed after it. */
 const BUSY_MS = 250
 /** Events the index may lag behind all the same; a search looks at each of them. */
 const INDEX_LAG = 250_000
@@ -62,8 +62,7 @@ export class AuditLog {
   #signing = false
   #disk: DiskState = 'ok'
   #readers = 0
-  /** Events in the current stretch of `BUSY_MS`, and when it began, monotonic. */
-  #rush = { since: 0, events: 0 }
+  readonly #rush = new Rush(rush)
   #removing = false
 
   /** Throws the errors of `openSqlite`. */
@@ -100,7 +99,7 @@ export class AuditLog {
     })
   }
 
-  async search(query: AuditQuery): Promise<AuditPage> {
+  async search(query: AuditQuery): Promise<FoundPage> {
     const { limit = 100, order = 'newest' } = query
     if (!Number.isInteger(limit) || limit < 1)
       throw new BadParameter('limit', 'the page limit must be a whole number of at least 1')
@@ -111,9 +110,9 @@ export class AuditLog {
       rows.push(row)
       if (rows.length > size) break
     }
-    const events = rows.slice(0, size).map(toEvent)
-    const last = events.at(-1)
-    return rows.length > size && last !== undefined ? { events, next: String(last.ei) } : { events }
+    const found = rows.slice(0, size).map(({ ei, hash, body }) => ({ ei, hash, body }))
+    const last = found.at(-1)
+    return rows.length > size && last !== undefined ? { found, next: String(last.ei) } : { found }
   }
 
   async *export(filter: AuditFilter): AsyncGenerator<readonly string[]> {
@@ -203,23 +202,12 @@ export class AuditLog {
       return
     }
     if (kept > 0) this.#reserve.clear()
-    this.#countRush(pending)
+    for (const { call } of pending) this.#rush.add(call.bodies.length, this.#env.monotonicMs())
     if (this.#disk === 'reserve' || this.#disk === 'full') this.#setDisk('low')
     for (const { resolve } of pending) resolve()
     this.#signLater()
     if (this.#file.lastCheckpoint.ei === this.#file.head.ei) this.#signed()
     this.#wakeIndexer()
-  }
-
-  #countRush(pending: readonly Pending[]): void {
-    const now = this.#env.monotonicMs()
-    if (now - this.#rush.since > BUSY_MS) this.#rush = { since: now, events: 0 }
-    for (const { call } of pending) this.#rush.events += call.bodies.length
-  }
-
-  #inRush(): boolean {
-    const { since, events } = this.#rush
-    return events > BUSY_EVENTS && this.#env.monotonicMs() - since <= BUSY_MS
   }
 
   /** Nothing fits any more: what lets people log in goes to the reserve, everything else is refused. */
@@ -349,7 +337,7 @@ export class AuditLog {
       const next = Math.max(index.indexedTo, this.#file.cutTo) + 1
       const lag = this.#file.head.ei + 1 - next
       if (lag <= 0) return
-      if (lag <= INDEX_LAG && this.#inRush()) {
+      if (lag <= INDEX_LAG && this.#rush.now(this.#env.monotonicMs())) {
         await this.#env.sleep(BUSY_MS, this.#stop.signal).catch(() => undefined)
         continue
       }
@@ -447,6 +435,3 @@ function parseCursor(cursor: string | undefined): number | undefined {
     throw new BadParameter('cursor', 'the page cursor is not one that this search returned')
   return Number(cursor)
 }
-
-const toEvent = ({ ei, hash, body }: StoredRow): StoredEvent =>
-  ({ ei, hash, ...parseFields(body) }) as unknown as StoredEvent

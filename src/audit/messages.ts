@@ -1,7 +1,7 @@
 /** What the auth service's thread and the audit log's worker say to each other. */
 
 import type { ErrorJson } from '../errors/json.ts'
-import type { Head } from './chain.ts'
+import type { Head, Link } from './chain.ts'
 import type { AuditFilter, AuditQuery, CutEvent, DiskState } from './store.ts'
 
 export interface WorkerSettings {
@@ -33,6 +33,12 @@ export type Call =
       /** Without these nobody could log in to make room. */
       readonly vital: boolean
     }
+
+/** Events as they stand in the log: text crosses threads faster than what is in it. */
+export interface FoundPage {
+  readonly found: readonly Link[]
+  readonly next?: string
+}
 
 export interface ToWorker {
   readonly id: number

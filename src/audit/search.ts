@@ -5,12 +5,18 @@ import { parseFields } from './bound.ts'
 import type { AuditFile, StoredRow } from './file.ts'
 import type { AuditFilter } from './store.ts'
 import type { IndexQuery, TextIndex } from './text-index.ts'
-import { matchesTerms, parseTerms, wordsOf } from './words.ts'
+import { matchesTerms, parseTerms, type Term, wordsOf } from './words.ts'
 
 /** Rows looked at before other work gets its turn: a few milliseconds. */
 const SCAN_ROWS = 1000
 /** Asked of the index at a time: a page of the usual size. */
 const FIND_ROWS = 101
+
+/** Events looked at to tell how rare a word is, and words of a phrase, its last ones, of which that is asked. */
+const SAMPLE = 16
+const MOST_WORDS = 8
+/** When fewer than one of so many events with the words of a phrase has the phrase, the index looks for the phrase itself. */
+const FEW_MATCH = 10
 
 export type Order = 'newest' | 'oldest'
 
@@ -23,6 +29,8 @@ interface Compiled extends IndexQuery {
   readonly literals: readonly string[]
   /** Words that a body of ASCII contains in lower case. */
   readonly words: readonly string[]
+  /** Phrases, as they stand in such a body. */
+  readonly phrases: readonly RegExp[]
 }
 
 /** Throws BadParameter for a text without words. */
@@ -36,32 +44,43 @@ export function compileFilter(filter: AuditFilter): Compiled {
   const literals = [...(types?.length === 1 ? types : []), user, sid].flatMap((value) =>
     value === undefined ? [] : [JSON.stringify(value)],
   )
-  const words = (terms ?? []).flatMap((term) => term.words.split(' ')).filter((word) => /^[a-z0-9]{1,31}$/.test(word))
-  return { types, user, sid, terms, low, high, indexed, literals, words }
+  const words = (terms ?? []).flatMap((term) => term.words.split(' ')).filter((word) => plainWord.test(word))
+  const phrases = (terms ?? [])
+    .map((term) => term.words.split(' '))
+    .filter((parts) => parts.length > 1 && parts.every((word) => plainWord.test(word)))
+    .map((parts) => new RegExp(parts.join(between)))
+  return { types, user, sid, terms, low, high, indexed, literals, words, phrases }
 }
+
+/** Not a UUID, of which the body has other characters in between. */
+const plainWord = /^[a-z0-9]{1,31}$/
+/** Between two words of JSON in lower case: what is no word, or the escape of it. */
+const between = '(?:[^a-z0-9]|\\\\[bfnrt]|\\\\u[0-9a-f]{4})+'
 
 const ascii = /^[\0-\x7f]*$/
 
 /** Cheap, and true for everything that matches: most events need not be parsed. */
-function mayMatch(body: string, { literals, words }: Compiled): boolean {
+function mayMatch(body: string, { literals, words, phrases }: Compiled): boolean {
   if (!literals.every((literal) => body.includes(literal))) return false
   if (words.length === 0 || !ascii.test(body)) return true
   const text = body.toLowerCase()
-  return words.every((word) => text.includes(word))
+  return words.every((word) => text.includes(word)) && phrases.every((phrase) => phrase.test(text))
 }
 
-/** `found`: by the index, which is exact for words, but not for tags. */
-function matches(row: StoredRow, query: Compiled, found = false): boolean {
+/** What is known of a row: the index found what was asked for, or of each phrase only one word. Tags may only look alike. */
+type Known = 'nothing' | 'some words' | 'words'
+
+function matches(row: StoredRow, query: Compiled, known: Known): boolean {
   if (row.timeMs < query.low || row.timeMs >= query.high) return false
   const { terms, types, user, sid } = query
   const tagged = types !== undefined || user !== undefined || sid !== undefined
-  if (found ? !tagged : !query.indexed) return true
-  if (!found && !mayMatch(row.body, query)) return false
+  if (known === 'nothing' ? !query.indexed : known === 'words' && !tagged) return true
+  if (known !== 'words' && !mayMatch(row.body, query)) return false
   const event = parseFields(row.body)
   if (types !== undefined && !types.includes(String(event.event))) return false
   if (user !== undefined && event.user !== user) return false
   if (sid !== undefined && event.sid !== sid) return false
-  return found || terms === undefined || matchesTerms(wordsOf(event), terms)
+  return known === 'words' || terms === undefined || matchesTerms(wordsOf(event), terms)
 }
 
 /** Rows that match, in windows, with a turn of the event loop after each. `index` is absent while it cannot be read. */
@@ -121,21 +140,47 @@ async function* foundRows(
   high: number,
   order: Order,
 ): AsyncGenerator<StoredRow> {
-  let [from, to] = [low, high]
-  while (from < to) {
-    const found = index.find(query, from, to, FIND_ROWS, order === 'newest' ? 'DESC' : 'ASC')
-    for (const ei of found) {
-      const row = log.row(ei)
-      // Tags are short, and the log decides: what only looks alike is left out here.
-      if (row !== undefined && matches(row, query, true)) yield row
-    }
-    const last = found.at(-1)
-    if (last === undefined || found.length < FIND_ROWS) return
-    if (order === 'newest') to = last
-    else from = last + 1
-    await nextTurn()
+  const direction = directions[order]
+  const hasPhrase = query.terms?.some(({ words }) => words.includes(' ')) === true
+  let known: Known = hasPhrase ? 'some words' : 'words'
+  const rare = hasPhrase ? { ...query, terms: rareWords(index, query.terms ?? [], low, high, direction) } : query
+  const find = (from: number, to: number) =>
+    index.find(known === 'words' ? query : rare, from, to, FIND_ROWS, direction)
+  for await (const found of inWindows(low, high, FIND_ROWS, order, find, (ei) => ei)) {
+    const rows = log.rowsAt(found).filter((row) => matches(row, query, known))
+    yield* rows
+    // Words that many events have, in another order: then the index is quicker to follow where they stand.
+    if (rows.length * FEW_MATCH < found.length) known = 'words'
   }
 }
+
+/**
+ * Of each phrase the word that the fewest events have, as far as a sample tells. The index walks through all that have `etc` to find
+ * `/etc/ssh/sshd_config`, while to read a row takes a few microseconds.
+ */
+function rareWords(
+  index: TextIndex,
+  terms: readonly Term[],
+  low: number,
+  high: number,
+  direction: 'ASC' | 'DESC',
+): readonly Term[] {
+  const spacing = (term: Term): number => {
+    const found = index.find({ ...nothing, terms: [term] }, low, high, SAMPLE, direction)
+    const [first, last] = [found[0], found.at(-1)]
+    if (first === undefined || last === undefined) return Number.POSITIVE_INFINITY
+    return (found.length < SAMPLE ? high - low : Math.abs(last - first)) / found.length
+  }
+  return terms.map((term) => {
+    if (!term.words.includes(' ')) return term
+    const words = term.words.split(' ')
+    const single = words.map((word, n) => ({ words: word, prefix: term.prefix && n === words.length - 1 }))
+    const spaced = single.slice(-MOST_WORDS).map((one) => ({ one, space: spacing(one) }))
+    return spaced.reduce((best, next) => (next.space > best.space ? next : best)).one
+  })
+}
+
+const nothing: IndexQuery = { types: undefined, user: undefined, sid: undefined, terms: undefined }
 
 async function* scanRows(
   log: AuditFile,
@@ -144,14 +189,31 @@ async function* scanRows(
   high: number,
   order: Order,
 ): AsyncGenerator<StoredRow> {
+  const read = (from: number, to: number) => log.rows(from, to, SCAN_ROWS, directions[order])
+  for await (const rows of inWindows(low, high, SCAN_ROWS, order, read, ({ ei }) => ei)) {
+    for (const row of rows) if (matches(row, query, 'nothing')) yield row
+  }
+}
+
+const directions = { newest: 'DESC', oldest: 'ASC' } as const
+
+/** What `take` gives of `low <= ei < high`, at most `size` at a time, each from where the last ended. Other work has its turn in between. */
+async function* inWindows<T>(
+  low: number,
+  high: number,
+  size: number,
+  order: Order,
+  take: (from: number, to: number) => readonly T[],
+  numberOf: (one: T) => number,
+): AsyncGenerator<readonly T[]> {
   let [from, to] = [low, high]
   while (from < to) {
-    const rows = log.rows(from, to, SCAN_ROWS, order === 'newest' ? 'DESC' : 'ASC')
-    for (const row of rows) if (matches(row, query)) yield row
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < SCAN_ROWS) return
-    if (order === 'newest') to = last.ei
-    else from = last.ei + 1
+    const taken = take(from, to)
+    yield taken
+    const last = taken.at(-1)
+    if (last === undefined || taken.length < size) return
+    if (order === 'newest') to = numberOf(last)
+    else from = numberOf(last) + 1
     await nextTurn()
   }
 }

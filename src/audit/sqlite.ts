@@ -12,10 +12,10 @@ import { programFile } from '../common/program-file.ts'
 import { ConnectionProblem, LimitExceeded } from '../errors/errors.ts'
 import { errorFromJson } from '../errors/json.ts'
 import { messageOf } from '../errors/system.ts'
-import { type BoundEvent, boundEvent } from './bound.ts'
-import type { Cut, Head } from './chain.ts'
-import type { AuditEvent, EventName } from './events.ts'
-import type { Call, FromWorker, ToWorker, WorkerSettings } from './messages.ts'
+import { type BoundEvent, boundEvent, parseFields } from './bound.ts'
+import type { Cut, Head, Link } from './chain.ts'
+import type { AuditEvent, EventName, StoredEvent } from './events.ts'
+import type { Call, FoundPage, FromWorker, ToWorker, WorkerSettings } from './messages.ts'
 import type {
   AuditFilter,
   AuditPage,
@@ -107,7 +107,8 @@ class SqliteAudit implements AuditStore {
   }
 
   async search(query: AuditQuery): Promise<AuditPage> {
-    return await this.#call<AuditPage>({ op: 'search', query })
+    const { found, ...page } = await this.#call<FoundPage>({ op: 'search', query })
+    return { events: found.map(toEvent), ...page }
   }
 
   export(filter: AuditFilter): AsyncGenerator<readonly string[]> {
@@ -279,3 +280,6 @@ function appendCall(events: readonly BoundEvent[]): Call {
     vital: events.every(({ event }) => vital.has(event)),
   }
 }
+
+const toEvent = ({ ei, hash, body }: Link): StoredEvent =>
+  ({ ei, hash, ...parseFields(body) }) as unknown as StoredEvent

@@ -1,6 +1,6 @@
 /** The acceptance suite of audit stores. A driver's test file calls `auditSuite` with a factory. */
 
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type FakeEnv, fakeEnv } from '../common/fake-env.ts'
 import type { Head } from './chain.ts'
 import { type AuditEvent, newEvent } from './events.ts'
@@ -187,6 +187,30 @@ export function auditSuite(name: string, open: () => Promise<AuditStore>): void 
         ['"carol no"', []],
       ]
       for (const [text, found] of rows) expect(await users(store, { text }), text).toEqual(found)
+    })
+    check('phrases are found among many events with the same words', async (store, env) => {
+      const commands = ['third second first', 'first\n\t"second"/THIRD', 'second third first ä']
+      const wanted = (n: number) => n % 50 === 7
+      await store.append(
+        Array.from({ length: 400 }, (_, n) =>
+          execEvent(env, `u${n}`, env.randomUuid(), commands[wanted(n) ? 1 : 2 * (n % 2)] ?? ''),
+        ),
+      )
+      const found = Array.from({ length: 400 }, (_, n) => n)
+        .filter(wanted)
+        .map((n) => `u${n}`)
+      const questions = [
+        '"first second third"',
+        'first/second',
+        '"first second thi"*',
+        '"second third"* "first second"',
+      ]
+      for (const text of questions) expect(await users(store, { text, order: 'oldest' }), text).toEqual(found)
+      await vi.waitFor(async () => {
+        const { head, indexedTo } = await store.status()
+        expect(indexedTo).toBe(head.ei)
+      }, 60_000)
+      for (const text of questions) expect(await users(store, { text }), text).toEqual(found.toReversed())
     })
     check('text that is no question is refused or finds nothing, and never fails otherwise', async (store, env) => {
       await store.append([loginEvent(env, 'alice')])

@@ -21,12 +21,12 @@ test.each<readonly [string, readonly (readonly [ms: number, bytes: number])[], n
     true,
   ],
   [
-    'until a second after it',
+    'until it is over',
     [
       [0, 800 * KIB],
       [250, 800 * KIB],
     ],
-    1250,
+    2000,
     false,
   ],
   [

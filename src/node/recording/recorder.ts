@@ -7,10 +7,10 @@ import { Backoff } from '../../common/backoff.ts'
 import type { Env } from '../../common/env.ts'
 import { ensurePrivateDir } from '../../common/files.ts'
 import { ownProcess } from '../../common/process-owner.ts'
+import { Rush } from '../../common/rush.ts'
 import { withDeadline, withTimeout } from '../../common/timeout.ts'
 import { ConnectionProblem, LimitExceeded, SystemError } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
-import { Flood } from './flood.ts'
 import type { FromWorker, Lost, SpoolPosition, ToWorker } from './messages.ts'
 import { openQuarantine, type Quarantine } from './quarantine.ts'
 import { type RecorderLimits, type RecorderOptions, recorderLimits } from './recorder-options.ts'
@@ -32,6 +32,9 @@ const CLOSE_MS = 5000
 const MAX_FREE = 64
 /** Compressed bytes that may wait because sessions are busy; beyond, uploads go at their full speed. */
 const PACED_BYTES = 16 * 1024 * 1024
+
+/** Bytes of output: more than two megabytes in a second, which nobody reads. */
+const flood = { window: 100, from: 256 * 1024 }
 
 /** Opens the spool and takes over what ended processes left. Throws when the directory cannot be used. */
 export async function openRecorder(options: RecorderOptions): Promise<Recorder> {
@@ -63,7 +66,7 @@ class NodeRecorder implements Recorder, TapHost {
   #free: ArrayBuffer[] = []
   #nextId = 1
   #taken = 0
-  readonly #flood = new Flood()
+  readonly #flood = new Rush(flood)
   #wasCongested = false
   #spoolBytes = 0
   #full = false
