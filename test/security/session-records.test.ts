@@ -1,13 +1,36 @@
 /** What sessions leave behind, whatever is done in them: hostile output and sizes, people who do not read, killed clients, a clock that jumps. */
 
-import { readdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type IPty, spawn } from 'node-pty'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Cluster, login, temporaryDirectory } from '../cluster.ts'
 import { pidOf } from '../processes.ts'
 import { bin, cleanEnv, Dialog, run, succeed, until } from '../run.ts'
+import { slowLine } from '../slow-line.ts'
 import { type AuditRecord, type Bench, startBench } from './bench.ts'
+
+/** Where control groups that limit processes can be made; undefined: nowhere here. */
+const pidGroups = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup'].find((root) => {
+  const probe = join(root, `teleport-probe-${process.pid}`)
+  try {
+    mkdirSync(probe)
+    const found = readdirSync(probe).includes('pids.max')
+    rmdirSync(probe)
+    return found
+  } catch {
+    return false
+  }
+})
 
 let bench: Bench
 let cluster: Cluster
@@ -317,6 +340,106 @@ test('R5 somebody who joins and stops reading is dropped with a reason; the prog
   expect(found.find(({ event }) => event === 'session.join')).toMatchObject({ user: 'bob', mode: 'observer' })
   expect(found.find(({ event }) => event === 'session.leave')).toMatchObject({
     reason: expect.stringContaining('read'),
+  })
+})
+
+/** Resolves when what the file says has not changed for a second: its writer waits. */
+async function standsStill(file: string): Promise<number> {
+  let before = -1
+  let since = performance.now()
+  return await until('a program that waits', () => {
+    const now = Number(readFileSync(file, 'utf8'))
+    if (now !== before) {
+      before = now
+      since = performance.now()
+    }
+    return now > 0 && performance.now() - since > 1000 ? now : undefined
+  })
+}
+
+test('R5 an owner who stops reading: the program waits, memory is bounded, and nothing is missing afterwards', async () => {
+  const node = pidOf(cluster, 'node')
+  const progress = join(cluster.dir, 'progress')
+  writeFileSync(progress, '0')
+  const owner = onTerminal(
+    `${tellSid} read -r x; i=0; while [ $i -lt 200 ]; do head -c 65536 /dev/zero | tr '\\0' y | fold -w 70; i=$((i+1)); echo $i > ${progress}; done; echo done-$((1+1)).; read -r x`,
+  )
+  const sid = await sidOf(owner)
+  const before = memory(node)
+  const child = Number(owner.child.pid)
+  owner.send('\n')
+  await owner.expect(/yyyy/)
+  process.kill(child, 'SIGSTOP')
+  try {
+    expect(await standsStill(progress)).toBeLessThan(200)
+    expect(memory(node) - before).toBeLessThan(200)
+  } finally {
+    process.kill(child, 'SIGCONT')
+  }
+  await owner.expect(/done-2\./)
+  owner.send('\n')
+  expect(await owner.exited).toBe(0)
+  expect(owner.output.split('y').length - 1).toBe(200 * 65_536)
+  await trail(sid)
+})
+
+test('F9 a line that delays, cuts and stands still: every byte arrives, and what does not fit waits at its source', async () => {
+  const node = pidOf(cluster, 'node')
+  const line = await slowLine(cluster.ports.node, { delayMs: 50, bytesPerSecond: 600_000 })
+  onTestFinished(() => line.close())
+  const argv = ['-o', `Port=${line.port}`, ...bench.sshOptions('node', bench.mint()), '-o', `User=${login}`, 'target']
+  const input = Array.from({ length: 30_000 }, (_, n) => `line ${n}`).join('\n')
+  const echoed = await run('ssh', [...argv, 'cat; exit 7'], { input })
+  expect(echoed, echoed.stderr).toMatchObject({ code: 7, stdout: input })
+  const progress = join(cluster.dir, 'progress-of-line')
+  writeFileSync(progress, '0')
+  const before = memory(node)
+  const script = `i=0; while [ $i -lt 1000 ]; do head -c 65536 /dev/zero; i=$((i+1)); echo $i > ${progress}; done`
+  const flood = new Dialog('ssh', [...argv, script])
+  const { carried } = line
+  await until('some of it', () => (line.carried > carried + 300_000 ? true : undefined))
+  line.standStill(true)
+  expect(await standsStill(progress)).toBeLessThan(1000)
+  expect(memory(node) - before).toBeLessThan(100)
+  line.standStill(false)
+  const now = line.carried
+  await until('the rest', () => (line.carried > now + 100_000 ? true : undefined))
+  flood.child.kill('SIGKILL')
+  await flood.exited
+})
+
+describe.skipIf(pidGroups === undefined)('F13 no more processes', () => {
+  test('new work is refused with words, what is there lives, and it goes on by itself', async () => {
+    const node = pidOf(cluster, 'node')
+    const group = join(pidGroups ?? '', `teleport-test-${process.pid}`)
+    const set = (file: string, value: string | number) => writeFileSync(join(group, file), String(value))
+    const session = onTerminal(`${tellSid} while read -r x; do echo "said $x."; done`)
+    await sidOf(session)
+    mkdirSync(group)
+    try {
+      set('cgroup.procs', node)
+      set('pids.max', readFileSync(join(group, 'pids.current'), 'utf8').trim())
+      const refused = await tsh('ssh', `${login}@node-1`, 'echo in')
+      expect(refused.stdout).toBe('')
+      expect(refused.code).not.toBe(0)
+      expect(refused.stderr).toMatch(/Resource temporarily unavailable|try again|cannot start/i)
+      session.send('one\n')
+      await session.expect(/said one\./)
+      set('pids.max', 'max')
+      expect(await tsh('ssh', `${login}@node-1`, 'echo in')).toMatchObject({ code: 0, stdout: 'in\n' })
+      expect(pidOf(cluster, 'node')).toBe(node)
+    } finally {
+      for (const pid of readFileSync(join(group, 'cgroup.procs'), 'utf8').trim().split('\n')) {
+        writeFileSync(join(pidGroups ?? '', 'cgroup.procs'), pid)
+      }
+      await until('an empty group', () => {
+        if (readFileSync(join(group, 'cgroup.procs'), 'utf8') !== '') return undefined
+        rmdirSync(group)
+        return true
+      })
+    }
+    session.send('\u0004')
+    expect(await session.exited).toBe(0)
   })
 })
 
