@@ -142,8 +142,13 @@ export const listPresence = endpoint({
   summary: 'Servers of the cluster; a user sees the nodes that their roles let them reach',
   callers: ['Admin', 'Proxy', 'Node', 'Auth', 'User'],
   userRule: 'self',
-  query: z.strictObject({ role: serverRole.optional(), ...page }),
-  output: pageOf(presence),
+  query: z.strictObject({
+    role: serverRole.optional(),
+    /** With the logins that the asking user may use on each node. */
+    logins: z.enum(['true', 'false']).default('false'),
+    ...page,
+  }),
+  output: pageOf(presence.extend({ logins: z.array(z.string()).optional() })),
 })
 export const deletePresence = endpoint({
   method: 'DELETE',

@@ -2,6 +2,7 @@
 
 import type { FastifyInstance } from 'fastify'
 import { type Authorized, authorizeResource, authorizeSight } from '../access/authorize.ts'
+import { loginsFor } from '../access/decide.ts'
 import type { Caller } from '../api/caller.ts'
 import { formatCertificateLine, parseKeyLine } from '../api/lines.ts'
 import type { Authority, Presence } from '../api/model.ts'
@@ -66,7 +67,10 @@ function mountMachines(app: FastifyInstance, { machines, presence, hub, env }: S
   })
   serve(app, routes.listPresence, async ({ caller, query }) => {
     const role = caller.role === 'User' ? 'node' : query.role
-    return pageOf(visibleServers(caller, hub.snapshot.servers.list(role, env.now().getTime())), query)
+    const { user } = caller
+    const page = pageOf(visibleServers(caller, hub.snapshot.servers.list(role, env.now().getTime())), query)
+    if (query.logins === 'false' || user === undefined) return page
+    return { ...page, items: page.items.map((node) => ({ ...node, logins: [...loginsFor(user, node.labels)] })) }
   })
   serve(app, routes.deletePresence, async ({ caller, params }) => {
     const found = hub.snapshot.servers.byUuid(params.role, params.uuid, env.now().getTime())

@@ -11,13 +11,22 @@ export const matchesSelector = (
   selector: ReadonlyMap<string, string>,
 ): boolean => [...selector].every(([name, value]) => labels[name] === value)
 
+/** `logins` when they were asked for: those that the user may use there. */
+export type ListedNode = Presence & { readonly logins?: readonly string[] | undefined }
+
 /** All nodes the user may see, sorted by name. */
-export async function listNodes(login: ActiveLogin): Promise<readonly Presence[]> {
+export async function listNodes(
+  login: ActiveLogin,
+  ask: { readonly logins?: boolean } = {},
+): Promise<readonly ListedNode[]> {
   return await withAuthApi(login, async (api) => {
-    const nodes: Presence[] = []
+    const nodes: ListedNode[] = []
+    const logins = ask.logins === true ? ({ logins: 'true' } as const) : {}
     let after: string | undefined
     do {
-      const page = await api.call(listPresence, { query: { role: 'node', ...(after === undefined ? {} : { after }) } })
+      const page = await api.call(listPresence, {
+        query: { role: 'node', ...logins, ...(after === undefined ? {} : { after }) },
+      })
       nodes.push(...page.items)
       after = page.next
     } while (after !== undefined)

@@ -64,7 +64,7 @@ export const tshProgram: ProgramSpec = {
       summary: 'List the nodes you may reach',
       arguments: [{ name: 'labels', description: 'only nodes with these labels: env=prod,tier=db' }],
       options: [
-        { flags: '-v, --verbose', description: 'show node ids too' },
+        { flags: '-v, --verbose', description: 'show node ids and the logins you may use, too' },
         { flags: '--query <text>', description: 'only nodes whose name, address or labels contain the text' },
         clusterOption,
         formatOption,
