@@ -24,6 +24,13 @@ export const ping = endpoint({
     messageOfTheDay: z.string(),
   }),
 })
+export const webAuthorities = endpoint({
+  method: 'GET',
+  path: '/webapi/authorities',
+  summary: 'Public keys of the authorities that the cluster trusts now; the one that signs first',
+  callers: [],
+  output: z.strictObject({ clusterName: z.string(), host: z.array(z.string()), user: z.array(z.string()) }),
+})
 export const webLogin = endpoint({
   method: 'POST',
   path: '/webapi/ssh/certs',

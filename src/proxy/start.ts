@@ -7,6 +7,7 @@ import { connectAuth, joinCluster } from '../api/connect.ts'
 import { runHeartbeat } from '../api/heartbeat.ts'
 import { loadIdentity, type MachineIdentity, saveIdentity } from '../api/identity.ts'
 import { keepIdentity } from '../api/keep-identity.ts'
+import { formatKeyLine } from '../api/lines.ts'
 import { acceptInvite, emitEvents, getInvite, login } from '../api/routes.ts'
 import { openSpool } from '../audit/spool.ts'
 import { type Address, formatAddress, isWildcardHost } from '../common/address.ts'
@@ -102,6 +103,10 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
   }
   const backend: WebBackend = {
     config: () => (cache.lastHeard === undefined ? undefined : cache.config),
+    authorities: () => ({
+      host: cache.hostAuthorities.map(formatKeyLine),
+      user: cache.userAuthorities.map(formatKeyLine),
+    }),
     login: (body, client) => auth.call(login, { body: { ...body, client } }),
     openInvite: (token, client) => auth.call(getInvite, { body: { token, client } }),
     acceptInvite: (body, client) => auth.call(acceptInvite, { body: { ...body, client } }),

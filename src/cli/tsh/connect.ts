@@ -10,6 +10,7 @@ import { ChannelOpenError } from '../../ssh/connection/types.ts'
 import { joinHostPort } from './address.ts'
 import { checkNodeHost, checkProxyHost, type HostCheck } from './host-check.ts'
 import { type ActiveLogin, sshProxy } from './login-state.ts'
+import { explainRefusedLogin, withFreshAuthorities } from './trust.ts'
 
 export const ident = 'Teleport_tsh'
 
@@ -57,8 +58,14 @@ const hostCheck = (login: ActiveLogin): HostCheck => ({
   now: new Date(),
 })
 
-/** An authenticated connection to the proxy. */
-export async function connectProxy(login: ActiveLogin, options: DialOptions = {}): Promise<SshClient> {
+/** An authenticated connection to the proxy. Throws AccessDenied, ConnectionProblem. */
+export function connectProxy(login: ActiveLogin, options: DialOptions = {}): Promise<SshClient> {
+  // A socket that was begun earlier is used up by the first attempt.
+  const { socket: _, ...rest } = options
+  return withFreshAuthorities(login, (again) => dialProxy(login, again ? rest : options))
+}
+
+async function dialProxy(login: ActiveLogin, options: DialOptions): Promise<SshClient> {
   const { host, port } = sshProxy(login.profile)
   let verified = false
   const socket = await (options.socket ?? dialTcp(host, port, options.timeoutMs))
@@ -76,7 +83,8 @@ export async function connectProxy(login: ActiveLogin, options: DialOptions = {}
     limits: { loginGraceMs: options.timeoutMs ?? defaultTimeoutMs },
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     ...(options.keepAlive === undefined ? {} : { keepAlive: options.keepAlive }),
-  }).catch((error: unknown) => {
+  }).catch(async (error: unknown) => {
+    if (verified && isAccessDenied(error)) throw await explainRefusedLogin(login, error)
     if (verified || !isConnectionProblem(error)) throw error
     throw new ConnectionProblem(`cannot reach the proxy at ${joinHostPort(host, port)}: ${error.message}`, {
       cause: error,
@@ -96,12 +104,23 @@ export interface NodeTarget {
 }
 
 /** SSH to a node inside a channel of the proxy connection: encrypted from end to end. */
-export async function connectNode(
+export function connectNode(
   proxy: SshClient,
   login: ActiveLogin,
   target: NodeTarget,
-  options: DialOptions &
-    Pick<SshClientOptions, 'onAgent' | 'onBanner' | 'onForwardedTcpip' | 'onForwardedStreamlocal' | 'onX11'> = {},
+  options: NodeDialOptions = {},
+): Promise<SshClient> {
+  return withFreshAuthorities(login, () => dialNode(proxy, login, target, options))
+}
+
+type NodeDialOptions = DialOptions &
+  Pick<SshClientOptions, 'onAgent' | 'onBanner' | 'onForwardedTcpip' | 'onForwardedStreamlocal' | 'onX11'>
+
+async function dialNode(
+  proxy: SshClient,
+  login: ActiveLogin,
+  target: NodeTarget,
+  options: NodeDialOptions,
 ): Promise<SshClient> {
   const { trace, signal, keepAlive, onAgent, onBanner, onForwardedTcpip, onForwardedStreamlocal, onX11 } = options
   const channel = await proxy.openDirectTcpip(target.host, target.port).catch((error: unknown) => {

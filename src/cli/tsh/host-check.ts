@@ -6,10 +6,21 @@ import { verifyCertificate } from '../../ssh/certificate/verify.ts'
 import type { PublicKey } from '../../ssh/keys/types.ts'
 import type { PresentedHostKey } from '../../ssh/transport/types.ts'
 
+type Refusal = Extract<ReturnType<typeof verifyCertificate>, { ok: false }>
+
 export interface HostCheck {
   readonly authorities: readonly PublicKey[]
   readonly cluster: string
   readonly now: Date
+}
+
+/** Good in itself, but of an authority that this login does not know: perhaps the cluster has a new one. */
+export class UnknownAuthority extends AccessDenied {
+  readonly authority: PublicKey
+  constructor(message: string, authority: PublicKey) {
+    super(message)
+    this.authority = authority
+  }
 }
 
 function certificateOf(presented: PresentedHostKey, what: string): Certificate {
@@ -30,7 +41,7 @@ function verify(certificate: Certificate, check: HostCheck, principal: string | 
 export function checkProxyHost(presented: PresentedHostKey, check: HostCheck, host: string): void {
   const certificate = certificateOf(presented, `the proxy ${host}`)
   const verdict = verify(certificate, check, undefined)
-  if (!verdict.ok) throw new AccessDenied(`the proxy ${host} could not prove who it is: ${verdict.reason}`)
+  if (!verdict.ok) throw refused(`the proxy ${host}`, certificate, verdict)
   const role = certificate.extensions.get('x-teleport-role')?.toString('utf8')
   const cluster = certificate.extensions.get('x-teleport-authority')?.toString('utf8')
   if (role !== 'Proxy' || cluster !== check.cluster) {
@@ -42,12 +53,19 @@ export function checkProxyHost(presented: PresentedHostKey, check: HostCheck, ho
 export function checkNodeHost(presented: PresentedHostKey, check: HostCheck, host: string): void {
   const certificate = certificateOf(presented, `the node ${host}`)
   const lower = host.toLowerCase()
-  let reason = ''
+  let refusal: Refusal | undefined
   for (const name of new Set([host, lower, `${lower}.${check.cluster}`])) {
     const verdict = verify(certificate, check, name)
     if (verdict.ok) return
-    reason = verdict.reason
+    refusal = verdict
     if (verdict.refusal !== 'wrong-principal') break
   }
-  throw new AccessDenied(`the node ${host} could not prove who it is: ${reason}`)
+  throw refused(`the node ${host}`, certificate, refusal)
+}
+
+function refused(what: string, { signatureKey }: Certificate, refusal: Refusal | undefined): AccessDenied {
+  const message = `${what} could not prove who it is: ${refusal?.reason ?? 'no name'}`
+  return refusal?.refusal === 'unknown-authority'
+    ? new UnknownAuthority(message, signatureKey)
+    : new AccessDenied(message)
 }

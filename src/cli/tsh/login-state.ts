@@ -19,7 +19,10 @@ export interface ActiveLogin {
   readonly profile: Profile
   readonly key: PrivateKey
   readonly certificate: Certificate
-  readonly hostAuthorities: readonly PublicKey[]
+  /** Others once the command has learned that the cluster has replaced them. */
+  hostAuthorities: readonly PublicKey[]
+  /** The HTTPS certificate of the proxy is not verified. */
+  readonly insecure: boolean
   /** From `-i FILE`, not from the directory. */
   readonly fromFile: boolean
 }
@@ -85,11 +88,11 @@ function storedLogin(wanted: Wanted, home: string): ActiveLogin {
   }
   const stored = loadLogin(home, profile)
   if (stored === undefined) throw new NotFound(`not logged in; log in with: tsh login --proxy=${profile.proxyHost}`)
-  return openLogin(stored, false)
+  return openLogin(stored, false, wanted.insecure)
 }
 
 /** Parses the texts of a login. Throws BadParameter when a file is damaged. */
-export function openLogin(stored: StoredLogin, fromFile: boolean): ActiveLogin {
+export function openLogin(stored: StoredLogin, fromFile: boolean, insecure = false): ActiveLogin {
   const certificate = certificateOfLine(stored.certificate, 'certificate')
   const key = parsePrivateKey(stored.privateKey)
   if (!certificate.publicKey.blob.equals(key.publicKey.blob)) {
@@ -101,6 +104,7 @@ export function openLogin(stored: StoredLogin, fromFile: boolean): ActiveLogin {
     certificate,
     hostAuthorities: stored.hostAuthorities.map((line) => publicKeyOfLine(line, 'known_hosts')),
     fromFile,
+    insecure,
   }
 }
 
@@ -118,7 +122,7 @@ function loginFromFile(wanted: Wanted, path: string): ActiveLogin {
     user: certificate.keyId,
     cluster: file.cluster,
   }
-  return openLogin({ ...file, profile }, true)
+  return openLogin({ ...file, profile }, true, wanted.insecure)
 }
 
 /** Host and port of the proxy's SSH side. */

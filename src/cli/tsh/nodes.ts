@@ -4,6 +4,7 @@ import type { Presence } from '../../api/model.ts'
 import { listPresence } from '../../api/routes.ts'
 import { withAuthApi } from './auth-api.ts'
 import type { ActiveLogin } from './login-state.ts'
+import { learnHosts } from './trust.ts'
 
 /** Every label of the selector, with exactly that value. */
 export const matchesSelector = (
@@ -20,6 +21,8 @@ export async function listNodes(
   ask: { readonly logins?: boolean } = {},
 ): Promise<readonly ListedNode[]> {
   return await withAuthApi(login, async (api) => {
+    // On the way, and for plain `ssh` too, whose known hosts are kept with the login.
+    const learning = learnHosts(login, api)
     const nodes: ListedNode[] = []
     const logins = ask.logins === true ? ({ logins: 'true' } as const) : {}
     let after: string | undefined
@@ -30,6 +33,7 @@ export async function listNodes(
       nodes.push(...page.items)
       after = page.next
     } while (after !== undefined)
+    await learning
     return nodes.sort((a, b) => a.hostname.localeCompare(b.hostname) || a.uuid.localeCompare(b.uuid))
   })
 }

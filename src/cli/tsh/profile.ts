@@ -175,6 +175,13 @@ export function saveLogin(home: string, login: StoredLogin, publicKey: string): 
   writePrivate(paths.current, `${profile.proxyHost}\n`)
 }
 
+/** Replaces the host authorities of a login's cluster. */
+export function saveHostAuthorities(home: string, profile: Profile, keys: readonly string[]): void {
+  const { knownHosts } = loginPaths(home, profile.proxyHost, profile.user)
+  ensureDirectory(home)
+  writePrivate(knownHosts, replaceAuthorities(readPrivate(knownHosts) ?? '', profile, keys))
+}
+
 /** Removes the keys of a login; the profile file stays, so that the next `tsh login` knows proxy and user. */
 export function removeLogin(home: string, profile: Profile): void {
   const paths = loginPaths(home, profile.proxyHost, profile.user)

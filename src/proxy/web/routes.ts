@@ -23,6 +23,8 @@ export interface WebClient {
 export interface WebBackend {
   /** Undefined until the cluster was heard of for the first time. */
   config(): ClusterConfig | undefined
+  /** Public keys that are trusted now, as lines. */
+  authorities(): { readonly host: readonly string[]; readonly user: readonly string[] }
   login(body: z.output<typeof web.webLogin.body>, client: WebClient): Promise<UserCredentials>
   openInvite(token: string, client: WebClient): Promise<Invite>
   acceptInvite(body: z.output<typeof web.webAcceptInvite.body>, client: WebClient): Promise<{ user: string }>
@@ -104,10 +106,7 @@ export function webRoutes(backend: WebBackend, info: WebInfo): readonly WebRoute
     pageOf('invite'),
     pageOf('reset'),
     api(web.ping, false, async () => {
-      const config = backend.config()
-      if (config === undefined) {
-        throw new ConnectionProblem('the proxy has not reached an auth server yet; try again in a moment')
-      }
+      const config = configOf(backend)
       return {
         clusterName: config.clusterName,
         serverVersion: info.serverVersion,
@@ -119,10 +118,20 @@ export function webRoutes(backend: WebBackend, info: WebInfo): readonly WebRoute
         messageOfTheDay: config.messageOfTheDay,
       }
     }),
+    api(web.webAuthorities, false, async () => {
+      const { host, user } = backend.authorities()
+      return { clusterName: configOf(backend).clusterName, host: [...host], user: [...user] }
+    }),
     api(web.webLogin, true, (body, client) => backend.login(body, client)),
     api(web.webGetInvite, true, (body, client) => backend.openInvite(body.token, client)),
     api(web.webAcceptInvite, true, (body, client) => backend.acceptInvite(body, client)),
   ]
+}
+
+function configOf(backend: WebBackend): ClusterConfig {
+  const config = backend.config()
+  if (config !== undefined) return config
+  throw new ConnectionProblem('the proxy has not reached an auth server yet; try again in a moment')
 }
 
 export const pageContext = (backend: WebBackend, info: WebInfo): PageContext => ({

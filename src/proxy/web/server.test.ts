@@ -58,6 +58,7 @@ const recordingLogger: Logger = {
 
 const backend: WebBackend = {
   config: () => config,
+  authorities: () => ({ host: ['ssh-ed25519 AAAAhost'], user: ['ssh-ed25519 AAAAnew', 'ssh-ed25519 AAAAold'] }),
   async login(body, client) {
     seen.push({ what: 'login', client })
     if (body.user === 'bug') throw new TypeError(`secret ${body.password}`)
@@ -226,6 +227,7 @@ describe('the web API', () => {
       'GET /',
       'GET /web/invite/:token',
       'GET /web/reset/:token',
+      'GET /webapi/authorities',
       'GET /webapi/ping',
       'POST /webapi/ssh/certs',
       'POST /webapi/invites/open',
@@ -236,6 +238,16 @@ describe('the web API', () => {
       'POST /webapi/session/end',
       'GET /webapi/nodes',
     ])
+  })
+
+  test('the public keys of the authorities are for everybody, and nothing more', async () => {
+    const answer = await ask('/webapi/authorities')
+    expect(answer.status).toBe(200)
+    expect(JSON.parse(answer.body)).toEqual({
+      clusterName: config.clusterName,
+      host: ['ssh-ed25519 AAAAhost'],
+      user: ['ssh-ed25519 AAAAnew', 'ssh-ed25519 AAAAold'],
+    })
   })
 
   test('ping says where to go', async () => {

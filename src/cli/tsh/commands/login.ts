@@ -17,6 +17,7 @@ import { addToAgent, agentWanted } from '../local-agent.ts'
 import { type ActiveLogin, defaultSshPort, defaultWebPort, openLogin, type Wanted, wantedFrom } from '../login-state.ts'
 import { loadLogin, loadProfile, type Profile, type StoredLogin, saveLogin } from '../profile.ts'
 import { tshHome } from '../store.ts'
+import { isCurrent } from '../trust.ts'
 import { callWeb, type WebTarget } from '../web-client.ts'
 import { writeIdentity } from '../write-identity.ts'
 import { loginBlock } from './status.ts'
@@ -43,7 +44,10 @@ export const login: CommandRun = async ({ options, args }) => {
   if (out === undefined && options.string('format') !== undefined)
     throw new MissingParameter('--out', '--format needs --out=FILE')
   const existing = out === undefined && ttl === undefined ? existingLogin(wanted, target, home) : undefined
-  if (existing !== undefined) {
+  const good = existing !== undefined && (await isCurrent(existing, target))
+  if (existing !== undefined && !good)
+    process.stderr.write('The cluster has a new user authority: you have to log in again.\n')
+  if (existing !== undefined && good) {
     checkCluster(cluster, existing.profile.cluster)
     saveLogin(home, stored(existing), publicKeyLine(existing.key.publicKey))
     process.stdout.write(loginBlock(existing, new Date(), true))
