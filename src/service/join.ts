@@ -12,6 +12,8 @@ import { checkPrivateDir, type Owner } from '../common/files.ts'
 import type { Logger } from '../common/log.ts'
 import type { Config } from '../config/types.ts'
 import { isConnectionProblem, isNotFound, MissingParameter } from '../errors/errors.ts'
+import { equalKeys } from '../ssh/keys/public-key.ts'
+import type { PublicKey } from '../ssh/keys/types.ts'
 
 export interface JoinContext {
   readonly config: Config
@@ -27,22 +29,28 @@ export interface JoinContext {
 const firstDelay = 1_000
 const longestDelay = 60_000
 
+const adminPath = (config: Config): string => join(config.dataDir, 'auth', 'admin.json')
 const identityPath = (config: Config, role: ServerRole): string => join(config.dataDir, role, 'identity.json')
 
-/** Which of the roles have no identity yet. Throws when a file is there but not usable. */
+/**
+ * Which of the roles have no identity yet, or, beside the auth service, one of a host authority that it does not trust any more. Throws
+ * when a file is there but not usable.
+ */
 export async function rolesToJoin(
   { config, owner }: Pick<JoinContext, 'config' | 'owner'>,
   roles: readonly ServerRole[],
 ): Promise<readonly ServerRole[]> {
+  const trusted = config.auth.enabled ? await trustedHere(config, owner) : undefined
   const missing = await Promise.all(
     roles
       .filter((role) => role !== 'auth')
       .map(async (role) => {
         try {
           const keeper = role === 'node' ? undefined : owner
-          await loadIdentity(identityPath(config, role), keeper)
+          const { certificate } = await loadIdentity(identityPath(config, role), keeper)
           await checkPrivateDir(join(config.dataDir, role), keeper)
-          return []
+          const good = trusted?.some((key) => equalKeys(key, certificate.signatureKey)) ?? true
+          return good ? [] : [role]
         } catch (error) {
           if (isNotFound(error)) return [role]
           throw error
@@ -50,6 +58,16 @@ export async function rolesToJoin(
       }),
   )
   return missing.flat()
+}
+
+/** The host authorities of the auth service on this machine, as it left them; undefined before its first start. */
+async function trustedHere(config: Config, owner: Owner | undefined): Promise<readonly PublicKey[] | undefined> {
+  try {
+    return (await loadIdentity(adminPath(config), owner)).hostAuthorities
+  } catch {
+    // Auth itself says what is wrong with it.
+    return undefined
+  }
 }
 
 /** Everything that clients may call this machine; goes into its host certificates. */
@@ -68,7 +86,7 @@ export function advertisedNames(config: Config, roles: readonly ServerRole[]): r
 /** With the auth service of this machine, already running: no token leaves the process. */
 export async function joinLocally(context: JoinContext, roles: readonly ServerRole[]): Promise<void> {
   const { config, env, logger, owner } = context
-  const admin = await loadIdentity(join(config.dataDir, 'auth', 'admin.json'), owner)
+  const admin = await loadIdentity(adminPath(config), owner)
   const addresses = [formatAddress(reachable(config.auth.listenAddr))]
   const api = connectAuth({ addresses, identity: () => admin, env, logger })
   try {
