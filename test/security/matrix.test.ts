@@ -17,7 +17,7 @@ const due = [
   ...numbered('C', 1, 3, 5, 6, 7),
   ...numbered('R', 1, 2, 3, 5, 6),
   ...numbered('O', 1, 2, 3, 5, 6, 8, 9),
-  ...numbered('F', 6, 7, 10, 11),
+  ...numbered('F', 2, 6, 7, 10, 11, 18),
 ]
 
 interface Row {
