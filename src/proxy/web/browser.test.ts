@@ -58,6 +58,7 @@ async function bench() {
   const web = await createWebServer({
     backend: {
       config: () => hub.config,
+      authorities: () => ({ host: [], user: [] }),
       login: (body, client) => auth.call(routes.login, { body: { ...body, client } }),
       openInvite: (token, client) => auth.call(routes.getInvite, { body: { token, client } }),
       acceptInvite: (body, client) => auth.call(routes.acceptInvite, { body: { ...body, client } }),
