@@ -1,6 +1,6 @@
 /** Administration: users, tokens, resources, the audit log, the numbers for monitoring. */
 
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Cluster, freePorts, login, password, startCluster } from './cluster.ts'
@@ -96,6 +96,68 @@ describe('tctl', () => {
     )
     expect(await ok('get', 'nodes')).toContain('hostname: node-1')
     expect(await ok('get', 'cap')).toContain('second_factor: off')
+  })
+
+  test('edit: changed text is put, the same text changes nothing, and no text is lost', async () => {
+    const edit = (editor: string, ...args: readonly string[]) =>
+      run(bin('tctl'), ['-c', cluster.config, 'edit', ...args], {
+        env: { ...cluster.env(), EDITOR: editor, VISUAL: '' },
+      })
+    const logins = async () => JSON.parse(await ok('get', 'role/ed', '--format=json'))[0].spec.allow.logins
+    await create('kind: role\nversion: v4\nmetadata: {name: ed}\nspec: {allow: {logins: [first]}}\n')
+    expect((await edit('true', 'role/ed')).stdout).toContain('nothing was changed')
+    const done = await edit("sed -i 's/first/second/'", 'role/ed')
+    expect(done.stdout, done.stderr).toBe("role 'ed' has been updated\n")
+    expect(await logins()).toEqual(['second'])
+
+    const wrong = await edit("sed -i 's/second/third/; s/allow:/alow:/'", 'role/ed')
+    expect(wrong.code).toBe(2)
+    expect(wrong.stderr).toMatch(/role-ed\.yaml:\d+: spec\.alow: unknown key \(did you mean 'allow'/)
+    const kept = /Your text is kept in (\S+)/.exec(wrong.stderr)?.[1] ?? ''
+    expect(readFileSync(kept, 'utf8')).toContain('third')
+
+    const meanwhile = join(cluster.dir, 'meanwhile.sh')
+    const other = 'kind: role\nversion: v4\nmetadata: {name: ed}\nspec: {allow: {logins: [other]}}\n'
+    const command = `${bin('tctl')} -c ${cluster.config} create -f - >/dev/null <<'END'\n${other}END\n`
+    writeFileSync(meanwhile, `#!/bin/sh\n${command}sed -i 's/second/mine/' "$1"\n`, { mode: 0o700 })
+    const conflict = await edit(meanwhile, 'role/ed')
+    expect(conflict.code).toBe(1)
+    expect(conflict.stderr).toMatch(/role "ed" was changed meanwhile by ".+" at .*; get it again/)
+    expect(conflict.stderr).toContain('Your text is kept in')
+    expect(await logins()).toEqual(['other'])
+    await ok('update', 'role/ed', '--set', 'spec.allow.logins=[fourth]')
+    expect(await logins()).toEqual(['fourth'])
+    expect((await cluster.tctl('update', 'role/none', '--set', 'spec.allow.logins=[x]')).code).toBe(1)
+    await ok('rm', 'role/ed')
+  })
+
+  test('settings of the cluster: those of the file need a confirmation, the others do not', async () => {
+    expect(await ok('get', 'cap')).toMatch(/teleport\.dev\/origin: config-file[\s\S]*second_factor: off/)
+    expect((await create(await ok('get', 'cap'), '-f')).stderr).toMatch(/configuration file.*--confirm/)
+    const networking = await ok('get', 'netconfig')
+    expect(networking).toContain('teleport.dev/origin: defaults')
+    const changed = networking.replace('keep_alive_count_max: 3', 'keep_alive_count_max: 4')
+    const put = await create(changed, '-f')
+    expect(put.stdout, put.stderr).toMatch(/cluster_networking_config has been (created|updated)\n/)
+    expect((await create(changed, '-f')).stderr).toMatch(/changed meanwhile/)
+    expect(await ok('get', 'netconfig')).toMatch(/dynamic[\s\S]*keep_alive_count_max: 4/)
+    expect(await ok('rm', 'netconfig')).toBe('cluster_networking_config has been reset to the defaults\n')
+  })
+
+  test('what get prints, create takes unchanged', async () => {
+    await create(
+      'kind: role\nversion: v3\nmetadata: {name: trip}\nspec: {allow: {logins: [a], rules: [{resources: [user], verbs: [read]}]}, deny: {node_labels: {env: "^p.*$"}}}\n---\nkind: user\nversion: v2\nmetadata: {name: trip}\nspec: {roles: [trip], traits: {constructor: [x], team: [a, b]}}\n',
+    )
+    for (const format of ['yaml', 'json']) {
+      const before = await ok('get', 'role/trip,user/trip', `--format=${format}`)
+      const again = await create(before, '-f')
+      expect(again.stdout, again.stderr).toBe(`role 'trip' has been updated\nuser "trip" has been updated\n`)
+      const after = await ok('get', 'role/trip,user/trip', `--format=${format}`)
+      const plain = (text: string) => text.replaceAll(/"?revision"?: "?\d+"?,?/g, '')
+      expect(plain(after)).toBe(plain(before))
+    }
+    await ok('rm', 'user/trip')
+    await ok('rm', 'role/trip')
   })
 
   test('a role with other labels does not reach the node', async () => {

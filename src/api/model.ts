@@ -68,7 +68,7 @@ export const roleRecord = z.looseObject({
   kind: z.literal('role'),
   version: z.string(),
   /** `revision` is there in answers of the API only. */
-  metadata: z.looseObject({ name: z.string(), revision: z.string().optional() }),
+  metadata: z.looseObject({ name: z.string(), revision: z.string().optional(), expires: z.string().optional() }),
   spec: z.looseObject({}),
 })
 export type RoleRecord = z.infer<typeof roleRecord>

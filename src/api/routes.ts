@@ -25,6 +25,7 @@ export * from './lease-routes.ts'
 export * from './recording-routes.ts'
 export * from './rotation-routes.ts'
 export * from './session-routes.ts'
+export * from './settings-routes.ts'
 export {
   checkWebSession,
   endWebSession,

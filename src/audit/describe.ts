@@ -84,8 +84,15 @@ const sentences: Readonly<Record<EventName, Sentence>> = {
     `made a sign-up link for user ${text(event.name)}, good for ${text(event.ttl)}`,
   'role.created': (event) => `wrote role ${text(event.name)}`,
   'role.deleted': (event) => `removed role ${text(event.name)}`,
+  'auth_preference.update': settingsChange,
+  'cluster_networking_config.update': settingsChange,
+  'session_recording_config.update': settingsChange,
   'client.disconnect': (event) => `was disconnected from ${host(event) || 'the cluster'}${because(event.reason)}`,
   'audit.cut': (event) => `${text(event.events)} events before ${text(event.before)} removed by the retention setting`,
+}
+
+function settingsChange(event: EventFields): string {
+  return event.reset === true ? `reset ${text(event.name)} to the defaults` : `changed ${text(event.name)}`
 }
 
 /** Never empty, one line's worth of words; what is in it came from outside, so strip control characters before printing. */

@@ -186,6 +186,10 @@ interface Fields {
   'reset_password_token.create': ResourceChange & { readonly ttl: string }
   'role.created': ResourceChange
   'role.deleted': ResourceChange
+  /** `reset`: back to the defaults. */
+  'auth_preference.update': ResourceChange & { readonly reset?: boolean }
+  'cluster_networking_config.update': ResourceChange & { readonly reset?: boolean }
+  'session_recording_config.update': ResourceChange & { readonly reset?: boolean }
   'client.disconnect': Addresses &
     Partial<Server> & { readonly user: string; readonly login?: string; readonly sid?: string; readonly reason: string }
   /** The oldest events were removed by the retention setting; the chain goes on from `ei_last` with hash `hash_last`. */
@@ -243,6 +247,9 @@ const codes = {
   'reset_password_token.create': { ok: 'T6000I' },
   'role.created': { ok: 'T9000I' },
   'role.deleted': { ok: 'T9001I' },
+  'auth_preference.update': { ok: 'TCAUTH001I' },
+  'cluster_networking_config.update': { ok: 'TCNET002I' },
+  'session_recording_config.update': { ok: 'TCREC003I' },
   'client.disconnect': { ok: 'T3006I' },
   'audit.cut': { ok: 'TAC00I' },
 } as const satisfies Record<EventName, CodePair & { upload?: CodePair }>

@@ -31,7 +31,7 @@ export class Changes {
     const last = await this.#tables.changes.find(`${kind}/${name}`)
     const by = last === undefined ? '' : ` by ${quote(last.value.by)} at ${last.value.time}`
     return new CompareFailed(
-      `${kind} ${quote(name)} was changed meanwhile${by}; get it again and repeat your change, nothing was overwritten`,
+      `${name === '' ? kind : `${kind} ${quote(name)}`} was changed meanwhile${by}; get it again and repeat your change, nothing was overwritten`,
     )
   }
 }

@@ -3,6 +3,7 @@
  * Each line that followers get is made once, however many there are.
  */
 
+import { type SettingsKind, settingsKinds, settingsName, settingsSpecs } from '../api/cluster-settings.ts'
 import { type Change, ClusterSnapshot } from '../api/cluster-snapshot.ts'
 import type { ClusterState } from '../api/cluster-state.ts'
 import type { ClusterConfig, Presence, WatchEvent } from '../api/model.ts'
@@ -31,6 +32,8 @@ export class Hub implements ClusterState {
   readonly #followers = new Set<Follower>()
   readonly #listeners = new Set<(change: Change) => void>()
   #config: ClusterConfig
+  /** Where no resource says otherwise. */
+  readonly #defaults: ClusterConfig
   #snapshot = new ClusterSnapshot()
   #running: Promise<unknown> = Promise.resolve()
 
@@ -46,6 +49,7 @@ export class Hub implements ClusterState {
     this.#env = options.env
     this.#logger = options.logger
     this.#config = options.config
+    this.#defaults = options.config
     this.clusterName = options.config.clusterName
   }
 
@@ -125,10 +129,18 @@ export class Hub implements ClusterState {
         if (change !== undefined) snapshot.apply(change)
       }
     }
-    this.#config = withProxyAddress(this.#config, snapshot)
+    this.#config = withProxyAddress(await this.#readSettings(), snapshot)
     snapshot.apply({ op: 'put', kind: 'config', value: this.#config })
     this.#snapshot = snapshot
     return watcher
+  }
+
+  /** The address of a proxy stays what it was. */
+  async #readSettings(): Promise<ClusterConfig> {
+    const { proxyAddress } = this.#config
+    const config = { ...this.#defaults, ...(proxyAddress === undefined ? {} : { proxyAddress }) }
+    for await (const { value } of this.#tables.clusterSettings.all()) Object.assign(config, value.spec)
+    return config
   }
 
   async #follow(first: AsyncIterable<StoreEvent>): Promise<void> {
@@ -160,6 +172,7 @@ export class Hub implements ClusterState {
     const [table, id] = key
     if (id === undefined) return
     try {
+      if (table === 'cluster-settings') this.#applySettings(id, event)
       const change = event.type === 'put' ? this.#changeOf(table, event.item) : deletionOf(table, id)
       if (change === undefined) return
       this.#announce(change)
@@ -167,6 +180,15 @@ export class Hub implements ClusterState {
     } catch (error) {
       this.#logger.error('a change of the store cannot be read', { table, reason: messageOf(error) })
     }
+  }
+
+  #applySettings(id: string, event: StoreEvent): void {
+    const known = settingsKinds.find((kind) => settingsName(kind) === id)
+    if (known === undefined) return
+    const defaults = partOf(this.#defaults, known)
+    const spec = event.type === 'put' ? this.#tables.clusterSettings.read(event.item).value.spec : defaults
+    this.#config = { ...this.#config, ...spec }
+    this.#announce({ op: 'put', kind: 'config', value: this.#config })
   }
 
   #announce(change: Change): void {
@@ -233,6 +255,11 @@ function withProxyAddress(config: ClusterConfig, { servers }: ClusterSnapshot): 
   }
   const [address] = latest?.publicAddresses ?? []
   return address === undefined ? config : { ...config, proxyAddress: address }
+}
+
+function partOf(config: ClusterConfig, kind: SettingsKind): Partial<ClusterConfig> {
+  const keys = Object.keys(settingsSpecs[kind].shape) as (keyof ClusterConfig)[]
+  return Object.fromEntries(keys.map((key) => [key, config[key]]))
 }
 
 type FollowedTable = 'authorities' | 'roles' | 'users' | 'presence'

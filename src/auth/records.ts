@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { type Authorized, isAuthorized, type Permit } from '../access/authorize.ts'
+import { type SettingsKind, settingsSpecs } from '../api/cluster-settings.ts'
 import { isoTime, labels, presence, roleRecord, serverRole, userRecord } from '../api/model.ts'
 import type { Backend, Item, Key, NewItem, Operation } from '../backend/contract.ts'
 import { rangeAll } from '../backend/contract.ts'
@@ -19,11 +20,19 @@ class TableReader<S extends z.ZodType> {
   readonly prefix: Key
   readonly #backend: Backend
   readonly #schema: S
+  readonly #expiresOf: (value: z.input<S>) => string | undefined
 
-  constructor(backend: Backend, name: string, schema: S) {
+  /** `expiresOf`: for records that say themselves when they end. */
+  constructor(
+    backend: Backend,
+    name: string,
+    schema: S,
+    expiresOf: (value: z.input<S>) => string | undefined = () => undefined,
+  ) {
     this.#backend = backend
     this.prefix = [name]
     this.#schema = schema
+    this.#expiresOf = expiresOf
   }
 
   key(id: string): Key {
@@ -32,7 +41,9 @@ class TableReader<S extends z.ZodType> {
 
   protected encode(id: string, value: z.input<S>, expires?: Date): NewItem {
     const item = { key: this.key(id), value: JSON.stringify(value) }
-    return expires === undefined ? item : { ...item, expires }
+    const own = this.#expiresOf(value)
+    const end = expires ?? (own === undefined ? undefined : new Date(own))
+    return end === undefined ? item : { ...item, expires: end }
   }
 
   absent(id: string): Operation {
@@ -193,6 +204,25 @@ const storedWebSession = z.strictObject({
   lastSeen: isoTime,
 })
 export type StoredWebSession = z.infer<typeof storedWebSession>
+const settingsOrigin = z.enum(['config-file', 'dynamic'])
+const clusterSettings = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('cluster_auth_preference'),
+    origin: settingsOrigin,
+    spec: settingsSpecs.cluster_auth_preference,
+  }),
+  z.strictObject({
+    kind: z.literal('cluster_networking_config'),
+    origin: settingsOrigin,
+    spec: settingsSpecs.cluster_networking_config,
+  }),
+  z.strictObject({
+    kind: z.literal('session_recording_config'),
+    origin: settingsOrigin,
+    spec: settingsSpecs.session_recording_config,
+  }),
+])
+export type StoredSettings = z.infer<typeof clusterSettings>
 
 /** All tables. Names are part of the stored format. */
 export function openTables(backend: Backend) {
@@ -204,7 +234,12 @@ export function openTables(backend: Backend) {
     auditKeys: table('audit-keys', z.strictObject({ privateKey: z.string() })),
     /** How far the audit log had come when it was last signed, and heads that it had and does not have any more. */
     auditHeads: table('audit-heads', z.strictObject({ head: auditHead.optional(), lost: z.array(auditHead) })),
-    roles: new ResourceTable<'role', typeof roleRecord>(backend, 'roles', roleRecord),
+    roles: new ResourceTable<'role', typeof roleRecord>(
+      backend,
+      'roles',
+      roleRecord,
+      ({ metadata }) => metadata.expires,
+    ),
     users: new ResourceTable<'user', typeof storedUser>(backend, 'users', storedUser),
     /** By user name. */
     credentials: table('credentials', credentials),
@@ -221,6 +256,12 @@ export function openTables(backend: Backend) {
     leases: table('leases', leases),
     /** By SHA-256 of the user name, existing or not. */
     attempts: table('attempts', attempts),
+    /** What the file says, or what was put as a resource. */
+    clusterSettings: new ResourceTable<SettingsKind, typeof clusterSettings>(
+      backend,
+      'cluster-settings',
+      clusterSettings,
+    ),
     /** By `<kind>/<name>`: who changed a resource last, for whoever would overwrite that. Kept for a month. */
     changes: table('changes', z.strictObject({ by: z.string(), time: isoTime })),
     /** By `<SHA-256 of the secret> <step>`: codes that were used. */

@@ -5,6 +5,7 @@ import type { Caller } from '../api/caller.ts'
 import type { RoleRecord } from '../api/model.ts'
 import { toRoleRecord } from '../api/role-record.ts'
 import type { Backend, Operation } from '../backend/contract.ts'
+import type { Env } from '../common/env.ts'
 import { AlreadyExists, BadParameter, CompareFailed, isCompareFailed } from '../errors/errors.ts'
 import type { Audit } from './audit.ts'
 import type { Changes } from './changes.ts'
@@ -23,12 +24,14 @@ export class Roles {
   readonly #tables: Tables
   readonly #audit: Audit
   readonly #changes: Changes
+  readonly #env: Env
 
-  constructor(options: { backend: Backend; tables: Tables; audit: Audit; changes: Changes }) {
+  constructor(options: { backend: Backend; tables: Tables; audit: Audit; changes: Changes; env: Env }) {
     this.#backend = options.backend
     this.#tables = options.tables
     this.#audit = options.audit
     this.#changes = options.changes
+    this.#env = options.env
   }
 
   /** Throws AccessDenied, NotFound. */
@@ -57,6 +60,9 @@ export class Roles {
       )
     }
     const value = toRoleRecord(checkRole(record))
+    const { expires } = value.metadata
+    if (expires !== undefined && !(Date.parse(expires) > this.#env.now().getTime()))
+      throw new BadParameter('role.metadata.expires', `${expires} is not a time in the future`)
     const found = await this.#tables.roles.find(name)
     const permit = permitPut(caller, 'role', found === undefined ? found : roleFacts(found.value), roleFacts(value))
     if (!overwrite && found !== undefined) throw exists(name)

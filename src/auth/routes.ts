@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Authorized, authorizeResource, authorizeSight } from '../access/authorize.ts'
 import { loginsFor } from '../access/decide.ts'
 import type { Caller } from '../api/caller.ts'
+import type { SettingsKind } from '../api/cluster-settings.ts'
 import { formatCertificateLine, parseKeyLine } from '../api/lines.ts'
 import type { Authority, Presence } from '../api/model.ts'
 import * as routes from '../api/routes.ts'
@@ -24,6 +25,7 @@ export function mountRoutes(app: FastifyInstance, services: Services): void {
   mountTokens(app, services)
   mountUsers(app, services)
   mountRoles(app, services)
+  mountSettings(app, services)
   mountLogins(app, services)
   mountAudit(app, services)
   mountRecordings(app, services)
@@ -153,6 +155,27 @@ function mountRoles(app: FastifyInstance, { roles }: Services): void {
     await roles.remove(caller, params.name)
     return {}
   })
+}
+
+function mountSettings(app: FastifyInstance, { clusterSettings }: Services): void {
+  const reset = async (caller: Caller, kind: SettingsKind) => {
+    await clusterSettings.reset(caller, kind)
+    return {}
+  }
+  const [auth, networking, recording] = [
+    'cluster_auth_preference',
+    'cluster_networking_config',
+    'session_recording_config',
+  ] as const
+  serve(app, routes.getAuthPreference, ({ caller }) => clusterSettings.get(caller, auth))
+  serve(app, routes.putAuthPreference, ({ caller, body }) => clusterSettings.put(caller, auth, body))
+  serve(app, routes.resetAuthPreference, ({ caller }) => reset(caller, auth))
+  serve(app, routes.getNetworkingConfig, ({ caller }) => clusterSettings.get(caller, networking))
+  serve(app, routes.putNetworkingConfig, ({ caller, body }) => clusterSettings.put(caller, networking, body))
+  serve(app, routes.resetNetworkingConfig, ({ caller }) => reset(caller, networking))
+  serve(app, routes.getRecordingConfig, ({ caller }) => clusterSettings.get(caller, recording))
+  serve(app, routes.putRecordingConfig, ({ caller, body }) => clusterSettings.put(caller, recording, body))
+  serve(app, routes.resetRecordingConfig, ({ caller }) => reset(caller, recording))
 }
 
 function mountLogins(app: FastifyInstance, services: Services): void {

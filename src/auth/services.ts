@@ -1,5 +1,6 @@
 /** The parts of the auth service, put together. */
 
+import type { SettingsKind } from '../api/cluster-settings.ts'
 import type { RecordingStore } from '../audit/recording/store.ts'
 import type { RecordingSummary } from '../audit/recording/types.ts'
 import type { Backend } from '../backend/contract.ts'
@@ -12,6 +13,7 @@ import { keepRetention } from './audit-retention.ts'
 import { Authorities } from './authorities.ts'
 import { Issuer } from './certificates.ts'
 import { Changes } from './changes.ts'
+import { ClusterSettings, type ClusterSettingsOptions, type SettingsSpecs } from './cluster-settings.ts'
 import { Hub } from './hub.ts'
 import { Invites } from './invites.ts'
 import { Leases } from './leases.ts'
@@ -26,7 +28,7 @@ import { openTables, type Tables } from './records.ts'
 import { Roles } from './roles.ts'
 import { Rotation } from './rotation.ts'
 import { ActiveSessions } from './sessions.ts'
-import type { AuthSettings } from './settings.ts'
+import { type AuthSettings, defaultSettings, settingsPart } from './settings.ts'
 import { Tokens } from './tokens.ts'
 import { Users } from './users.ts'
 import { WebSessionIndex } from './web-session-index.ts'
@@ -46,6 +48,7 @@ export interface Services {
   readonly machines: Machines
   readonly users: Users
   readonly roles: Roles
+  readonly clusterSettings: ClusterSettings
   readonly invites: Invites
   readonly logins: Logins
   readonly webSessions: WebSessions
@@ -73,16 +76,21 @@ export interface ServicesOptions {
 
 /** Resolves when the state is loaded and followed. */
 export async function startServices(options: ServicesOptions): Promise<Services> {
-  const { backend, auditLog, clusterName, uuid, settings, env = realEnv, logger = silentLogger } = options
+  const { backend, auditLog, clusterName, uuid, env = realEnv, logger = silentLogger } = options
   const tables = openTables(backend)
   const authorities = await Authorities.load(tables, clusterName)
   const audit = new Audit(auditLog, clusterName, env)
   const issuer = new Issuer(authorities, audit, env)
-  const config = { ...settings.cluster, clusterName, secondFactor: settings.secondFactor }
+  const changes = new Changes(tables, env)
+  const clusterSettings = makeClusterSettings(options.settings, { backend, tables, audit, changes })
+  await clusterSettings.start()
+  const defaults = Object.assign({}, ...Object.values(defaultSpecs(options.settings)))
+  const config = { ...options.settings.cluster, ...defaults, clusterName }
   const presence = new PresenceService({ backend, tables, env, logger })
   const hub = new Hub({ backend, tables, config, env, logger })
   await presence.start()
   await hub.start()
+  const settings = followedSettings(options.settings, hub)
   hub.onChange(({ kind }) => {
     if (kind !== 'authority') return
     authorities
@@ -98,7 +106,6 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const otp = new OneTimePasswords(backend, tables, env)
   const lockout = new Lockout(backend, tables, settings.lockout, env)
   const tokens = new Tokens({ backend, tables, audit, env, staticTokens: settings.staticTokens })
-  const changes = new Changes(tables, env)
   const index = new WebSessionIndex({ backend, tables, env, logger })
   const users = new Users({
     ...{ backend, tables, audit, changes, passwords, lockout, settings, env },
@@ -122,11 +129,12 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     tokens,
     machines: new Machines({ backend, tables, tokens, issuer, authorities, hub, presence, env, logger, ownUuid: uuid }),
     users,
-    roles: new Roles({ backend, tables, audit, changes }),
+    roles: new Roles({ backend, tables, audit, changes, env }),
     invites: new Invites({
       ...{ backend, tables, audit, passwords, otp, lockout, users, hub, settings, env },
       webSessions: index,
     }),
+    clusterSettings,
     leases: new Leases({ backend, tables, env }),
     activeSessions: new ActiveSessions({ hub, env }),
     logins,
@@ -137,6 +145,33 @@ export async function startServices(options: ServicesOptions): Promise<Services>
       stop.abort()
       await retention
       await Promise.all([webSessions.close(), rotation.close(), presence.close(), hub.close(), recordings.close()])
+    },
+  }
+}
+
+type Parts = Omit<ClusterSettingsOptions, 'defaults' | 'file'>
+
+function makeClusterSettings(settings: AuthSettings, parts: Parts): ClusterSettings {
+  const said = settings.fileSettings.map((kind) => [kind, settingsPart(settings, kind)])
+  return new ClusterSettings({ ...parts, defaults: defaultSpecs(settings), file: Object.fromEntries(said) })
+}
+
+/** What holds where neither the file nor a resource says anything. */
+function defaultSpecs(settings: AuthSettings): SettingsSpecs {
+  const from = (kind: SettingsKind) => (settings.fileSettings.includes(kind) ? defaultSettings : settings)
+  return {
+    cluster_auth_preference: settingsPart(from('cluster_auth_preference'), 'cluster_auth_preference'),
+    cluster_networking_config: settingsPart(from('cluster_networking_config'), 'cluster_networking_config'),
+    session_recording_config: settingsPart(from('session_recording_config'), 'session_recording_config'),
+  }
+}
+
+/** Resources may change these while the service runs, so they are read each time. */
+function followedSettings(settings: AuthSettings, hub: Hub): AuthSettings {
+  return {
+    ...settings,
+    get secondFactor() {
+      return hub.config.secondFactor
     },
   }
 }

@@ -1,5 +1,6 @@
 /** What the auth service is told by its administrator. */
 
+import { type SettingsKind, type SettingsSpec, settingsSpecs } from '../api/cluster-settings.ts'
 import type { ClusterConfig, ServerRole } from '../api/model.ts'
 
 export interface StaticToken {
@@ -26,6 +27,8 @@ export interface AuthSettings {
   /** Of the disk, left free by recordings; at most 5 % of it. */
   readonly recordingReserveBytes: number
   readonly cluster: Omit<ClusterConfig, 'clusterName' | 'secondFactor'>
+  /** Of `cluster` and `secondFactor`: what the configuration file says; the rest is defaults, which resources may change. */
+  readonly fileSettings: readonly SettingsKind[]
   /** `host:port` of the proxies' web address, for links; else the first proxy that is present. */
   readonly webAddress?: string
   /** `host:port` under which others reach this auth server, for the commands that `tctl` prints. */
@@ -49,5 +52,14 @@ export const defaultSettings: AuthSettings = {
     sessionDetachTimeout: 0,
     messageOfTheDay: '',
   },
+  fileSettings: [],
   authServers: [],
+}
+
+/** The part of the settings that is one kind of resource. */
+export function settingsPart<Kind extends SettingsKind>(settings: AuthSettings, kind: Kind): SettingsSpec<Kind> {
+  const all = { ...settings.cluster, secondFactor: settings.secondFactor }
+  const keys = Object.keys(settingsSpecs[kind].shape) as (keyof typeof all)[]
+  // The keys are those of the spec, and their values are checked when the store reads them.
+  return Object.fromEntries(keys.map((key) => [key, all[key]])) as SettingsSpec<Kind>
 }

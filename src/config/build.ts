@@ -7,6 +7,7 @@ import { BadParameter, isBadParameter } from '../errors/errors.ts'
 import type { FileConfig } from './schema.ts'
 import type {
   AuthConfig,
+  ClusterSettingsKind,
   Config,
   LoadedConfig,
   ProxyConfig,
@@ -124,6 +125,7 @@ function buildAuth(section: Section<'auth_service'>, context: Context): AuthConf
     secret: staticSecret(token, index, context),
   }))
   return {
+    fileSettings: fileSettings(section),
     enabled,
     listenAddr,
     publicAddrs: withPort(section.public_addr, listenAddr.port || defaultPorts.auth),
@@ -152,6 +154,26 @@ function buildAuth(section: Section<'auth_service'>, context: Context): AuthConf
     keepAliveCountMax: section.keep_alive_count_max ?? 3,
     messageOfTheDay: section.message_of_the_day ?? '',
   }
+}
+
+function fileSettings(section: Section<'auth_service'>): readonly ClusterSettingsKind[] {
+  const { authentication = {} } = section
+  const said: Readonly<Record<ClusterSettingsKind, readonly unknown[]>> = {
+    cluster_auth_preference: [
+      authentication.second_factor,
+      section.disconnect_expired_cert,
+      section.message_of_the_day,
+    ],
+    cluster_networking_config: [
+      section.client_idle_timeout,
+      section.keep_alive_interval,
+      section.keep_alive_count_max,
+      section.session_detach_timeout,
+    ],
+    session_recording_config: [section.session_recording],
+  }
+  const kinds = Object.keys(said) as ClusterSettingsKind[]
+  return kinds.filter((kind) => said[kind].some((value) => value !== undefined))
 }
 
 function staticSecret(token: RawToken, index: number, { warnings, readToken }: Context): string {

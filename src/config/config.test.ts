@@ -93,6 +93,7 @@ describe('teleport.yaml', () => {
       storage: { type: 'sqlite', path: '/srv/state' },
       algorithms: {},
       auth: {
+        fileSettings: ['cluster_auth_preference', 'cluster_networking_config', 'session_recording_config'],
         enabled: true,
         listenAddr: { host: '0.0.0.0', port: 3025 },
         publicAddrs: [{ host: 'auth.example.com', port: 3025 }],

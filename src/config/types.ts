@@ -48,7 +48,12 @@ export interface StaticToken {
   readonly secret: string
 }
 
+/** Kinds of resources that hold settings of the whole cluster. */
+export type ClusterSettingsKind = 'cluster_auth_preference' | 'cluster_networking_config' | 'session_recording_config'
+
 export interface AuthConfig {
+  /** Of which the file says anything: these are the file's, the others may be changed as resources. */
+  readonly fileSettings: readonly ClusterSettingsKind[]
   readonly enabled: boolean
   readonly listenAddr: Address
   readonly publicAddrs: readonly Address[]

@@ -31,6 +31,7 @@ export function authSettings(config: Config): AuthSettings {
       sessionDetachTimeout: Math.ceil(auth.sessionDetachTimeoutMs / 1000),
       messageOfTheDay: auth.messageOfTheDay,
     },
+    fileSettings: auth.fileSettings,
     ...(webAddress === undefined ? {} : { webAddress: formatAddress(webAddress) }),
     authServers: authServers(config).map(formatAddress),
   }

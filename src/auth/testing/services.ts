@@ -53,10 +53,11 @@ export const machineCaller = (role: BuiltinRole, names: readonly string[] = ['n1
 })
 export const adminCaller: Caller = { role: 'Admin', name: 'admin', address: '127.0.0.1' }
 
-export async function testServices(settings: Partial<AuthSettings> = {}): Promise<TestServices> {
+/** With `shared`, on a store that there is already: another auth server of the same cluster. */
+export async function testServices(settings: Partial<AuthSettings> = {}, shared?: Backend): Promise<TestServices> {
   // Real time to begin with, since certificates are judged by libraries that know no other.
   const env = fakeEnv(new Date())
-  const backend = openMemoryBackend(env)
+  const backend = shared ?? openMemoryBackend(env)
   const events: AuditEvent[] = []
   const clusterName = 'example'
   const bench = { auditFailure: undefined as Error | undefined }
@@ -76,7 +77,9 @@ export async function testServices(settings: Partial<AuthSettings> = {}): Promis
     close: async () => undefined,
   }
   const auditLog = { store: auditStore, publicKey: '', heads: () => [], lost: () => [], close: async () => undefined }
-  await makeCluster(backend, openTables(backend), { clusterName, uuid: ownUuid, env })
+  const tables = openTables(backend)
+  if ((await tables.cluster.find('cluster')) === undefined)
+    await makeCluster(backend, tables, { clusterName, uuid: ownUuid, env })
   const all = { ...defaultSettings, ...settings }
   const services = await startServices({
     backend,

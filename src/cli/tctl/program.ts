@@ -332,6 +332,32 @@ export const tctlProgram: ProgramSpec = {
     },
     accessCommand,
     {
+      name: 'edit',
+      summary: 'Change a resource in an editor (VISUAL, EDITOR, or vi)',
+      arguments: [{ name: 'resource', description: 'KIND/NAME', required: true }],
+      options: [confirm],
+      examples: ['tctl edit role/dev', 'EDITOR=nano tctl edit user/alice', 'tctl edit cap'],
+      load: async () => (await import('./commands/edit.ts')).edit,
+    },
+    {
+      name: 'update',
+      summary: 'Change fields of a resource that exists',
+      arguments: [{ name: 'resource', description: 'KIND/NAME' }],
+      options: [
+        { flags: '--set <field=value>', description: 'set this field; the value is YAML', repeat: true },
+        { flags: '--set-labels <list>', description: 'the labels k=v,… instead of those it has' },
+        { flags: '--set-ttl <duration>', description: 'expires after this time' },
+        { flags: '--file <file>', description: 'take whole resources from a file, or - for standard input' },
+        confirm,
+      ],
+      examples: [
+        'tctl update role/dev --set spec.options.max_session_ttl=8h',
+        "tctl update role/dev --set 'spec.allow.logins=[root, admin]' --set-labels=team=web",
+        'tctl update --file=roles.yaml',
+      ],
+      load: async () => (await import('./commands/update.ts')).update,
+    },
+    {
       name: 'audit',
       summary: 'The audit log',
       commands: [

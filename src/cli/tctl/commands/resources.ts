@@ -53,14 +53,14 @@ export const get: CommandRun = async ({ options, args }) => {
 }
 
 export const rm: CommandRun = async ({ options, args }) => {
-  const { entry, name } = parseReference(args[0] ?? '')
-  const { remove } = await entry.load()
+  const { entry, name = entry.only } = parseReference(args[0] ?? '')
+  const { remove, removed = 'has been deleted' } = await entry.load()
   if (typeof remove === 'string') throw new BadParameter('resource', `a ${entry.kind} cannot be removed: ${remove}`)
   if (name === undefined)
     throw new BadParameter('resource', `name the ${entry.kind} to remove: tctl rm ${entry.kind}/NAME`)
   if (name.includes('\0')) throw new BadParameter('resource', `${quote(name)} is no name`)
   return await withAdminApi(options, async (api) => {
-    process.stdout.write(`${printable(await remove(api, name))} has been deleted\n`)
+    process.stdout.write(`${printable(await remove(api, name))} ${removed}\n`)
     return 0
   })
 }

@@ -11,6 +11,8 @@ export interface KindEntry {
   readonly kind: string
   /** Other spellings on the command line, those of the original among them. */
   readonly aliases: readonly string[]
+  /** Its name where there is one of the kind, so that nobody needs to type it. */
+  readonly only?: string
   /** Part of a backup: `tctl get all`. */
   readonly backup: boolean
   readonly load: () => Promise<ResourceKind>
@@ -28,8 +30,23 @@ export const kinds: readonly KindEntry[] = [
   {
     kind: 'cluster_auth_preference',
     aliases: ['cluster_authentication_preferences', 'cap'],
+    only: 'cluster-auth-preference',
     backup: true,
     load: async () => (await clusterConfigs()).authPreference,
+  },
+  {
+    kind: 'cluster_networking_config',
+    aliases: ['networking_config', 'networking', 'net_config', 'netconfig'],
+    only: 'cluster-networking-config',
+    backup: true,
+    load: async () => (await clusterConfigs()).networkingConfig,
+  },
+  {
+    kind: 'session_recording_config',
+    aliases: ['recording_config', 'session_recording', 'rec_config', 'recconfig'],
+    only: 'session-recording-config',
+    backup: true,
+    load: async () => (await clusterConfigs()).recordingConfig,
   },
   { kind: 'role', aliases: ['roles'], backup: true, load: async () => (await import('./role.ts')).role },
   { kind: 'user', aliases: ['users'], backup: true, load: async () => (await import('./user.ts')).user },

@@ -50,6 +50,8 @@ export interface ResourceKind {
   list(api: ApiClient, name: string | undefined, options: GetOptions): Promise<readonly Resource[]>
   /** Throws BadParameter with `file:line: key: what`. A text instead says why it cannot be made by hand. */
   readonly parse: ((document: YamlDocument) => Draft) | string
+  /** What happens to what is removed, for the sentence; default: has been deleted. */
+  readonly removed?: string
   /** Resolves with what was removed, for the sentence. A text instead says why it cannot be removed. */
   readonly remove: ((api: ApiClient, name: string) => Promise<string>) | string
 }

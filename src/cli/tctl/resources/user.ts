@@ -3,6 +3,7 @@
 import { parseUser } from '../../../access/schema.ts'
 import type { UserRecord } from '../../../api/model.ts'
 import { deleteUser, getUser, listUsers, putUser } from '../../../api/routes.ts'
+import { BadParameter } from '../../../errors/errors.ts'
 import { allPages } from '../pages.ts'
 import { putBy } from './put.ts'
 import type { Resource, ResourceKind } from './types.ts'
@@ -18,6 +19,11 @@ export const user: ResourceKind = {
   },
   parse(document) {
     const { metadata, spec } = parseUser(document)
+    for (const key of ['labels', 'expires', 'description'] as const) {
+      if (metadata[key] === undefined) continue
+      const line = document.lineOf(['metadata', key])
+      throw new BadParameter(key, `${document.file}:${line}: metadata.${key}: users have none in this version`)
+    }
     const { name } = metadata
     const traits = Object.fromEntries(Object.entries(spec.traits).map(([key, values]) => [key, [...values]]))
     return {
