@@ -13,6 +13,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Caller } from '../api/caller.ts'
+import { settingsKinds } from '../api/cluster-settings.ts'
 import type { BuiltinRole, Endpoint } from '../api/endpoint.ts'
 import * as routes from '../api/routes.ts'
 import { createUser, listTokens, putRole, putUser, signUser } from '../api/routes.ts'
@@ -164,7 +165,7 @@ describe('each route against each caller', () => {
     for (const [name, endpoint] of endpoints.filter(([name]) => table[name]?.users === 'rule')) {
       const rule = endpoint.userRule
       const resource = typeof rule === 'object' ? rule.resource : ''
-      const editors = ['user', 'role', 'token'].includes(resource)
+      const editors = ['user', 'role', 'token', ...settingsKinds].includes(resource)
       expect((await status(bench, endpoint, editor)) === 403, `${name} as editor`).toBe(!editors)
       expect((await status(bench, endpoint, auditor)) === 403, `${name} as auditor`).toBe(resource !== 'event')
     }
