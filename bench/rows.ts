@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { accessRows } from './access.ts'
 import { auditRows } from './audit.ts'
 import { type Cluster, node, root } from './cluster.ts'
 import { fileRows } from './files.ts'
@@ -116,6 +117,7 @@ export const rows: readonly Row[] = [
       return { ours: median(samples.ours), theirs: median(samples.theirs), unit: 'ms' }
     },
   },
+  ...accessRows,
   ...auditRows,
 ]
 
