@@ -11,7 +11,7 @@ import { adminCaller, machineCaller, type TestServices, testServices } from '../
 import { realEnv } from '../../common/env.ts'
 import { silentLogger } from '../../common/log.ts'
 import { identityOf, sessionBackend } from './backend.ts'
-import { sessionCookie, visitorCookie } from './cookies.ts'
+import { csrfTokenOf, sessionCookie, visitorCookie } from './cookies.ts'
 import { type KeyPairs, loadKeyPairs } from './keypairs.ts'
 import { pageOfNodes } from './node-list.ts'
 import { createWebServer } from './server.ts'
@@ -75,9 +75,16 @@ async function bench() {
   })
   const { port } = await web.listen(0, '127.0.0.1')
   onTestFinished(() => web.close())
-  return { made, port, origin: `https://localhost:${port}` }
+  const named = web.routes.map((route) => ({
+    name: route.kind === 'page' ? `${route.method} ${route.path}` : `${route.endpoint.method} ${route.endpoint.path}`,
+  }))
+  return { made, port, origin: `https://localhost:${port}`, routes: named }
 }
 type Bench = Awaited<ReturnType<typeof bench>>
+
+/** Pages have none. */
+const jsonIn = (text: string): Record<string, unknown> =>
+  text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : {}
 
 function ask(
   { port, origin }: Bench,
@@ -106,7 +113,7 @@ function ask(
           resolve({
             status: incoming.statusCode ?? 0,
             cookies: incoming.headers['set-cookie'] ?? [],
-            json: JSON.parse(Buffer.concat(chunks).toString() || '{}') as Record<string, unknown>,
+            json: jsonIn(Buffer.concat(chunks).toString()),
           }),
         )
       },
@@ -336,5 +343,144 @@ describe('W5 W6 cookies and sessions', () => {
     await expectLoggedOut(one)
     await expectLoggedOut(two)
     expect((await bob.open()).json).toMatchObject({ user: { name: 'bob' } })
+  })
+})
+
+/**
+ * One row for each route of port 3080, written by hand (SECURITY A1): `everybody` answers whoever comes, and looks at no cookie;
+ * `page` answers a page of ours, logged in or not; `session` answers whoever is logged in. What changes something also needs the
+ * origin and the token of the page unless `everybody` may call it. A new route needs a row here; a new kind of caller (half way
+ * through a login, locked) a line in `callers`.
+ */
+const openTo: Readonly<Record<string, 'everybody' | 'page' | 'session'>> = {
+  'GET /': 'everybody',
+  'GET /web/invite/:token': 'everybody',
+  'GET /web/reset/:token': 'everybody',
+  'GET /webapi/ping': 'everybody',
+  'POST /webapi/ssh/certs': 'everybody',
+  'POST /webapi/invites/open': 'everybody',
+  'POST /webapi/invites/accept': 'everybody',
+  'GET /webapi/session': 'page',
+  'POST /webapi/session': 'page',
+  'POST /webapi/session/renew': 'session',
+  'POST /webapi/session/end': 'session',
+  'GET /webapi/nodes': 'session',
+}
+
+describe('A1 every route against every caller', () => {
+  type Kind = 'stranger' | 'page' | 'session' | 'foreign'
+  interface Caller {
+    readonly name: string
+    /** What it amounts to. */
+    readonly is: Kind
+    make(bench: Bench): Promise<{ readonly browser: Browser; readonly headers?: Record<string, string | undefined> }>
+  }
+  const loggedIn = async (made: Bench): Promise<Browser> => {
+    const browser = new Browser(made)
+    expect((await browser.login()).status).toBe(200)
+    return browser
+  }
+  const foreign = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }
+  const callers: readonly Caller[] = [
+    {
+      name: 'a program without anything',
+      is: 'stranger',
+      make: async (made) => ({ browser: new Browser(made), headers: { origin: undefined, 'x-csrf-token': undefined } }),
+    },
+    {
+      name: 'a page before the login',
+      is: 'page',
+      async make(made) {
+        const browser = new Browser(made)
+        await browser.open()
+        return { browser }
+      },
+    },
+    {
+      name: 'a page after half a login: the password was wrong',
+      is: 'page',
+      async make(made) {
+        const browser = new Browser(made)
+        expect((await browser.login('alice', 'wrong')).status).toBe(403)
+        return { browser }
+      },
+    },
+    {
+      name: 'a page that made up a session and its token',
+      is: 'page',
+      async make(made) {
+        const browser = new Browser(made)
+        browser.jar.set(sessionCookie, 'f'.repeat(32))
+        browser.token = csrfTokenOf('f'.repeat(32))
+        return { browser }
+      },
+    },
+    { name: 'a page of a user', is: 'session', make: async (made) => ({ browser: await loggedIn(made) }) },
+    {
+      name: 'the cookie and token of a session that was ended',
+      is: 'page',
+      async make(made) {
+        const browser = await loggedIn(made)
+        const [cookie = '', { token }] = [browser.jar.get(sessionCookie), browser]
+        await browser.send('POST', '/webapi/session/end', {})
+        browser.jar.set(sessionCookie, cookie)
+        browser.token = token
+        return { browser }
+      },
+    },
+    {
+      name: 'the cookie and token of a user who was removed',
+      is: 'page',
+      async make(made) {
+        const browser = await loggedIn(made)
+        await made.made.as(adminCaller).call(routes.deleteUser, { params: { name: 'alice' } })
+        return { browser }
+      },
+    },
+    {
+      name: 'a foreign page in the browser of a user',
+      is: 'foreign',
+      make: async (made) => ({ browser: await loggedIn(made), headers: { ...foreign, 'x-csrf-token': undefined } }),
+    },
+    {
+      name: 'a foreign page that knows the token',
+      is: 'foreign',
+      make: async (made) => ({ browser: await loggedIn(made), headers: foreign }),
+    },
+  ]
+
+  /** 200 and 400 (the body is empty) are answers; the others are refusals. */
+  const expected = (open: 'everybody' | 'page' | 'session', method: string, is: Kind): readonly number[] => {
+    const answered = [200, 400]
+    if (open === 'everybody') return answered
+    if (is === 'foreign') return [403]
+    if (is === 'stranger' && method !== 'GET') return [403]
+    if (open === 'page' || is === 'session') return answered
+    return [401]
+  }
+
+  test('every route has a row, and every row a route', async () => {
+    const { routes: all } = await bench()
+    expect(all.map((route) => route.name).sort()).toEqual(Object.keys(openTo).sort())
+  })
+
+  test.each(callers)('$name', async ({ make, is }) => {
+    const { browser, headers } = await make(await bench())
+    const kept = { jar: [...browser.jar], token: browser.token }
+    // The end of the session comes last, since whoever is logged in is not any more after it.
+    const last = 'POST /webapi/session/end'
+    for (const name of [...Object.keys(openTo).filter((each) => each !== last), last]) {
+      const [method = '', path = ''] = name.split(' ')
+      // Whoever is refused does not get further with what an answer before gave or took.
+      if (is !== 'session') {
+        browser.jar.clear()
+        for (const [cookie, value] of kept.jar) browser.jar.set(cookie, value)
+        browser.token = kept.token
+      }
+      const body = method === 'GET' ? undefined : {}
+      const { status, cookies } = await browser.send(method, path.replace(':token', '0'.repeat(32)), body, headers)
+      expect(expected(openTo[name] ?? 'session', method, is), `${name}: ${status}`).toContain(status)
+      if (openTo[name] === 'everybody' || is === 'foreign') expect(cookies, name).toEqual([])
+    }
   })
 })
