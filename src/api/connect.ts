@@ -3,7 +3,7 @@
 import type { Duplex } from 'node:stream'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
-import { AccessDenied, ConnectionProblem, isConnectionProblem } from '../errors/errors.ts'
+import { AccessDenied, ConnectionProblem, isAccessDenied, isConnectionProblem } from '../errors/errors.ts'
 import { connectSsh } from '../ssh/client.ts'
 import type { ClientIdentity, SshClient } from '../ssh/client-types.ts'
 import type { PublicKey } from '../ssh/keys/types.ts'
@@ -199,13 +199,19 @@ class Reconnecting implements MachineConnection {
     const identity = this.#options.identity()
     const { signal } = this.#closing
     const stream = await dialTcp(address, authPort, this.#env, signal)
+    const { hostAuthorities, clusterName } = identity
+    const verify = authVerifier(address, hostAuthorities, clusterName, this.#env, joinAgain)
+    let verified = false
     return connectSsh(
       {
         stream,
         user: identity.uuid,
         ident: identOf(identity.hostAuthorities),
         identities: [{ signer: identity.key, certificate: identity.certificate }],
-        verifyHost: authVerifier(address, identity.hostAuthorities, identity.clusterName, this.#env),
+        verifyHost: (presented) => {
+          verify(presented)
+          verified = true
+        },
         limits: { loginGraceMs: handshakeTimeout },
         keepAlive: authKeepAlive,
         logger: this.#logger,
@@ -213,11 +219,18 @@ class Reconnecting implements MachineConnection {
       },
       this.#env,
     ).catch((error: unknown) => {
+      if (verified && isAccessDenied(error)) {
+        const what = `the auth server at ${address} does not accept the certificate of this machine`
+        throw new AccessDenied(`${what}: ${error.message}; ${joinAgain}`, { cause: error })
+      }
       if (!isConnectionProblem(error)) throw error
       throw new ConnectionProblem(`cannot connect to ${address}: ${error.message}`, { cause: error })
     })
   }
 }
+
+const joinAgain =
+  'if the host authority was replaced while this machine was away, it has to join again: stop it, remove its identity.json, and start it with a token and the new CA pin (made by: tctl nodes add)'
 
 /** Accepts only an auth server of the cluster. */
 function authVerifier(
@@ -225,12 +238,14 @@ function authVerifier(
   hostAuthorities: readonly PublicKey[],
   clusterName: string,
   env: Env,
+  remedy: string,
 ): (presented: PresentedHostKey) => void {
   return ({ certificate }) => {
     const where = `the server at ${address} is not an auth server of the cluster ${clusterName}`
     if (certificate === undefined) throw new AccessDenied(`${where}: it shows no host certificate`)
     const verdict = verifyMachine(certificate, { hostAuthorities, clusterName, roles: ['Auth'], now: env.now() })
-    if (!verdict.ok) throw new AccessDenied(`${where}: ${verdict.reason}`)
+    if (verdict.ok) return
+    throw new AccessDenied(`${where}: ${verdict.reason}${verdict.unknownAuthority === true ? `; ${remedy}` : ''}`)
   }
 }
 
@@ -255,7 +270,13 @@ export async function connectAuthAsUser(options: UserConnectOptions): Promise<Au
       user,
       ident: identOf(hostAuthorities),
       identities: [identity],
-      verifyHost: authVerifier('the other end of the proxy', hostAuthorities, clusterName, env),
+      verifyHost: authVerifier(
+        'the other end of the proxy',
+        hostAuthorities,
+        clusterName,
+        env,
+        'if the host authority was replaced meanwhile, log in again',
+      ),
       keepAlive: authKeepAlive,
       ...(logger === undefined ? {} : { logger }),
       ...(signal === undefined ? {} : { signal }),

@@ -17,7 +17,12 @@ export interface MachinePolicy {
 
 export type MachineVerdict =
   | { readonly ok: true; readonly uuid: string; readonly role: string }
-  | { readonly ok: false; readonly reason: string }
+  | {
+      readonly ok: false
+      readonly reason: string
+      /** Perhaps the host authority was replaced, and one of the two has not heard of it. */
+      readonly unknownAuthority?: boolean
+    }
 
 /** Judges the certificate itself; proof that the machine has its key is the caller's other half. */
 export function verifyMachine(certificate: Certificate, policy: MachinePolicy): MachineVerdict {
@@ -28,7 +33,9 @@ export function verifyMachine(certificate: Certificate, policy: MachinePolicy): 
     principal: undefined,
     knownExtensions: [authorityExtension, roleExtension],
   })
-  if (!verdict.ok) return { ok: false, reason: verdict.reason }
+  if (!verdict.ok) {
+    return { ok: false, reason: verdict.reason, unknownAuthority: verdict.refusal === 'unknown-authority' }
+  }
   const cluster = certificate.extensions.get(authorityExtension)?.toString('utf8')
   if (cluster !== policy.clusterName) {
     return { ok: false, reason: `the host certificate belongs to the cluster ${JSON.stringify(cluster ?? '')}` }
