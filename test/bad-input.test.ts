@@ -157,12 +157,6 @@ const rows: readonly Row[] = [
     says: '--grace-period',
   },
   { name: 'a kind that does not exist', program: 'tctl', args: ['get', 'rolse'], says: 'did you mean role' },
-  {
-    name: 'secrets, which never leave',
-    program: 'tctl',
-    args: ['get', 'users', '--with-secrets'],
-    says: '--with-secrets',
-  },
   { name: 'YAML that is none', program: 'tctl', args: ['create', 'FILE'], file: 'kind: [role\n', says: /FILE:\d/ },
   {
     name: 'a resource of no kind',

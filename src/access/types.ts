@@ -154,6 +154,8 @@ export interface User {
   readonly spec: {
     readonly roles: readonly string[]
     readonly traits: Traits
+    /** In backups only. */
+    readonly local_auth?: { readonly password_hash?: string; readonly totp_secret?: string }
   }
 }
 

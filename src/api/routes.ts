@@ -24,6 +24,7 @@ export * from './audit-routes.ts'
 export * from './lease-routes.ts'
 export * from './recording-routes.ts'
 export * from './rotation-routes.ts'
+export { exportAuthorities, exportCredentials, restoreCredentials } from './secret-routes.ts'
 export * from './session-routes.ts'
 export * from './settings-routes.ts'
 export {

@@ -84,6 +84,7 @@ const sentences: Readonly<Record<EventName, Sentence>> = {
     `made a sign-up link for user ${text(event.name)}, good for ${text(event.ttl)}`,
   'role.created': (event) => `wrote role ${text(event.name)}`,
   'role.deleted': (event) => `removed role ${text(event.name)}`,
+  'secrets.export': (event) => `read the secrets of ${text(event.name)} for a backup`,
   'auth_preference.update': settingsChange,
   'cluster_networking_config.update': settingsChange,
   'session_recording_config.update': settingsChange,

@@ -186,6 +186,8 @@ interface Fields {
   'reset_password_token.create': ResourceChange & { readonly ttl: string }
   'role.created': ResourceChange
   'role.deleted': ResourceChange
+  /** Private keys (`cert_authority`), or what proves a user (`user` for all of them), were read for a backup. */
+  'secrets.export': ResourceChange
   /** `reset`: back to the defaults. */
   'auth_preference.update': ResourceChange & { readonly reset?: boolean }
   'cluster_networking_config.update': ResourceChange & { readonly reset?: boolean }
@@ -247,6 +249,7 @@ const codes = {
   'reset_password_token.create': { ok: 'T6000I' },
   'role.created': { ok: 'T9000I' },
   'role.deleted': { ok: 'T9001I' },
+  'secrets.export': { ok: 'TSX00W' },
   'auth_preference.update': { ok: 'TCAUTH001I' },
   'cluster_networking_config.update': { ok: 'TCNET002I' },
   'session_recording_config.update': { ok: 'TCREC003I' },

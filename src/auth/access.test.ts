@@ -60,6 +60,10 @@ const table: Readonly<Record<string, { callers: readonly BuiltinRole[]; users?: 
   putRecordingConfig: { callers: ['Admin', 'User'], users: 'rule' },
   resetRecordingConfig: { callers: ['Admin', 'User'], users: 'rule' },
   login: { callers: ['Proxy'] },
+  // And then on the machine of the auth service only.
+  exportAuthorities: { callers: ['Admin'] },
+  exportCredentials: { callers: ['Admin'] },
+  restoreCredentials: { callers: ['Admin'] },
   openWebSession: { callers: ['Proxy'] },
   checkWebSession: { callers: ['Proxy'] },
   renewWebSession: { callers: ['Proxy'] },

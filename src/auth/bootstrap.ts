@@ -16,9 +16,11 @@ import type { Env } from '../common/env.ts'
 import { ensurePrivateDir } from '../common/files.ts'
 import type { Logger } from '../common/log.ts'
 import { checkName } from '../common/names.ts'
-import { SystemError } from '../errors/errors.ts'
+import { BadParameter, SystemError } from '../errors/errors.ts'
 import { convertSystemError } from '../errors/system.ts'
-import { newAuthorityRecord } from './authorities.ts'
+import { type AuthorityType, newAuthorityRecord } from './authorities.ts'
+import { type BootstrapFile, type BootstrapState, readBootstrap } from './bootstrap-file.ts'
+import { checkBootstrap, writeResources } from './bootstrap-resources.ts'
 import { authItself } from './permits.ts'
 import type { Tables } from './records.ts'
 
@@ -76,12 +78,20 @@ export async function ensureCluster(options: {
   readonly paths: AuthPaths
   readonly dataDir: string
   readonly clusterName: string | undefined
+  /** What a new cluster begins with. */
+  readonly bootstrap?: BootstrapFile | undefined
   readonly env: Env
   readonly logger: Logger
 }): Promise<{ readonly clusterName: string; readonly uuid: string; readonly isNew: boolean }> {
   const { backend, tables, paths, env } = options
   const known = await tables.cluster.find('cluster')
   if (known !== undefined) {
+    if (options.bootstrap !== undefined) {
+      throw new BadParameter(
+        '--bootstrap',
+        `--bootstrap is for the first start only: ${paths.backend} holds the cluster ${known.value.clusterName} already; start without it, and change resources with tctl`,
+      )
+    }
     const { clusterName, uuid } = known.value
     if (options.clusterName !== undefined && options.clusterName !== clusterName) {
       options.logger.warn('the cluster keeps the name it got at its first start', {
@@ -95,23 +105,33 @@ export async function ensureCluster(options: {
   refuseFreshStart(paths)
   const clusterName = checkName('cluster name', options.clusterName ?? hostname())
   const uuid = await hostUuid(options.dataDir, env)
-  await makeCluster(backend, tables, { clusterName, uuid, env })
+  const state = options.bootstrap === undefined ? undefined : readBootstrap(options.bootstrap)
+  await makeCluster(backend, tables, { clusterName, uuid, env }, state)
   return { clusterName, uuid, isNew: true }
 }
 
-/** Name, authorities and preset roles, all or nothing. Throws CompareFailed when there is a cluster already. */
+/** Name, authorities, preset roles and what else it begins with, all or nothing. Throws CompareFailed when there is a cluster already. */
 export async function makeCluster(
   backend: Backend,
   tables: Tables,
   cluster: { readonly clusterName: string; readonly uuid: string; readonly env: Env },
+  state?: BootstrapState,
 ): Promise<void> {
   const { clusterName, uuid, env } = cluster
+  const roles = state?.roles.map((role) => role.metadata.name) ?? []
+  const presets = presetRoles.filter((role) => !roles.includes(role.metadata.name))
+  if (state !== undefined) checkBootstrap(state, presets, clusterName)
+  await writeResources(backend, tables, state, env)
+  const authority = (type: AuthorityType) => {
+    const given = state?.authorities.find((each) => each.type === type)
+    return given === undefined ? newAuthorityRecord(type, env) : { type, key: given.key }
+  }
   await backend.commit([
     tables.cluster.absent('cluster'),
     tables.cluster.put('cluster', { clusterName, uuid, created: env.now().toISOString() }),
-    tables.authorities.put('user', newAuthorityRecord('user', env)),
-    tables.authorities.put('host', newAuthorityRecord('host', env)),
-    ...presetRoles.map((role) => {
+    tables.authorities.put('user', authority('user')),
+    tables.authorities.put('host', authority('host')),
+    ...presets.map((role) => {
       const { name } = role.metadata
       return tables.roles.put(authorizeResource(authItself, 'create', 'role', { name }), toRoleRecord(role))
     }),

@@ -6,6 +6,7 @@
 import { type Argon2Parameters, argon2, timingSafeEqual } from 'node:crypto'
 import type { Env } from '../common/env.ts'
 import { BadParameter } from '../errors/errors.ts'
+import { guessable } from './common-passwords.ts'
 import { WorkQueue } from './queue.ts'
 
 /** KiB, passes, lanes. About 65 ms on a small server. */
@@ -93,7 +94,6 @@ export function checkNewPassword(password: string, user: string, minLength: numb
   if (password.length > maxLength) {
     throw new BadParameter('password', `the password is longer than ${maxLength} characters`)
   }
-  if (password.toLowerCase() === user.toLowerCase() || new Set(password).size < 4) {
-    throw new BadParameter('password', 'the password is too easy to guess; choose another')
-  }
+  const why = guessable(password, user)
+  if (why !== undefined) throw new BadParameter('password', `the password is too easy to guess: ${why}; choose another`)
 }

@@ -26,6 +26,7 @@ export function mountRoutes(app: FastifyInstance, services: Services): void {
   mountUsers(app, services)
   mountRoles(app, services)
   mountSettings(app, services)
+  mountSecrets(app, services)
   mountLogins(app, services)
   mountAudit(app, services)
   mountRecordings(app, services)
@@ -153,6 +154,15 @@ function mountRoles(app: FastifyInstance, { roles }: Services): void {
   serve(app, routes.putRole, ({ caller, params, body }) => roles.put(caller, params.name, body))
   serve(app, routes.deleteRole, async ({ caller, params }) => {
     await roles.remove(caller, params.name)
+    return {}
+  })
+}
+
+function mountSecrets(app: FastifyInstance, { secretExports }: Services): void {
+  serve(app, routes.exportAuthorities, async ({ caller }) => ({ items: await secretExports.authorities(caller) }))
+  serve(app, routes.exportCredentials, ({ caller, query }) => secretExports.credentials(caller, query))
+  serve(app, routes.restoreCredentials, async ({ caller, params, body }) => {
+    await secretExports.restore(caller, params.name, body)
     return {}
   })
 }

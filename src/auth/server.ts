@@ -13,6 +13,7 @@ import { type Logger, silentLogger } from '../common/log.ts'
 import type { Limits } from '../ssh/transport/types.ts'
 import { openAuditLog } from './audit-log.ts'
 import { ensureCluster, prepareDirectory } from './bootstrap.ts'
+import type { BootstrapFile } from './bootstrap-file.ts'
 import { OwnIdentities } from './own-identities.ts'
 import { openTables } from './records.ts'
 import { mountRoutes } from './routes.ts'
@@ -43,6 +44,8 @@ export interface StartAuthOptions {
   readonly listen: { readonly host: string; readonly port: number }
   /** Used at the first start only; default: the host's name. */
   readonly clusterName?: string
+  /** Resources that the cluster begins with. Refused when there is one already. */
+  readonly bootstrap?: BootstrapFile
   /** Missing ones have the defaults of `settings.ts`. */
   readonly settings?: Partial<AuthSettings>
   readonly limits?: Partial<Limits>
@@ -67,7 +70,8 @@ export async function startAuth(options: StartAuthOptions): Promise<AuthService>
     undo.push(() => backend.close())
     const clusterName = options.clusterName
     const tables = openTables(backend)
-    const cluster = await ensureCluster({ backend, tables, paths, dataDir, clusterName, env, logger })
+    const { bootstrap } = options
+    const cluster = await ensureCluster({ backend, tables, paths, dataDir, clusterName, bootstrap, env, logger })
     const auditLog = await openAuditLog({ path: paths.events, backend, tables, env, logger })
     undo.push(() => auditLog.close())
     const [services, app, callers] = await Promise.all([

@@ -27,6 +27,7 @@ import { announceUpload, Recordings } from './recordings.ts'
 import { openTables, type Tables } from './records.ts'
 import { Roles } from './roles.ts'
 import { Rotation } from './rotation.ts'
+import { SecretExports } from './secret-exports.ts'
 import { ActiveSessions } from './sessions.ts'
 import { type AuthSettings, defaultSettings, settingsPart } from './settings.ts'
 import { Tokens } from './tokens.ts'
@@ -49,6 +50,7 @@ export interface Services {
   readonly users: Users
   readonly roles: Roles
   readonly clusterSettings: ClusterSettings
+  readonly secretExports: SecretExports
   readonly invites: Invites
   readonly logins: Logins
   readonly webSessions: WebSessions
@@ -135,6 +137,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
       webSessions: index,
     }),
     clusterSettings,
+    secretExports: new SecretExports({ backend, tables, audit, changes, authorities, users }),
     leases: new Leases({ backend, tables, env }),
     activeSessions: new ActiveSessions({ hub, env }),
     logins,

@@ -129,7 +129,7 @@ async function authenticate(
       const { certificate } = request
       if (certificate === undefined) return { allow: false, reason: 'a plain key; only certificates are accepted' }
       return certificate.type === 'host'
-        ? machine(options, certificate, request.user, address)
+        ? machine(options, certificate, request.user, address, isSameHost(connection))
         : user(options, certificate, address)
     }
   }
@@ -161,6 +161,7 @@ function machine(
   certificate: Certificate,
   name: string,
   address: string,
+  sameHost: boolean,
 ): AuthDecision<Identify> {
   const { hub } = services
   const judge = () => {
@@ -183,6 +184,7 @@ function machine(
       address,
       names: certificate.principals,
       certifiedBy,
+      sameHost,
     }
   }
   return { allow: true, identity: identify }

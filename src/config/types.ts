@@ -31,6 +31,8 @@ export interface Config {
     readonly ciphers?: readonly string[]
     readonly macs?: readonly string[]
   }
+  /** Of the command line, for the first start: what the cluster begins with. Holds private keys. */
+  readonly bootstrap?: { readonly file: string; readonly text: string }
   readonly auth: AuthConfig
   readonly ssh: SshConfig
   readonly proxy: ProxyConfig

@@ -47,6 +47,7 @@ async function startAuthRole({ config, env, logger }: StartRoleOptions): Promise
     listen: config.auth.listenAddr,
     clusterName: config.auth.clusterName,
     settings: authSettings(config),
+    ...(config.bootstrap === undefined ? {} : { bootstrap: config.bootstrap }),
     // Only where the file names a place; the usual one is beside the identity.
     ...(config.storage.path === join(config.dataDir, 'auth') ? {} : { storage: config.storage.path }),
     env,

@@ -123,6 +123,7 @@ function roleProcess(
   asOwner: ((command: RoleCommand) => RoleCommand) | undefined,
 ): RoleProcess {
   const start: RoleStart = { role, version }
+  let launched = false
   const command = (): RoleCommand => ({
     file: process.execPath,
     args: [...process.execArgv, ...heapFlags, script, 'start', `--roles=${role}`],
@@ -134,7 +135,11 @@ function roleProcess(
     logger,
     exclusive: role === 'auth',
     launch: () => {
-      const { authToken: _, ...config } = current.config
+      const { authToken: _, bootstrap, ...rest } = current.config
+      // Once: a process that is started again after a crash finds the cluster that the first one made.
+      const first = role === 'auth' && !launched && bootstrap !== undefined
+      const config: Config = first ? { ...rest, bootstrap } : rest
+      launched = true
       if (asOwner === undefined) return { command: command(), config }
       return { command: asOwner(command()), ...withOpenLog(config) }
     },

@@ -50,6 +50,7 @@ export const machineCaller = (role: BuiltinRole, names: readonly string[] = ['n1
   name: machineUuid,
   address: '10.0.0.9',
   names: [machineUuid, ...names],
+  ...(role === 'Admin' ? { sameHost: true } : {}),
 })
 export const adminCaller: Caller = { role: 'Admin', name: 'admin', address: '127.0.0.1' }
 

@@ -24,6 +24,7 @@ export const teleportProgram: ProgramSpec = {
         { flags: '-l, --listen-ip <ip>', description: 'listen on this address only' },
         { flags: '--pid-file <file>', description: 'write the process id there' },
         { flags: '--diag-addr <address>', description: 'serve /healthz, /readyz and /metrics there' },
+        { flags: '--bootstrap <file>', description: 'first start only: resources that the cluster begins with' },
         { flags: '--insecure', description: 'accepted for old scripts; certificates are always verified' },
       ],
       examples: [

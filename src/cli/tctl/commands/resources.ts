@@ -24,9 +24,6 @@ export const create: CommandRun = async ({ options, args }) => {
 }
 
 export const get: CommandRun = async ({ options, args }) => {
-  if (options.flag('withSecrets')) {
-    throw new BadParameter('--with-secrets', '--with-secrets: private keys and passwords never leave the auth service')
-  }
   const references = parseReferences(args[0] ?? '')
   const kinds = await Promise.all(references.map(({ entry }) => entry.load()))
   const withSecrets = options.flag('withSecrets')

@@ -1,7 +1,8 @@
 /** `kind: cert_authority` */
 
-import { listAuthorities } from '../../../api/routes.ts'
-import { BadParameter, NotFound } from '../../../errors/errors.ts'
+import { authorityResource } from '../../../api/authority-resource.ts'
+import { exportAuthorities, listAuthorities } from '../../../api/routes.ts'
+import { NotFound } from '../../../errors/errors.ts'
 import { fingerprintSha256 } from '../../../ssh/keys/public-key.ts'
 import { publicKeyOfLine } from '../../tsh/keys.ts'
 import type { ResourceKind } from './types.ts'
@@ -9,21 +10,15 @@ import type { ResourceKind } from './types.ts'
 export const certAuthority: ResourceKind = {
   headings: ['Cluster Name', 'CA Type', 'Fingerprint', 'Role Map'],
   async list(api, name, { withSecrets }) {
-    if (withSecrets) throw new BadParameter('--with-secrets', 'private keys never leave the auth service')
     const { items } = await api.call(listAuthorities)
     const [type, cluster] = name === undefined ? [] : name.split('/')
     const chosen = items.filter(
       (item) => (type === undefined || item.type === type) && (cluster === undefined || item.clusterName === cluster),
     )
     if (chosen.length === 0) throw new NotFound(`cert_authority ${JSON.stringify(name)} is not found`)
+    const secrets = withSecrets ? (await api.call(exportAuthorities)).items : []
     return chosen.map((item) => ({
-      value: {
-        kind: 'cert_authority',
-        sub_kind: item.type,
-        version: 'v2',
-        metadata: { name: item.clusterName },
-        spec: { type: item.type, cluster_name: item.clusterName, checking_keys: item.keys },
-      },
+      value: authorityResource(item, secrets.find((each) => each.type === item.type)?.key),
       rows: [
         [
           item.clusterName,

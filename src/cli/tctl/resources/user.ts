@@ -1,8 +1,10 @@
 /** `kind: user` */
 
 import { parseUser } from '../../../access/schema.ts'
+import type { ApiClient } from '../../../api/client.ts'
 import type { UserRecord } from '../../../api/model.ts'
-import { deleteUser, getUser, listUsers, putUser } from '../../../api/routes.ts'
+import { deleteUser, exportCredentials, getUser, listUsers, putUser, restoreCredentials } from '../../../api/routes.ts'
+import type { CredentialSecrets } from '../../../api/secret-routes.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import { allPages } from '../pages.ts'
 import { putBy } from './put.ts'
@@ -10,12 +12,13 @@ import type { Resource, ResourceKind } from './types.ts'
 
 export const user: ResourceKind = {
   headings: ['User', 'Roles'],
-  async list(api, name) {
+  async list(api, name, { withSecrets }) {
     const users =
       name === undefined
         ? await allPages<UserRecord>((query) => api.call(listUsers, { query }))
         : [await api.call(getUser, { params: { name } })]
-    return users.map(toResource)
+    const secrets = withSecrets ? await readSecrets(api, name) : new Map<string, CredentialSecrets>()
+    return users.map((record) => toResource(record, secrets.get(record.name)))
   },
   parse(document) {
     const { metadata, spec } = parseUser(document)
@@ -29,14 +32,17 @@ export const user: ResourceKind = {
     return {
       name,
       title: `user "${name}"`,
-      put: (api, { mode, revision }) => {
+      put: async (api, { mode, revision }) => {
         const call = (more: { overwrite: boolean; revision?: string }) =>
           api.call(putUser, { params: { name }, body: { roles: [...spec.roles], traits, ...more } })
-        return putBy(
+        const done = await putBy(
           mode,
           () => call({ overwrite: false }),
           () => call({ overwrite: true, ...(revision === undefined ? {} : { revision }) }),
         )
+        if (spec.local_auth !== undefined)
+          await api.call(restoreCredentials, { params: { name }, body: secretsOf(spec.local_auth) })
+        return done
       },
     }
   },
@@ -46,14 +52,35 @@ export const user: ResourceKind = {
   },
 }
 
-function toResource(record: UserRecord): Resource {
+async function readSecrets(api: ApiClient, user: string | undefined): Promise<ReadonlyMap<string, CredentialSecrets>> {
+  const one = user === undefined ? {} : { user }
+  const found = await allPages((after) => api.call(exportCredentials, { query: { ...one, ...after } }))
+  return new Map(found.map((each) => [each.user, each.secrets]))
+}
+
+const secretsOf = (auth: { readonly password_hash?: string; readonly totp_secret?: string }): CredentialSecrets => ({
+  ...(auth.password_hash === undefined ? {} : { password: auth.password_hash }),
+  ...(auth.totp_secret === undefined ? {} : { otpSecret: auth.totp_secret }),
+})
+
+const authOf = ({ password, otpSecret }: CredentialSecrets) => ({
+  ...(password === undefined ? {} : { password_hash: password }),
+  ...(otpSecret === undefined ? {} : { totp_secret: otpSecret }),
+})
+
+function toResource(record: UserRecord, secrets: CredentialSecrets | undefined): Resource {
   const { name, roles, traits, createdBy, created, revision } = record
   return {
     value: {
       kind: 'user',
       version: 'v2',
       metadata: { name, ...(revision === undefined ? {} : { revision }) },
-      spec: { roles, traits, created_by: { user: { name: createdBy }, time: created } },
+      spec: {
+        roles,
+        traits,
+        ...(secrets === undefined ? {} : { local_auth: authOf(secrets) }),
+        created_by: { user: { name: createdBy }, time: created },
+      },
     },
     rows: [[name, roles.join(',')]],
   }

@@ -1,10 +1,12 @@
 /** `teleport start` */
 
 import { realEnv } from '../../../common/env.ts'
+import { readFileBounded } from '../../../common/files.ts'
 import { createLogger } from '../../../common/logger.ts'
 import { version } from '../../../common/version.ts'
 import { loadConfig } from '../../../config/load.ts'
-import type { StartFlags } from '../../../config/types.ts'
+import type { LoadedConfig, StartFlags } from '../../../config/types.ts'
+import { BadParameter } from '../../../errors/errors.ts'
 import { startSupervisor } from '../../../service/supervisor.ts'
 import { givenFile } from '../../common/given-file.ts'
 import { printableLines } from '../../common/printable.ts'
@@ -27,6 +29,18 @@ function startFlags(options: OptionValues): StartFlags {
   }
 }
 
+/** Bytes. */
+const maxBootstrap = 16 * 1024 * 1024
+
+/** Only for this start: a reload reads the configuration alone. */
+async function withBootstrap(loaded: LoadedConfig, file: string | undefined): Promise<LoadedConfig> {
+  if (file === undefined) return loaded
+  if (!loaded.config.auth.enabled)
+    throw new BadParameter('--bootstrap', '--bootstrap: a new cluster begins where the auth service runs')
+  const text = (await givenFile('--bootstrap', readFileBounded(file, maxBootstrap))).toString('utf8')
+  return { ...loaded, config: { ...loaded.config, bootstrap: { file, text } } }
+}
+
 export const start: CommandRun = async ({ options }) => {
   const given = startFlags(options)
   const file = options.string('config') ?? (process.env.TELEPORT_CONFIG_FILE || undefined)
@@ -36,7 +50,8 @@ export const start: CommandRun = async ({ options }) => {
       ...(file === undefined ? {} : { file }),
       flags: { ...given, ...(token === undefined ? {} : { token }) },
     })
-  const loaded = await givenFile('--config', load())
+  const plain = await givenFile('--config', load())
+  const loaded = await withBootstrap(plain, options.string('bootstrap'))
   const logger = createLogger(loaded.config.log)
   const ending = new AbortController()
   const stopped = Promise.withResolvers<'SIGTERM' | 'SIGQUIT'>()

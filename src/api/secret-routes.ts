@@ -1,0 +1,60 @@
+/**
+ * The part of the auth API that gives secrets, for backups: to the administrator on the machine of the auth service alone, who could
+ * read the database there as well. No user, no machine and no other computer gets any of it, whatever their roles.
+ */
+
+import { z } from 'zod'
+import { empty, endpoint } from './define.ts'
+import { page, pageOf } from './pages.ts'
+
+/** How a user proves who they are, as it is stored. */
+export const credentialSecrets = z.strictObject({
+  /** PHC string of Argon2id. Bounded: whoever logs in costs what it says. */
+  password: z
+    .string()
+    .max(512)
+    .regex(/^\$argon2id\$v=19\$m=\d{1,6},t=\d{1,2},p=\d\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/, {
+      error: 'is not the hash of a password as Argon2id makes it',
+    })
+    .optional(),
+  /** Base32. */
+  otpSecret: z
+    .string()
+    .max(256)
+    .regex(/^[A-Z2-7]{16,}=*$/, { error: 'is not a secret of one-time codes in Base32' })
+    .optional(),
+})
+export type CredentialSecrets = z.infer<typeof credentialSecrets>
+
+export const authoritySecrets = z.strictObject({
+  type: z.enum(['user', 'host']),
+  clusterName: z.string(),
+  /** PKCS#8 in PEM, and the public half as one line. */
+  key: z.strictObject({ privateKey: z.string().max(16_384), publicKey: z.string().max(8192) }),
+})
+export type AuthoritySecrets = z.infer<typeof authoritySecrets>
+
+export const exportAuthorities = endpoint({
+  method: 'GET',
+  path: '/v1/secrets/authorities',
+  summary: 'The authorities with their private keys, for a backup; on the machine of the auth service only',
+  callers: ['Admin'],
+  output: z.strictObject({ items: z.array(authoritySecrets) }),
+})
+export const exportCredentials = endpoint({
+  method: 'GET',
+  path: '/v1/secrets/credentials',
+  summary: 'Password hashes and secrets of one-time codes, for a backup; on the machine of the auth service only',
+  callers: ['Admin'],
+  query: z.strictObject({ user: z.string().min(1).max(256).optional(), ...page }),
+  output: pageOf(z.strictObject({ user: z.string(), secrets: credentialSecrets })),
+})
+export const restoreCredentials = endpoint({
+  method: 'PUT',
+  path: '/v1/secrets/credentials/:name',
+  summary: 'Gives a user the password and codes of a backup; on the machine of the auth service only',
+  callers: ['Admin'],
+  params: z.strictObject({ name: z.string().min(1).max(256) }),
+  body: credentialSecrets,
+  output: empty,
+})

@@ -1,0 +1,86 @@
+/** What a new cluster begins with besides its own: the resources of a file. */
+
+import { authorizeResource } from '../access/authorize.ts'
+import type { Role } from '../access/types.ts'
+import { settingsName } from '../api/cluster-settings.ts'
+import { toRoleRecord } from '../api/role-record.ts'
+import { credentialSecrets } from '../api/secret-routes.ts'
+import type { Backend, Operation } from '../backend/contract.ts'
+import type { Env } from '../common/env.ts'
+import { quote } from '../common/text.ts'
+import { BadParameter } from '../errors/errors.ts'
+import type { BootstrapState } from './bootstrap-file.ts'
+import { authItself } from './permits.ts'
+import type { Tables } from './records.ts'
+
+/** Changes in one commit; the store takes 128. */
+const batch = 60
+
+/** Throws BadParameter for what does not fit together. */
+export function checkBootstrap(state: BootstrapState, presets: readonly Role[], clusterName: string): void {
+  const [authority] = state.authorities
+  if (authority !== undefined && authority.clusterName !== clusterName) {
+    throw new BadParameter(
+      'cluster_name',
+      `the authorities of the file belong to the cluster ${quote(authority.clusterName)}, but this one is to be called ${quote(clusterName)}; set auth_service.cluster_name`,
+    )
+  }
+  const roles = new Set([...state.roles, ...presets].map((role) => role.metadata.name))
+  for (const { metadata, spec } of state.users) {
+    const missing = spec.roles.find((name) => !roles.has(name))
+    if (spec.roles.length === 0 || missing !== undefined) {
+      const what = missing === undefined ? 'no role' : `the role ${quote(missing)}, which is not in the file`
+      throw new BadParameter('roles', `user ${quote(metadata.name)} has ${what}`)
+    }
+  }
+}
+
+/**
+ * Removes what a first start that was killed left, then writes the resources. The cluster exists only with the commit that the
+ * caller makes afterwards, so a kill in between starts from the beginning.
+ */
+export async function writeResources(
+  backend: Backend,
+  tables: Tables,
+  state: BootstrapState | undefined,
+  env: Env,
+): Promise<void> {
+  const { roles, users, credentials, clusterSettings, authorities } = tables
+  for (const { prefix } of [roles, users, credentials, clusterSettings, authorities]) await backend.deleteRange(prefix)
+  if (state === undefined) return
+  const writes = [...resourceWrites(tables, state, env)]
+  for (let start = 0; start < writes.length; start += batch) await backend.commit(writes.slice(start, start + batch))
+}
+
+function* resourceWrites(tables: Tables, state: BootstrapState, env: Env): Generator<Operation> {
+  const created = env.now().toISOString()
+  for (const role of state.roles) {
+    const { name } = role.metadata
+    yield tables.roles.put(authorizeResource(authItself, 'create', 'role', { name }), toRoleRecord(role))
+  }
+  for (const { metadata, spec } of state.users) {
+    const { name } = metadata
+    const secrets = spec.local_auth === undefined ? {} : credentialsOf(spec.local_auth)
+    const traits = Object.fromEntries(Object.entries(spec.traits).map(([key, values]) => [key, [...values]]))
+    yield tables.users.put(authorizeResource(authItself, 'create', 'user', { name }), {
+      name,
+      roles: [...spec.roles],
+      traits,
+      createdBy: 'bootstrap',
+      created,
+      activated: secrets.password !== undefined,
+    })
+    if (spec.local_auth !== undefined) yield tables.credentials.put(name, secrets)
+  }
+  for (const settings of state.settings) {
+    const name = settingsName(settings.kind)
+    yield tables.clusterSettings.put(authorizeResource(authItself, 'create', settings.kind, { name }), settings)
+  }
+}
+
+/** From the words of the resource to those of the store; checked when the file was read. */
+export const credentialsOf = (auth: { readonly password_hash?: string; readonly totp_secret?: string }) =>
+  credentialSecrets.parse({
+    ...(auth.password_hash === undefined ? {} : { password: auth.password_hash }),
+    ...(auth.totp_secret === undefined ? {} : { otpSecret: auth.totp_secret }),
+  })
