@@ -4,7 +4,15 @@
  */
 
 import { describe, expect, test } from 'vitest'
-import { canSeeNode, decideLogin, loginsFor, permissions, pinsSourceAddress, sessionTtlSeconds } from './decide.ts'
+import {
+  canSeeNode,
+  decideHostUser,
+  decideLogin,
+  loginsFor,
+  permissions,
+  pinsSourceAddress,
+  sessionTtlSeconds,
+} from './decide.ts'
 import { effectiveOptions, explainLogin } from './explain.ts'
 import type { NamedResource, ResourceFacts } from './facts.ts'
 import { presetRoles } from './presets.ts'
@@ -462,7 +470,6 @@ describe('several roles together', () => {
     ['nothing is bound to an address by itself', [{}, {}], { pin: false }],
     ['no role asks for a second factor by itself', [{}], { requireSessionMfa: false }],
     ['locks are best effort unless said otherwise', [{}, {}], { lock: 'best_effort' }],
-    ['nobody makes OS accounts by itself', [{}, {}], { createHostUser: false }],
     ['no roles allow nothing', [], { pty: false, portForwarding: false, agentForwarding: false, x11Forwarding: false }],
   ] as const)('%s', (_name, options, expected) => {
     expect(merge(...options)).toMatchObject(expected)
@@ -478,6 +485,23 @@ describe('several roles together', () => {
       expect(sessionOptions(held, own)).toMatchObject({ idleTimeoutMs, disconnectExpiredCert })
     },
   )
+})
+
+test.each([
+  { name: 'a role that allows it and says so', env: 'dev', options: { create_host_user: true }, more: [], allow: true },
+  { name: 'a role that does not say so', env: 'dev', options: {}, more: [], allow: false },
+  {
+    name: 'a role that says so for other nodes only',
+    env: 'prod',
+    options: { create_host_user: true },
+    more: ['own', 'old'],
+    allow: false,
+  },
+  { name: 'a denied login', env: 'dev', options: { create_host_user: true }, more: ['nobody'], allow: false },
+])('accounts are made by $name: $allow', ({ env, options, more, allow }) => {
+  const maker = make('maker', { logins: ['dev'], node_labels: { env: 'dev' } }, {}, 'v4', options)
+  const ask = { roles: [maker, ...named(more.join('+'))], traits: people.al ?? {}, login: 'dev', nodeLabels: { env } }
+  expect(decideHostUser(ask).allow).toBe(allow)
 })
 
 test('the table is as long as it has to be', () => {

@@ -62,6 +62,18 @@ function whyNot({ roles, traits, login }: LoginAsk): string {
   return 'no role allows that login on nodes with these labels'
 }
 
+/**
+ * May the node make the account that this allowed login lacks? Only by a role that itself allows this login there: what a role says of
+ * one environment must not make accounts in another.
+ */
+export function decideHostUser(ask: LoginAsk): Decision {
+  const decision = decideLogin(ask)
+  if (!decision.allow) return decision
+  const makers = ask.roles.filter(({ spec }) => spec.options.create_host_user)
+  const made = loginAllowed({ ...ask, roles: makers })
+  return made ?? { allow: false, reason: 'no role that allows it has create_host_user' }
+}
+
 /** The logins that `decideLogin` would allow on a node with these labels, sorted, each once. Empty: not even listed. */
 export function loginsFor(subject: Subject, nodeLabels: Labels): readonly string[] {
   return allLogins(subject).filter((login) => decideLogin({ ...subject, login, nodeLabels }).allow)

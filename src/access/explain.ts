@@ -1,7 +1,14 @@
 /** Why somebody may or may not log in somewhere, role by role, and with which options. For administrators; pure like the decision itself. */
 
 import { quote } from '../common/text.ts'
-import { decideLogin, type LoginAsk, permissions, pinsSourceAddress, sessionTtlSeconds } from './decide.ts'
+import {
+  decideHostUser,
+  decideLogin,
+  type LoginAsk,
+  permissions,
+  pinsSourceAddress,
+  sessionTtlSeconds,
+} from './decide.ts'
 import { describeSelector, matchLabels } from './labels.ts'
 import { allowingLogin, denyingLogin } from './logins.ts'
 import { type ClusterSessionOptions, sessionOptions } from './session-options.ts'
@@ -36,10 +43,11 @@ export interface EffectiveOptions {
   readonly requireSessionMfa: boolean
   readonly lock: 'strict' | 'best_effort'
   readonly pinSourceIp: boolean
-  readonly createHostUser: boolean
 }
 
 export interface Explanation extends Decision {
+  /** Would the node make the account if it lacked it? */
+  readonly createHostUser: boolean
   readonly roles: readonly RoleFinding[]
   readonly options: EffectiveOptions
 }
@@ -48,6 +56,7 @@ export interface Explanation extends Decision {
 export function explainLogin(ask: LoginAsk, cluster: ClusterSessionOptions, defaultTtlSeconds: number): Explanation {
   return {
     ...decideLogin(ask),
+    createHostUser: decideHostUser(ask).allow,
     roles: ask.roles.map((role) => findingOf(role, ask)),
     options: effectiveOptions(ask.roles, cluster, defaultTtlSeconds),
   }
@@ -103,6 +112,5 @@ export function effectiveOptions(
     requireSessionMfa: options.some(({ require_session_mfa }) => require_session_mfa),
     lock: options.some(({ lock }) => lock === 'strict') ? 'strict' : 'best_effort',
     pinSourceIp: pinsSourceAddress(roles),
-    createHostUser: session.createHostUser,
   }
 }

@@ -1,4 +1,4 @@
-/** What the roles together say about a session. The strictest wins, except where a line says otherwise. */
+/** What the roles together say about a session. The strictest wins: options here take away, they never give. */
 
 import type { Role, RoleOptions } from './types.ts'
 
@@ -14,8 +14,6 @@ export interface SessionOptions {
   readonly recordStrict: boolean
   /** The one that asks for more: output of commands is recorded when any role says so. */
   readonly recordExecOutput: boolean
-  /** The one that gives: as for forwarding, a role that says so is enough. */
-  readonly createHostUser: boolean
 }
 
 export interface ClusterSessionOptions {
@@ -39,6 +37,5 @@ export function sessionOptions(roles: readonly Role[], cluster: ClusterSessionOp
     fileCopy: options.every(({ ssh_file_copy }) => ssh_file_copy),
     recordStrict: options.some(({ record_session }) => record_session.default === 'strict'),
     recordExecOutput: options.some(({ record_session }) => record_session.exec_output),
-    createHostUser: options.some(({ create_host_user }) => create_host_user),
   }
 }

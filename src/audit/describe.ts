@@ -31,6 +31,7 @@ const sentences: Readonly<Record<EventName, Sentence>> = {
     return `recording stored, ${bytes(event.size)}${cut}`
   },
   'session.data': (event) => `sent ${bytes(event.rx)} to ${host(event)}, received ${bytes(event.tx)}`,
+  'host_user.create': (event) => outcome(event, `got the account ${place(event)}`, `got no account ${place(event)}`),
   'session.control': (event) => `${pastTense(text(event.action))} the session on ${host(event)}`,
   'session.detach': (event) => `lost the connection to ${host(event)}; the session waits until ${text(event.until)}`,
   'session.attach': (event) => `came back to the session on ${host(event)}`,

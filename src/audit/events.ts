@@ -93,6 +93,8 @@ interface Fields {
   /** Bytes that the client sent (`rx`) and received (`tx`). */
   'session.data': Session & { readonly tx: number; readonly rx: number }
   /** A moderator paused, resumed or ended a session. */
+  /** An OS account was made for a login (`create_host_user`), or could not be. */
+  'host_user.create': Outcome & Server & { readonly user: string; readonly login: string }
   'session.control': Session & { readonly action: 'pause' | 'resume' | 'end' }
   /** The last client was lost and the shell stays; or its owner came back. */
   'session.detach': Session & { readonly until: string }
@@ -223,6 +225,7 @@ const codes = {
   'session.recording.failed': { ok: 'T2013W' },
   'session.recording.removed': { ok: 'T2017I' },
   'session.control': { ok: 'T2014I' },
+  'host_user.create': { ok: 'TU000I', failed: 'TU000E' },
   'session.detach': { ok: 'T2015I' },
   'session.attach': { ok: 'T2016I' },
   'session.rejected': { ok: 'T1006W' },

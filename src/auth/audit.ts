@@ -20,6 +20,7 @@ const reported: ReadonlySet<string> = new Set<EventName>([
   'session.end',
   'session.data',
   'session.control',
+  'host_user.create',
   'session.detach',
   'session.attach',
   'session.rejected',

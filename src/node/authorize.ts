@@ -4,7 +4,7 @@
  */
 
 import { authorizeLogin, loginRefused } from '../access/authorize.ts'
-import { decideLogin, type Permissions, permissions } from '../access/decide.ts'
+import { decideHostUser, decideLogin, type LoginAsk, type Permissions, permissions } from '../access/decide.ts'
 import type { Labels } from '../access/types.ts'
 import { authenticateUser } from '../api/authenticate-user.ts'
 import type { ClusterState } from '../api/cluster-state.ts'
@@ -12,13 +12,16 @@ import type { Env } from '../common/env.ts'
 import { AccessDenied } from '../errors/errors.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
 import type { ConnectedUser, NodeUser } from './node-user.ts'
+import type { Account } from './os/account-files.ts'
 import type { Accounts } from './os/accounts.ts'
+import type { HostUsers } from './os/host-users.ts'
 import type { Privileges } from './os/privileges.ts'
 
 export interface AuthorizeContext {
   readonly state: ClusterState
   readonly accounts: Accounts
   readonly privileges: Privileges
+  readonly hostUsers: HostUsers
   readonly hostname: string
   labels(): Labels
   readonly env: Env
@@ -28,6 +31,8 @@ export interface LoginAttempt {
   readonly certificate: Certificate
   readonly login: string
   readonly sourceAddress: string
+  /** Whoever asks has proven to have the key. Before that nothing is done on their behalf. */
+  readonly proven: boolean
 }
 
 /** Refused after the certificate was found good: the person may be told why. */
@@ -67,7 +72,7 @@ export async function authorize(context: AuthorizeContext, attempt: LoginAttempt
   }
   // The roles first: whoever may not use a login does not learn whether it exists.
   const allowed = reasonOf(() => authorizeLogin(ask, login), refuse)
-  const account = await accounts.find(allowed.target)
+  const account = (await accounts.find(allowed.target)) ?? (await madeAccount(context, attempt, ask, refuse))
   if (account === undefined) throw refuse(`there is no account ${JSON.stringify(login)} on this node`)
   reasonOf(() => privileges.check(account), refuse)
   const judged = accounts.judge(account)
@@ -81,8 +86,23 @@ export async function authorize(context: AuthorizeContext, attempt: LoginAttempt
   }
 }
 
+/** Undefined when no role wants accounts to be made, and before the key is proven. */
+async function madeAccount(
+  { accounts, hostUsers }: AuthorizeContext,
+  { login, proven }: LoginAttempt,
+  ask: LoginAsk & { readonly user: string },
+  refuse: (message: string) => LoginRefused,
+): Promise<Account | undefined> {
+  if (!decideHostUser(ask).allow) return undefined
+  if (!proven) return undefined
+  await hostUsers.make(login, ask.user).catch((error: unknown) => {
+    throw error instanceof AccessDenied ? refuse(error.message) : error
+  })
+  return accounts.find(login)
+}
+
 /** A good certificate that lacks nothing but this login: its owner may know why. */
-function lacksLogin(context: AuthorizeContext, { certificate, sourceAddress, login }: LoginAttempt) {
+function lacksLogin(context: AuthorizeContext, { certificate, sourceAddress, login }: Omit<LoginAttempt, 'proven'>) {
   const ask = { certificate, sourceAddress, login: undefined, now: context.env.now() }
   const verdict = authenticateUser(context.state, ask)
   if (!verdict.ok) return undefined
@@ -98,7 +118,7 @@ function lacksLogin(context: AuthorizeContext, { certificate, sourceAddress, log
  */
 export function authorizeJoiner(
   context: Pick<AuthorizeContext, 'state' | 'env'>,
-  attempt: Omit<LoginAttempt, 'login'>,
+  attempt: Omit<LoginAttempt, 'login' | 'proven'>,
 ): ConnectedUser {
   const verdict = authenticateUser(context.state, { ...attempt, login: undefined, now: context.env.now() })
   if (!verdict.ok) throw new CertificateRefused(verdict.user, verdict.reason)

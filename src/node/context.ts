@@ -8,6 +8,7 @@ import type { Logger } from '../common/log.ts'
 import type { ServerConnection } from '../ssh/server-types.ts'
 import type { ConnectedUser, NodeUser } from './node-user.ts'
 import type { Accounts } from './os/accounts.ts'
+import type { HostUsers } from './os/host-users.ts'
 import type { Privileges } from './os/privileges.ts'
 import type { Recorder } from './recording/types.ts'
 import type { OpenSessions } from './session/open-sessions.ts'
@@ -28,6 +29,7 @@ export interface NodeContext {
   readonly logger: Logger
   readonly state: ClusterState
   readonly accounts: Accounts
+  readonly hostUsers: HostUsers
   readonly privileges: Privileges
   readonly sessions: Sessions
   /** On disk, for the ends that this process may not live to tell. */

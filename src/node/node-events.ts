@@ -38,6 +38,20 @@ export function keep<Name extends EventName>(
   return node.audit([event as AuditEvent])
 }
 
+/** Tells the audit trail what became of an account that a login lacked. */
+export const keepHostUser = (
+  node: NodeContext,
+  { login, user, error }: { readonly login: string; readonly user: string; readonly error?: string },
+): Promise<void> =>
+  keep(node, {
+    event: 'host_user.create',
+    ...serverFields(node),
+    user,
+    login,
+    success: error === undefined,
+    ...(error === undefined ? {} : { error }),
+  })
+
 /** Records what has already happened: a failure is logged, there is nobody left to refuse. */
 export function record<Name extends EventName>(node: NodeContext, input: EventInput<Name>): void {
   keep(node, input).catch((error: unknown) => {

@@ -17,8 +17,9 @@ import type { AlgorithmPreferences, Limits } from '../ssh/transport/types.ts'
 import { authorize, authorizeJoiner } from './authorize.ts'
 import type { NodeContext, X11Displays } from './context.ts'
 import { type CommandLabel, openLabels } from './labels.ts'
-import { record, serverFields } from './node-events.ts'
+import { keepHostUser, record, serverFields } from './node-events.ts'
 import { openAccounts } from './os/accounts.ts'
+import { openHostUsers } from './os/host-users.ts'
 import { currentPrivileges } from './os/privileges.ts'
 import { openRecorder } from './recording/recorder.ts'
 import { uploadToAuth } from './recording/upload.ts'
@@ -132,6 +133,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     logger,
     state,
     accounts,
+    hostUsers: openHostUsers({ privileges, audit: (outcome) => keepHostUser(context, outcome) }),
     privileges,
     sessions: new Sessions(),
     openSessions,
@@ -149,6 +151,8 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
         certificate: connection.identity.identity.certificate,
         login: connection.user,
         sourceAddress: connection.peer.address,
+        // An account that was taken away is not made again for those who are connected.
+        proven: false,
       }),
     recheckJoiner: (connection) =>
       authorizeJoiner(context, {

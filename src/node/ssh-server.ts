@@ -158,7 +158,7 @@ async function authenticate(
     const identity =
       request.user === joinLogin
         ? authorizeJoiner(context, attempt)
-        : await authorize(context, { ...attempt, login: request.user })
+        : await authorize(context, { ...attempt, login: request.user, proven: request.signed })
     const { noTouchRequired, verifyRequired } = identity
     return { allow: true, identity, noTouchRequired, verifyRequired }
   } catch (error) {

@@ -45,7 +45,7 @@ export const options = strictObject(
     request_prompt: notYet(prompt, (value) => value === ''),
     lock: notYet(orElse('best_effort', ['strict', 'best_effort']), (value) => value === 'best_effort'),
     pin_source_ip: yamlBool.optional(),
-    create_host_user: notYet(yamlBool, (value) => !value),
+    create_host_user: yamlBool.optional(),
   },
   { max_kubernetes_connections: OTHER_PROTOCOL },
 )

@@ -1,7 +1,7 @@
 /** What needs several real accounts: made for the test and removed again. Only where the tests run as root. */
 
 import { execFileSync, spawn } from 'node:child_process'
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { run } from '../../ssh/testing/run.ts'
@@ -69,6 +69,34 @@ describe.runIf(isRoot && hasUseradd)('with several accounts', () => {
       expect(await output(name, 'id -un; id -gn')).toBe(`${name}\n${system('id', '-gn', name).trim()}`)
     },
   )
+
+  test('O9 create_host_user makes the account once, and takes over nothing that is there', async () => {
+    const made = `tsc${suffix}`
+    const planted = `tsd${suffix}`
+    const carol: TestUser = { name: 'carol', roles: ['maker'], logins: [made, planted] }
+    node.addUser(carol)
+    const rule = { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } }
+    node.addRole('maker', rule, {})
+    expect((await node.ssh(carol, made, ['true'])).stderr).toContain(`there is no account "${made}"`)
+    node.addRole('maker', rule, { create_host_user: true })
+    symlinkSync('/etc', `/home/${planted}`)
+    onTestFinished(() => {
+      rmSync(`/home/${planted}`, { force: true })
+      system('userdel', '-r', '-f', made)
+    })
+    const names = await Promise.all(
+      [1, 2, 3].map(async () => (await node.ssh(carol, made, ['id -un; id -Gn; pwd'])).stdout),
+    )
+    for (const text of names) expect(String(text)).toBe(`${made}\n${made} teleport-created\n/home/${made}\n`)
+    const events = () => node.events.filter(({ event }) => event === 'host_user.create')
+    expect(events()).toMatchObject([{ code: 'TU000I', user: 'carol', login: made, success: true }])
+    const before = statSync('/etc')
+    const refused = await node.ssh(carol, planted, ['true'])
+    expect(refused.stderr).toContain(`/home/${planted} is there already`)
+    expect(statSync('/etc')).toMatchObject({ uid: before.uid, gid: before.gid, mode: before.mode })
+    expect(() => system('id', planted)).toThrow()
+    expect(events().at(-1)).toMatchObject({ code: 'TU000E', login: planted, success: false })
+  })
 
   test('O1 on a terminal too', async () => {
     const result = await as(login, 'id -G; tty', '-tt')

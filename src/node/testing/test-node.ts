@@ -15,7 +15,9 @@ import { type RunOptions, type RunResult, run } from '../../ssh/testing/run.ts'
 import { authorize, authorizeJoiner } from '../authorize.ts'
 import type { NodeContext } from '../context.ts'
 import type { LeaseApi } from '../limits/leases.ts'
+import { keepHostUser } from '../node-events.ts'
 import { openAccounts } from '../os/accounts.ts'
+import { openHostUsers } from '../os/host-users.ts'
 import { currentPrivileges, type Privileges } from '../os/privileges.ts'
 import { FileJournal } from '../session/open-sessions.ts'
 import { Sessions } from '../session/sessions.ts'
@@ -50,6 +52,7 @@ export class TestNode extends TestClusterState {
       logger: silentLogger,
       state: this.view(),
       accounts: openAccounts(env),
+      hostUsers: openHostUsers({ privileges, audit: (outcome) => keepHostUser(context, outcome) }),
       privileges,
       sessions: new Sessions(),
       recorder: this.recorder,
@@ -74,6 +77,8 @@ export class TestNode extends TestClusterState {
           certificate: connection.identity.identity.certificate,
           login: connection.user,
           sourceAddress: connection.peer.address,
+          // An account that was taken away is not made again for those who are connected.
+          proven: false,
         }),
       recheckJoiner: (connection) =>
         authorizeJoiner(context, {

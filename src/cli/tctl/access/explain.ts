@@ -77,7 +77,7 @@ function describe(answer: Answer): string {
   return allow ? `${head}\n${table}\n${describeOptions(answer)}` : `${head}\n${table}`
 }
 
-function describeOptions({ options, sessionRecording }: Answer): string {
+function describeOptions({ options, sessionRecording, createHostUser }: Answer): string {
   const yes = (value: boolean): string => (value ? 'yes' : 'no')
   const limit = (value: number): string => (value === 0 ? 'any number' : String(value))
   const targets = options.forwardTo === undefined ? '' : `, to ${options.forwardTo.join(', ')}`
@@ -96,6 +96,6 @@ function describeOptions({ options, sessionRecording }: Answer): string {
     ['Second factor a session', yes(options.requireSessionMfa)],
     ['Locks', options.lock === 'strict' ? 'strict' : 'best effort'],
     ['Bound to an address', yes(options.pinSourceIp)],
-    ['Makes the OS account', yes(options.createHostUser)],
+    ['Makes the OS account', yes(createHostUser)],
   ])
 }
