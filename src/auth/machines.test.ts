@@ -90,6 +90,26 @@ describe('tokens', () => {
     expect(await tokens.check(token, '10.0.0.10')).toBe(true)
   })
 
+  test('the time of a refusal does not tell how much of a token was right (J2)', async () => {
+    const bench = await testServices({ staticTokens: [{ roles: ['node'], value: 'b'.repeat(32) }] })
+    const token = await newToken(bench)
+    const { tokens } = bench.services
+    const change = (text: string, at: number) => text.slice(0, at) + (text[at] === '0' ? '1' : '0') + text.slice(at + 1)
+    const guesses = [change(token, 31), change(token, 0), change('b'.repeat(32), 31), change('b'.repeat(32), 0)]
+    const times = guesses.map((): number[] => [])
+    // In turn, so that what else the machine does costs all of them the same.
+    for (let sample = 0; sample < 300; sample++) {
+      for (const [index, guess] of guesses.entries()) {
+        const began = performance.now()
+        expect(await tokens.check(guess, `10.1.${index}.${sample % 250}`)).toBe(false)
+        times[index]?.push(performance.now() - began)
+      }
+    }
+    const medians = times.map((list) => list.sort((a, b) => a - b)[150] ?? 0)
+    // They are looked up by their SHA-256: there is no comparison that could end early.
+    expect(Math.max(...medians) / Math.min(...medians)).toBeLessThan(2)
+  })
+
   test('are removed by value or by what the listing shows; the static one is not', async () => {
     const bench = await testServices({ staticTokens: [{ roles: ['node'], value: 'static-token-value' }] })
     const admin = bench.as(adminCaller)

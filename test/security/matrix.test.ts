@@ -17,7 +17,8 @@ const due = [
   ...numbered('C', 1, 3, 5, 6, 7),
   ...numbered('R', 1, 2, 3, 5, 6),
   ...numbered('O', 1, 2, 3, 5, 6, 8, 9),
-  ...numbered('F', 2, 6, 7, 10, 11, 18),
+  ...numbered('W', 1, 5, 6, 9, 10, 11, 12),
+  ...numbered('F', 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 18),
 ]
 
 interface Row {

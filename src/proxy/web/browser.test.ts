@@ -357,6 +357,7 @@ const openTo: Readonly<Record<string, 'everybody' | 'page' | 'session'>> = {
   'GET /web/invite/:token': 'everybody',
   'GET /web/reset/:token': 'everybody',
   'GET /webapi/ping': 'everybody',
+  'GET /webapi/authorities': 'everybody',
   'POST /webapi/ssh/certs': 'everybody',
   'POST /webapi/invites/open': 'everybody',
   'POST /webapi/invites/accept': 'everybody',
