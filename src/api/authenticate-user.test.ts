@@ -60,6 +60,7 @@ const ask = (
     login: 'login' in more ? more.login : 'root',
     sourceAddress: more.sourceAddress ?? '203.0.113.7',
     now: env.now(),
+    isOpen: more.isOpen ?? false,
   })
 }
 
@@ -123,4 +124,15 @@ describe('refused', () => {
 test('an unknown extension is ignored (V9), a matching address accepted (V8)', () => {
   expect(ask({}, { 'foo@x': '' }).ok).toBe(true)
   expect(ask({ criticalOptions: { 'source-address': '203.0.113.0/24' } }).ok).toBe(true)
+})
+
+test('what was let in goes on when its authority was replaced, and ends with its user or roles all the same', () => {
+  const replaced = { ca: otherCa }
+  expect(ask({}, {}, replaced)).toMatchObject({
+    ok: false,
+    reason: expect.stringContaining('not a trusted user authority'),
+  })
+  expect(ask({}, {}, { ...replaced, isOpen: true })).toMatchObject({ ok: true })
+  expect(ask({ keyId: 'bob' }, {}, { ...replaced, isOpen: true })).toMatchObject({ ok: false })
+  expect(ask({}, { 'teleport-roles': '["prod"]' }, { ...replaced, isOpen: true })).toMatchObject({ ok: false })
 })

@@ -37,11 +37,11 @@ const program = (dataDir: string) => `
     await api.close()
   }`
 
-test('killed at any moment of a rotation, it goes on in a whole phase', { timeout: 180_000 }, async () => {
+test('killed at any moment of a rotation, it goes on in a whole phase', { timeout: 600_000 }, async () => {
   const dataDir = await tempDir()
   const phases = ['standby', 'init', 'update_clients', 'update_servers']
   let last = 'standby'
-  for (let round = 0; round < 6; round++) {
+  for (let round = 0; round < 5; round++) {
     const child = spawn('node', ['--input-type=module', '-e', program(dataDir)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -111,7 +111,7 @@ async function machine(cluster: Awaited<ReturnType<typeof testCluster>>, name: s
 }
 
 test('machines that are on, restarted, or away until the last phase all come through, and join with either pin', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async () => {
   const cluster = await testCluster()
   const { rotateAuthorities } = await import('../api/routes.ts')
@@ -136,16 +136,16 @@ test('machines that are on, restarted, or away until the last phase all come thr
   for (const phase of ['init', 'update_clients', 'update_servers'] as const) {
     await goTo(phase)
     const again = await restarted.start(cluster.address)
-    await expect.poll(() => again.identity().hostAuthorities.length, { timeout: 30_000 }).toBe(2)
+    await expect.poll(() => again.identity().hostAuthorities.length, { timeout: 120_000 }).toBe(2)
     await again.ping()
     if (phase !== 'update_servers') await again.stop()
     else {
       await expect
-        .poll(() => again.identity().certificate.signatureKey.blob.equals(oldKey), { timeout: 30_000 })
+        .poll(() => again.identity().certificate.signatureKey.blob.equals(oldKey), { timeout: 120_000 })
         .toBe(false)
       await again.stop()
     }
-    await expect.poll(() => running.identity().hostAuthorities.length, { timeout: 30_000 }).toBe(2)
+    await expect.poll(() => running.identity().hostAuthorities.length, { timeout: 120_000 }).toBe(2)
     expect(cluster.auth.caPins).toHaveLength(2)
     for (const pin of cluster.auth.caPins) {
       const [joined] = await joinWith(pin, `${phase}-${pin.slice(-8)}`)
@@ -153,20 +153,22 @@ test('machines that are on, restarted, or away until the last phase all come thr
     }
   }
   await expect
-    .poll(() => running.identity().certificate.signatureKey.blob.equals(oldKey), { timeout: 30_000 })
+    .poll(() => running.identity().certificate.signatureKey.blob.equals(oldKey), { timeout: 120_000 })
     .toBe(false)
 
   // It knows the old authority alone: auth shows it the certificate that it can verify, and it learns the rest.
   const back = await away.start(cluster.address)
-  await expect.poll(() => back.identity().certificate.signatureKey.blob.equals(oldKey), { timeout: 30_000 }).toBe(false)
+  await expect
+    .poll(() => back.identity().certificate.signatureKey.blob.equals(oldKey), { timeout: 120_000 })
+    .toBe(false)
 
   await goTo('standby')
-  await expect.poll(() => running.identity().hostAuthorities.length, { timeout: 30_000 }).toBe(1)
-  await expect.poll(() => back.identity().hostAuthorities.length, { timeout: 30_000 }).toBe(1)
+  await expect.poll(() => running.identity().hostAuthorities.length, { timeout: 120_000 }).toBe(1)
+  await expect.poll(() => back.identity().hostAuthorities.length, { timeout: 120_000 }).toBe(1)
   await running.ping()
   await back.ping()
   const final = await restarted.start(cluster.address)
-  await expect.poll(() => final.state.live, { timeout: 30_000 }).toBe(true)
+  await expect.poll(() => final.state.live, { timeout: 120_000 }).toBe(true)
   await final.ping()
   await Promise.all([running.stop(), back.stop(), final.stop()])
 
