@@ -169,9 +169,40 @@ describe('tctl', () => {
     expect((await cluster.tsh(home, ['ls'])).stdout.split('\n')).toHaveLength(3)
     const refused = await cluster.tsh(home, ['ssh', `${login}@node-1`, 'true'])
     expect(refused.code).toBe(255)
+    // The node does not exist for this user: in the very words that one that does not exist gets.
+    const missing = await cluster.tsh(home, ['ssh', `${login}@node-9`, 'true'])
+    expect(refused.stderr).toBe(missing.stderr.replace('node-9', 'node-1'))
+    expect(refused.stderr).toContain('is not found')
+    const denied = await ok('access', 'explain', 'hugo', `${login}@node-1`)
+    expect(denied).toMatch(/Access {2}denied\nReason {2}no role allows that login on nodes with these labels\n/)
+    expect(denied).toMatch(/prod +nothing +allow\.logins has .*; allow\.node_labels env=prod does not match the node\n/)
     await ok('users', 'update', 'hugo', '--set-roles=access')
     const again = await cluster.login('hugo', ['--ttl=60'])
     expect((await cluster.tsh(again, ['ssh', `${login}@node-1`, 'echo in'])).stdout).toBe('in\n')
+    expect((await cluster.tsh(again, ['ls', '-v'])).stdout).toMatch(
+      new RegExp(`^Node Name +Node ID +Address +Labels +Logins\\n.*\\nnode-1 .* ${login}\\n$`),
+    )
+    // A login that the roles do not give, on a node that the user may know.
+    const other = await cluster.tsh(again, ['ssh', 'daemon@node-1', 'true'])
+    expect(other.code).toBe(255)
+    expect(other.stderr).toContain(
+      'access denied: user "hugo" may not log in as "daemon" on node "node-1": no role allows the login "daemon"',
+    )
+    const allowed = JSON.parse(await ok('access', 'explain', 'hugo', `${login}@node-1`, '--format=json'))
+    expect(allowed).toMatchObject([
+      { allow: true, role: 'access', conditions: ['allow.logins {{internal.logins}}', 'allow.node_labels *=*'] },
+    ])
+    const file = join(cluster.dir, 'access.yaml')
+    writeFileSync(
+      file,
+      `kind: role\nversion: v4\nmetadata: {name: access}\nspec: {allow: {logins: [daemon], node_labels: {env: dev}}}\n`,
+    )
+    const change = JSON.parse(await ok('access', 'simulate', file, '--format=json'))
+    expect(change.gained).toContainEqual(expect.objectContaining({ user: 'hugo', login: 'daemon', node: 'node-1' }))
+    expect(change.lost).toContainEqual(expect.objectContaining({ user: 'hugo', login, node: 'node-1' }))
+    expect(change.refused).toContainEqual(expect.objectContaining({ user: 'hugo', login, node: 'node-1' }))
+    expect(change.allowed).toContainEqual(expect.objectContaining({ user: 'hugo', login: 'daemon', node: 'node-1' }))
+    expect(await ok('access', 'simulate', file)).toMatch(/would gain\nUser +Login +Node +Reason\n/)
   })
 
   test('a removed user is out at once', async () => {

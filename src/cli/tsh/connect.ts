@@ -7,6 +7,7 @@ import { convertSystemError } from '../../errors/system.ts'
 import { connectSsh } from '../../ssh/client.ts'
 import type { SshClient, SshClientOptions } from '../../ssh/client-types.ts'
 import { ChannelOpenError } from '../../ssh/connection/types.ts'
+import { PeerDisconnected } from '../../ssh/transport/problem.ts'
 import { joinHostPort } from './address.ts'
 import { checkNodeHost, checkProxyHost, type HostCheck } from './host-check.ts'
 import { type ActiveLogin, sshProxy } from './login-state.ts'
@@ -155,10 +156,16 @@ async function dialNode(
     if (!verified || !isAccessDenied(error)) throw error
     const { user } = login.profile
     const plain = `access denied: user ${quote(user)} may not log in as ${quote(target.login)} on node ${quote(target.host)}`
-    throw new AccessDenied(error.message.startsWith('access denied: user') ? error.message : plain, { cause: error })
+    throw new AccessDenied(nodesWords(error) ?? plain, { cause: error })
   })
   trace?.(`logged in to the node as ${target.login}`)
   return client
+}
+
+/** What the node said when it ended the connection, with the reason. Other servers say nothing of the kind. */
+function nodesWords({ cause }: Error): string | undefined {
+  const words = cause instanceof PeerDisconnected ? cause.text : ''
+  return words.startsWith('access denied: ') || words.startsWith('there is no account') ? words : undefined
 }
 
 /** The proxy's words about a refused channel, as an error of ours. */

@@ -15,9 +15,12 @@ export class ProtocolProblem extends ConnectionProblem {
 /** The peer sent DISCONNECT. The message is its text, made harmless. */
 export class PeerDisconnected extends ConnectionProblem {
   readonly reason: number
+  /** The peer's own words, made harmless. */
+  readonly text: string
 
   constructor(reason: number, text: string) {
     super(`the other side ended the connection: ${text || `reason ${reason}`}`)
     this.reason = reason
+    this.text = text
   }
 }
