@@ -333,6 +333,20 @@ export const login = endpoint({
   }),
   output: userCredentials,
 })
+export const changePassword = endpoint({
+  method: 'POST',
+  path: '/v1/password',
+  summary: "A user's own new password, for the old one and the second factor, on behalf of a client of the proxy",
+  callers: ['Proxy'],
+  body: z.strictObject({
+    user: name,
+    password: z.string().max(1024),
+    newPassword: z.string().max(1024),
+    otp: z.string().max(16).optional(),
+    client,
+  }),
+  output: empty,
+})
 export const getInvite = endpoint({
   method: 'POST',
   path: '/v1/invites/open',

@@ -45,6 +45,19 @@ export const webLogin = endpoint({
   }),
   output: userCredentials,
 })
+export const webChangePassword = endpoint({
+  method: 'POST',
+  path: '/webapi/password',
+  summary: "A user's own new password, for the old one and the second factor",
+  callers: [],
+  body: z.strictObject({
+    user: z.string().min(1).max(256),
+    password: z.string().max(1024),
+    newPassword: z.string().max(1024),
+    otp: z.string().max(16).optional(),
+  }),
+  output: z.strictObject({}),
+})
 export const webGetInvite = endpoint({
   method: 'POST',
   path: '/webapi/invites/open',

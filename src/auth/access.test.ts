@@ -68,6 +68,7 @@ const table: Readonly<Record<string, { callers: readonly BuiltinRole[]; users?: 
   checkWebSession: { callers: ['Proxy'] },
   renewWebSession: { callers: ['Proxy'] },
   endWebSession: { callers: ['Proxy'] },
+  changePassword: { callers: ['Proxy'] },
   getInvite: { callers: ['Proxy'] },
   acceptInvite: { callers: ['Proxy'] },
   signUser: { callers: ['Admin'] },

@@ -70,6 +70,25 @@ describe('two editors of one role', () => {
   })
 })
 
+test('two auth servers on one store: of parallel edits one wins', async () => {
+  const one = await testServices()
+  const two = await testServices({}, one.backend)
+  const [a, b] = [one.as(adminCaller), two.as(other)]
+  const { metadata } = await a.call(putRole, { params: { name: 'dev' }, body: { role: role('dev') } })
+  const { revision } = metadata
+  const tries = await Promise.allSettled(
+    Array.from({ length: 20 }, (_, n) =>
+      (n % 2 === 0 ? a : b).call(putRole, {
+        params: { name: 'dev' },
+        body: { role: role('dev', [`u${n}`]), revision },
+      }),
+    ),
+  )
+  expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  const spec = async (api: typeof a) => (await api.call(getRole, { params: { name: 'dev' } })).spec
+  expect(await spec(a)).toEqual(await spec(b))
+})
+
 test('two editors of one user', async () => {
   const bench = await testServices()
   const api = bench.as(adminCaller)

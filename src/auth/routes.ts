@@ -191,6 +191,11 @@ function mountSettings(app: FastifyInstance, { clusterSettings }: Services): voi
 function mountLogins(app: FastifyInstance, services: Services): void {
   const { logins, invites, users, issuer, authorities } = services
   serve(app, routes.login, ({ body }) => logins.login(body))
+  serve(app, routes.changePassword, async ({ body }) => {
+    const { newPassword, ...proof } = body
+    await users.changePassword(await logins.authenticate(proof), proof, newPassword)
+    return {}
+  })
   serve(app, routes.getInvite, ({ body }) => invites.open(body.token, body.client.address))
   serve(app, routes.acceptInvite, async ({ body }) => ({ user: await invites.accept(body) }))
   serve(app, routes.signUser, async ({ caller, body }) => {

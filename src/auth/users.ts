@@ -176,6 +176,37 @@ export class Users {
     await lockout.clear(name)
   }
 
+  /**
+   * By the user, whose old password and second factor were right. Browser sessions end, whoever has them. Throws BadParameter, and
+   * CompareFailed when the user was changed since the proof was looked at.
+   */
+  async changePassword(
+    found: Found<StoredUser>,
+    proof: { readonly password: string; readonly client: { readonly address: string } },
+    password: string,
+  ): Promise<void> {
+    const { backend, tables, audit, passwords, changes, settings, webSessions } = this.#options
+    const { name } = found.value
+    checkNewPassword(password, name, settings.minPasswordLength)
+    if (password.normalize('NFC') === proof.password.normalize('NFC'))
+      throw new BadParameter('password', 'the new password is the old one; choose another')
+    const hash = await passwords.hash(password)
+    const credentials = await tables.credentials.find(name)
+    if (credentials === undefined) throw await changes.conflict('user', name)
+    await audit.emit({ event: 'user.password_change', user: name, 'addr.remote': proof.client.address })
+    try {
+      await backend.commit([
+        tables.users.unchanged(found),
+        tables.credentials.unchanged(credentials),
+        tables.credentials.put(name, { ...credentials.value, password: hash }),
+        ...webSessions.removalsOf(name),
+      ])
+    } catch (error) {
+      if (isCompareFailed(error)) throw await changes.conflict('user', name)
+      throw error
+    }
+  }
+
   /** Operations that remove the open invites of a user. There are few invites at any time. */
   async invitesOf(user: string): Promise<Operation[]> {
     const { tables } = this.#options

@@ -16,13 +16,13 @@ export type ErrorKind =
   | 'ReadOnly'
   | 'System'
 
-/** Status codes of the APIs, RFC 9110 and RFC 6585. */
+/** Status codes of the APIs, RFC 9110 and RFC 6585. 412 would be about a header that we do not have. */
 export const httpStatus = {
   AccessDenied: 403,
   AlreadyAcquired: 409,
   AlreadyExists: 409,
   BadParameter: 400,
-  CompareFailed: 412,
+  CompareFailed: 409,
   ConnectionProblem: 503,
   LimitExceeded: 429,
   MissingParameter: 400,

@@ -8,7 +8,7 @@ import { runHeartbeat } from '../api/heartbeat.ts'
 import { loadIdentity, type MachineIdentity, saveIdentity } from '../api/identity.ts'
 import { keepIdentity } from '../api/keep-identity.ts'
 import { formatKeyLine } from '../api/lines.ts'
-import { acceptInvite, emitEvents, getInvite, login } from '../api/routes.ts'
+import { acceptInvite, changePassword, emitEvents, getInvite, login } from '../api/routes.ts'
 import { openSpool } from '../audit/spool.ts'
 import { type Address, formatAddress, isWildcardHost } from '../common/address.ts'
 import { advertisedAddress } from '../common/advertised-address.ts'
@@ -108,6 +108,7 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
       user: cache.userAuthorities.map(formatKeyLine),
     }),
     login: (body, client) => auth.call(login, { body: { ...body, client } }),
+    changePassword: (body, client) => auth.call(changePassword, { body: { ...body, client } }),
     openInvite: (token, client) => auth.call(getInvite, { body: { token, client } }),
     acceptInvite: (body, client) => auth.call(acceptInvite, { body: { ...body, client } }),
     sessions: sessionBackend(auth),

@@ -127,6 +127,12 @@ export const tshProgram: ProgramSpec = {
       load: async () => (await import('./commands/agent.ts')).agent,
     },
     {
+      name: 'passwd',
+      summary: 'Change your password',
+      examples: ['tsh passwd', 'tsh passwd --proxy=teleport.example.com --user=alice'],
+      load: async () => (await import('./commands/passwd.ts')).passwd,
+    },
+    {
       name: 'signup',
       summary: 'Set password and second factor with an invite or reset link',
       arguments: [{ name: 'url', description: 'https://PROXY/web/invite/…', required: true }],

@@ -69,6 +69,8 @@ ${body}
 
 export interface PageContext {
   readonly clusterName: string
+  /** What whoever logs in has to read; may be empty. */
+  readonly messageOfTheDay: string
   /** `host:port` of this proxy from its configuration; never from the request, whose Host header anybody can forge. */
   readonly webAddress: string
   /** Commands then say --insecure, or they would not work. */
@@ -80,6 +82,13 @@ const insecureNote = (context: PageContext): string =>
   context.selfSigned
     ? `<p class="soft"><code>--insecure</code> is there because this proxy has a certificate that it made itself.</p>`
     : ''
+
+/** Its lines stay lines. */
+const notice = ({ messageOfTheDay }: PageContext): string =>
+  messageOfTheDay.trim() === ''
+    ? ''
+    : html`<pre role="note">${messageOfTheDay.trim()}</pre>
+`
 
 /** What a person sees who opens an invite (or reset) link in a browser. Says the same for a used-up link: nothing leaks here. */
 export function linkPage(kind: 'invite' | 'reset', token: string, context: PageContext): string {
@@ -93,7 +102,7 @@ export function linkPage(kind: 'invite' | 'reset', token: string, context: PageC
     title,
     `<h1>${title}</h1>
 <p>${lead}</p>
-<ol>
+${notice(context)}<ol>
 <li>Have an authenticator app ready on your phone.</li>
 <li>On your computer, run:${html`<pre><code>${command}</code></pre>`}</li>
 <li>Then log in:${html`<pre><code>tsh login${insecure(context)} --proxy=${context.webAddress}</code></pre>`}</li>

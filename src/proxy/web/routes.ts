@@ -26,6 +26,7 @@ export interface WebBackend {
   /** Public keys that are trusted now, as lines. */
   authorities(): { readonly host: readonly string[]; readonly user: readonly string[] }
   login(body: z.output<typeof web.webLogin.body>, client: WebClient): Promise<UserCredentials>
+  changePassword(body: z.output<typeof web.webChangePassword.body>, client: WebClient): Promise<Record<string, never>>
   openInvite(token: string, client: WebClient): Promise<Invite>
   acceptInvite(body: z.output<typeof web.webAcceptInvite.body>, client: WebClient): Promise<{ user: string }>
   readonly sessions: SessionBackend
@@ -123,6 +124,7 @@ export function webRoutes(backend: WebBackend, info: WebInfo): readonly WebRoute
       return { clusterName: configOf(backend).clusterName, host: [...host], user: [...user] }
     }),
     api(web.webLogin, true, (body, client) => backend.login(body, client)),
+    api(web.webChangePassword, true, (body, client) => backend.changePassword(body, client)),
     api(web.webGetInvite, true, (body, client) => backend.openInvite(body.token, client)),
     api(web.webAcceptInvite, true, (body, client) => backend.acceptInvite(body, client)),
   ]
@@ -136,6 +138,7 @@ function configOf(backend: WebBackend): ClusterConfig {
 
 export const pageContext = (backend: WebBackend, info: WebInfo): PageContext => ({
   clusterName: backend.config()?.clusterName ?? 'this cluster',
+  messageOfTheDay: backend.config()?.messageOfTheDay ?? '',
   webAddress: info.webAddress,
   selfSigned: info.selfSigned,
 })

@@ -64,6 +64,9 @@ const backend: WebBackend = {
     if (body.user === 'bug') throw new TypeError(`secret ${body.password}`)
     throw new AccessDenied('invalid user, password or code')
   },
+  async changePassword() {
+    return {}
+  },
   async openInvite(opened, client) {
     seen.push({ what: opened, client })
     return {
@@ -230,6 +233,7 @@ describe('the web API', () => {
       'GET /webapi/ping',
       'GET /webapi/authorities',
       'POST /webapi/ssh/certs',
+      'POST /webapi/password',
       'POST /webapi/invites/open',
       'POST /webapi/invites/accept',
       'GET /webapi/session',

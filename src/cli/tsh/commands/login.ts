@@ -94,7 +94,7 @@ function checkCluster(wanted: string | undefined, cluster: string): void {
 }
 
 /** The address in question: the flag's, or the one of the last login. */
-function webTarget(wanted: Wanted, home: string): WebTarget {
+export function webTarget(wanted: Wanted, home: string): WebTarget {
   if (wanted.proxy !== undefined) {
     const proxy = parseProxyAddress(wanted.proxy)
     const known = proxy.webPort === undefined ? loadProfile(home, proxy.host) : undefined
@@ -119,6 +119,21 @@ function existingLogin(wanted: Wanted, target: WebTarget, home: string): ActiveL
   return validBefore(active.certificate).getTime() > Date.now() ? active : undefined
 }
 
+export function warnInsecure(target: WebTarget): void {
+  if (!target.insecure) return
+  process.stderr.write(
+    'WARNING: the HTTPS certificate of the proxy is not verified (--insecure). Use this for tests only.\n',
+  )
+}
+
+/** At a terminal it is read before anything is typed. Elsewhere nobody could say so, and it is printed with the result. */
+async function acknowledge(message: string): Promise<boolean> {
+  if (message.trim() === '' || !process.stdin.isTTY) return false
+  process.stderr.write(`${printableLines(message).trimEnd()}\n\n`)
+  await ask('Press Enter to go on.', { hidden: false })
+  return true
+}
+
 interface NewLogin {
   readonly stored: StoredLogin
   readonly message: string
@@ -131,14 +146,11 @@ async function newLogin(
   ttl: number | undefined,
   cluster: string | undefined,
 ): Promise<NewLogin> {
-  if (target.insecure) {
-    process.stderr.write(
-      'WARNING: the HTTPS certificate of the proxy is not verified (--insecure). Use this for tests only.\n',
-    )
-  }
+  warnInsecure(target)
   const about = await callWeb(target, ping)
   checkCluster(cluster, about.clusterName)
   const user = checkName(wanted.user ?? loadProfile(home, target.host)?.user ?? userInfo().username, 'user')
+  const read = await acknowledge(about.messageOfTheDay)
   const password = await ask(`Enter password for Teleport user ${user}:\n`, { hidden: true })
   const otp = about.auth.secondFactor === 'off' ? undefined : await askCode(about.auth.secondFactor === 'optional')
   const key = generateEd25519(undefined, `teleport:${user}`)
@@ -167,7 +179,7 @@ async function newLogin(
       certificate: credentials.certificate.trim(),
       hostAuthorities,
     },
-    message: about.messageOfTheDay,
+    message: read ? '' : about.messageOfTheDay,
   }
 }
 
@@ -181,7 +193,7 @@ function warnOfClock(certificate: Certificate, now: Date): void {
 }
 
 /** `optional`: an empty answer means that the user has none. */
-async function askCode(optional: boolean): Promise<string | undefined> {
+export async function askCode(optional: boolean): Promise<string | undefined> {
   const answer = (await ask('Enter your OTP token:\n', { hidden: false, optional })).replaceAll(/\s/g, '')
   if (answer === '') return undefined
   if (!/^\d{6,8}$/.test(answer)) throw new BadParameter('otp', 'a one-time code has six digits')
