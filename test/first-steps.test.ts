@@ -137,7 +137,9 @@ describe('the first steps of a user', () => {
   test('a login that the roles do not give is denied by name', async () => {
     const result = await tsh('ssh', 'nobody@node-1', 'true')
     expect(result.code).toBe(255)
-    expect(result.stderr).toBe('tsh: access denied: bob may not log in to node-1 as nobody\n')
+    expect(result.stderr).toBe(
+      'tsh: access denied: user "bob" may not log in as "nobody" on node "node-1": no role allows the login "nobody"\n',
+    )
     const missing = await tsh('ssh', `${login}@nowhere`, 'true')
     expect(missing.code).toBe(255)
     expect(missing.stderr).toContain('nowhere')
