@@ -115,19 +115,17 @@ version: v3
       'require_session_mfa: yes',
       'r.yaml:8: spec.options.require_session_mfa: not available in this version',
     ],
-    ['forward_agent: yes', 'lock: strict', 'r.yaml:8: spec.options.lock: not available in this version'],
     [
       'forward_agent: yes',
       'lock: maybe',
       'r.yaml:8: spec.options.lock: must be one of strict, best_effort, not "maybe"',
     ],
-    ['forward_agent: yes', 'request_access: reason', 'spec.options.request_access: not available in this version'],
+    ['forward_agent: yes', 'request_access: maybe', 'spec.options.request_access: must be one of'],
     [
       '    rules:',
-      '    request: {roles: [dba]}\n    rules:',
-      'r.yaml:14: spec.allow.request: not available in this version',
+      "    review_requests: {roles: [dba], where: 'nobody()'}\n    rules:",
+      'spec.allow.review_requests.where: ',
     ],
-    ['    rules:', '    review_requests: {roles: [dba]}\n    rules:', 'spec.allow.review_requests: not available'],
     ['    rules:', '    request: {thresholds: [{deny: 1}]}\n    rules:', 'spec.allow.request.thresholds[0].approve: '],
     [
       '    rules:',

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { type Lock, LockIndex } from '../access/locks.ts'
 import { roleSchema } from '../access/schema.ts'
 import { fakeEnv } from '../common/fake-env.ts'
 import { issueCertificateSync } from '../ssh/certificate/issue.ts'
@@ -32,6 +33,9 @@ const state: ClusterState = {
         }
       : undefined,
   role: (name) => (['dev', 'ops', 'prod'].includes(name) ? role(name) : undefined),
+  locks: new LockIndex(),
+  grants: new Map(),
+  staleMs: 0,
 }
 
 const template: CertificateTemplate = {
@@ -135,4 +139,46 @@ test('what was let in goes on when its authority was replaced, and ends with its
   expect(ask({}, {}, { ...replaced, isOpen: true })).toMatchObject({ ok: true })
   expect(ask({ keyId: 'bob' }, {}, { ...replaced, isOpen: true })).toMatchObject({ ok: false })
   expect(ask({}, { 'teleport-roles': '["prod"]' }, { ...replaced, isOpen: true })).toMatchObject({ ok: false })
+})
+
+describe('locks', () => {
+  const locked = (target: Lock['target']): ClusterState => {
+    const locks = new LockIndex()
+    locks.put({ id: 'x', target, message: 'why' })
+    return { ...state, locks }
+  }
+  const askFor = (more: Partial<UserAsk> = {}): UserAsk => ({
+    certificate: issueCertificateSync(template, userCa, env),
+    login: 'root',
+    sourceAddress: '10.0.0.1',
+    now: env.now(),
+    ...more,
+  })
+  test.each([
+    { name: 'the user', target: { user: 'alice' } },
+    { name: 'a role of the certificate', target: { role: 'dev' } },
+    { name: 'the login', target: { login: 'root' } },
+    { name: 'the node', target: { node: 'web-1' } },
+  ])('$name: refused with the words of the lock', ({ target }) => {
+    const verdict = authenticateUser(locked(target), askFor({ node: ['web-1'] }))
+    expect(verdict).toMatchObject({
+      ok: false,
+      locked: true,
+      user: 'alice',
+      reason: expect.stringMatching(/is locked: why$/),
+    })
+  })
+  test('a certificate that is not good is refused for that: strangers learn of no locks', () => {
+    const certificate = issueCertificateSync(template, otherCa, env)
+    expect(authenticateUser(locked({ user: 'alice' }), askFor({ certificate }))).toMatchObject({
+      ok: false,
+      locked: false,
+    })
+  })
+  test('of what is open, an expired certificate is no reason, a lock is', () => {
+    const now = new Date(env.now().getTime() + 48 * 3_600_000)
+    expect(authenticateUser(state, askFor({ now }))).toMatchObject({ ok: false })
+    expect(authenticateUser(state, askFor({ now, isOpen: true }))).toMatchObject({ ok: true })
+    expect(authenticateUser(locked({ user: 'alice' }), askFor({ now, isOpen: true }))).toMatchObject({ locked: true })
+  })
 })

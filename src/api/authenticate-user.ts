@@ -2,6 +2,8 @@
 
 import { z } from 'zod'
 import { pinsSourceAddress } from '../access/decide.ts'
+import { lockReason, staleReason } from '../access/locks.ts'
+import { rolesOfGrant } from '../access/requests.ts'
 import type { Role } from '../access/types.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
 import { verifyCertificate } from '../ssh/certificate/verify.ts'
@@ -12,6 +14,8 @@ export const traitsExtension = 'teleport-traits'
 export const clusterExtension = 'teleport-route-to-cluster'
 /** When the user was made: a certificate of a user who was removed is not good for a new one of the same name. */
 export const sinceExtension = 'teleport-user-since'
+/** Approved requests, whose roles the certificate has besides those of its user. */
+export const requestsExtension = 'teleport-active-requests'
 
 export interface UserIdentity {
   readonly user: string
@@ -21,6 +25,8 @@ export interface UserIdentity {
   readonly roles: readonly Role[]
   /** Trait values that the certificate names and the user still has. */
   readonly traits: Readonly<Record<string, readonly string[]>>
+  /** Requests of the certificate that still give their roles. */
+  readonly accessRequests: readonly string[]
   readonly certificate: Certificate
   readonly expires: Date
 }
@@ -36,6 +42,8 @@ export type UserVerdict =
   | {
       readonly ok: false
       readonly reason: string
+      /** The certificate is good, but its owner is shut out: whoever has proven it may be told why. */
+      readonly locked: boolean
       /** The user that the certificate names, proven or not: for the audit log only. */
       readonly user: string
     }
@@ -47,11 +55,14 @@ export interface UserAsk {
   /** True client address. */
   readonly sourceAddress: string
   readonly now: Date
-  /** About what was let in before: it goes on when its authority has been replaced since, and ends when the user loses it. */
+  /** What the machine that is reached is called, for locks of nodes; undefined where that is no node. */
+  readonly node?: readonly string[]
+  /** About what was let in before: it goes on when its authority was replaced or its certificate has ended, and ends when the user loses it. */
   readonly isOpen?: boolean
 }
 
 const roleNames = z.array(z.string()).max(1024)
+const activeRequests = z.strictObject({ access_requests: z.array(z.string()).max(64) })
 const traitValues = z.record(z.string(), z.array(z.string()))
 
 /**
@@ -60,14 +71,19 @@ const traitValues = z.record(z.string(), z.array(z.string()))
  */
 export function authenticateUser(state: ClusterState, ask: UserAsk): UserVerdict {
   const { certificate } = ask
-  const refuse = (reason: string): UserVerdict => ({ ok: false, reason, user: certificate.keyId })
+  const refuse = (reason: string, locked = false): UserVerdict => ({
+    ok: false,
+    reason,
+    locked,
+    user: certificate.keyId,
+  })
   const verdict = verifyCertificate(certificate, {
     type: 'user',
     authorities: ask.isOpen === true ? [certificate.signatureKey] : state.userAuthorities,
-    now: ask.now,
+    now: ask.isOpen === true ? whileValid(certificate, ask.now) : ask.now,
     principal: ask.login,
     sourceAddress: ask.sourceAddress,
-    knownExtensions: [rolesExtension, traitsExtension, clusterExtension, sinceExtension],
+    knownExtensions: [rolesExtension, traitsExtension, clusterExtension, sinceExtension, requestsExtension],
   })
   if (!verdict.ok) return refuse(verdict.reason)
 
@@ -86,12 +102,22 @@ export function authenticateUser(state: ClusterState, ask: UserAsk): UserVerdict
   const named = readJson(certificate, rolesExtension, roleNames)
   const traits = readJson(certificate, traitsExtension, traitValues)
   if (named === undefined || traits === undefined) return refuse('the roles or traits in the certificate are malformed')
+  const active = certificate.extensions.has(requestsExtension)
+    ? readJson(certificate, requestsExtension, activeRequests)
+    : { access_requests: [] }
+  if (active === undefined) return refuse('the requests in the certificate are malformed')
+  const granted = new Map(
+    active.access_requests.map((id) => [id, rolesOfGrant(state.grants.get(id), user, ask.now.getTime())] as const),
+  )
+  const extra = new Set([...granted.values()].flat())
   const roles = unique(named)
-    .filter((name) => user.roles.includes(name))
+    .filter((name) => user.roles.includes(name) || extra.has(name))
     .map((name) => state.role(name))
     .filter((role) => role !== undefined)
   if (roles.length === 0)
     return refuse(`the user ${JSON.stringify(user.name)} has none of the certificate's roles any more`)
+  const shutOut = whyShutOut(state, { ...ask, user: user.name, roles })
+  if (shutOut !== undefined) return refuse(shutOut, true)
 
   // Also certificates from before the role said so.
   if (pinsSourceAddress(roles) && !certificate.criticalOptions.has('source-address')) {
@@ -106,10 +132,27 @@ export function authenticateUser(state: ClusterState, ask: UserAsk): UserVerdict
       roleNames: roles.map((role) => role.metadata.name),
       roles,
       traits: intersect(traits, user.traits),
+      accessRequests: [...granted].filter(([, names]) => names.length > 0).map(([id]) => id),
       certificate,
       expires: expiryOf(certificate),
     },
   }
+}
+
+/** The time, or the last moment of the certificate when that has passed. */
+const whileValid = (certificate: Certificate, now: Date): Date =>
+  new Date(Math.min(now.getTime(), expiryOf(certificate).getTime() - 1))
+
+/** Why somebody may do nothing now, though roles and certificate are good; undefined: no lock holds, as far as must be known. */
+export function whyShutOut(
+  state: Pick<ClusterState, 'locks' | 'staleMs' | 'config'>,
+  who: Pick<UserAsk, 'login' | 'node' | 'now'> & { readonly user: string; readonly roles: readonly Role[] },
+): string | undefined {
+  const { user, roles, login, node, now } = who
+  const facts = { user, roles: roles.map((role) => role.metadata.name), login, node }
+  const lock = state.locks.find(facts, now.getTime())
+  if (lock !== undefined) return lockReason(lock)
+  return staleReason(roles, state.config.lockingMode, state.staleMs)
 }
 
 /** The end of a certificate's validity; far in the future for one without end. */

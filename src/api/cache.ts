@@ -50,7 +50,7 @@ export interface ClusterCacheOptions {
 /** Milliseconds. */
 const firstRetry = 200
 const lastRetry = 10_000
-/** Changes that decide about access are on disk after 1 s; presence, which changes all the time, after 30 s. */
+/** Locks and granted requests are on disk at once, other changes that decide about access after 1 s; presence, which changes all the time, after 30 s. */
 const saveSoon = 1_000
 const saveLater = 30_000
 const pruneEvery = 30_000
@@ -68,6 +68,7 @@ const unknownConfig = (clusterName: string): ClusterConfig => ({
   sessionRecording: 'node',
   sessionDetachTimeout: 0,
   messageOfTheDay: '',
+  lockingMode: 'strict',
 })
 
 export function openClusterCache(options: ClusterCacheOptions): ClusterCache {
@@ -87,6 +88,8 @@ class Cache implements ClusterCache {
   #snapshot = new ClusterSnapshot()
   #live = false
   #lastHeard: Date | undefined
+  /** The same on the clock that nobody sets. */
+  #heardAt = Number.NEGATIVE_INFINITY
   #saveAt = Number.POSITIVE_INFINITY
   #saving: Promise<void> = Promise.resolve()
   #wakeSaver: (() => void) | undefined
@@ -122,6 +125,15 @@ class Cache implements ClusterCache {
   }
   role(name: string) {
     return this.#snapshot.roles.get(name)?.role
+  }
+  get locks() {
+    return this.#snapshot.locks
+  }
+  get grants() {
+    return this.#snapshot.grants
+  }
+  get staleMs(): number {
+    return this.#live ? 0 : this.#env.monotonicMs() - this.#heardAt
   }
   servers(role?: ServerRole): readonly Presence[] {
     return this.#snapshot.servers.list(role, this.#presenceTime())
@@ -198,6 +210,7 @@ class Cache implements ClusterCache {
     const incoming = new ClusterSnapshot()
     for await (const event of this.#options.client.stream(watch, undefined, this.#closing.signal)) {
       this.#lastHeard = this.#env.now()
+      this.#heardAt = this.#env.monotonicMs()
       if (event.op === 'alive') continue
       if (event.op === 'ready') {
         const old = this.#snapshot
@@ -216,7 +229,7 @@ class Cache implements ClusterCache {
   }
 
   #changed(kind: ChangeKind, id: string): void {
-    this.#saveBy(kind === 'presence' ? saveLater : saveSoon)
+    this.#saveBy(kind === 'presence' ? saveLater : kind === 'lock' || kind === 'access_request' ? 0 : saveSoon)
     for (const listener of this.#listeners) {
       try {
         listener(kind, id)
@@ -293,6 +306,7 @@ class Cache implements ClusterCache {
       for (const change of file.state) if (change.op === 'put') snapshot.apply(change)
       this.#snapshot = snapshot
       this.#lastHeard = new Date(file.lastHeard)
+      this.#heardAt = this.#env.monotonicMs() - Math.max(0, this.#env.now().getTime() - this.#lastHeard.getTime())
       if (snapshot.userAuthorities.length > 0 && snapshot.hostAuthorities.length > 0) this.#becameReady.resolve()
     } catch (error) {
       if (isNotFound(error)) return

@@ -1,13 +1,23 @@
 /** The state that a watch describes, as maps; changes are applied one by one, and keys of authorities are parsed once. */
 
+import { LockIndex } from '../access/locks.ts'
 import type { Role } from '../access/types.ts'
 import type { PublicKey } from '../ssh/keys/types.ts'
 import { parseKeyLine } from './lines.ts'
-import type { Authority, ClusterConfig, Presence, RoleRecord, UserRecord, WatchEvent } from './model.ts'
+import type {
+  AccessGrantRecord,
+  Authority,
+  ClusterConfig,
+  LockRecord,
+  Presence,
+  RoleRecord,
+  UserRecord,
+  WatchEvent,
+} from './model.ts'
 import { readRole } from './role-record.ts'
 import { ServerIndex } from './server-index.ts'
 
-export type ChangeKind = 'authority' | 'role' | 'user' | 'presence' | 'config'
+export type ChangeKind = 'authority' | 'role' | 'user' | 'presence' | 'config' | 'lock' | 'access_request'
 export type Change = Extract<WatchEvent, { op: 'put' | 'delete' }>
 
 export class ClusterSnapshot {
@@ -15,6 +25,9 @@ export class ClusterSnapshot {
   readonly roles = new Map<string, { readonly record: RoleRecord; readonly role: Role }>()
   readonly users = new Map<string, UserRecord>()
   readonly servers = new ServerIndex()
+  readonly lockRecords = new Map<string, LockRecord>()
+  readonly locks = new LockIndex()
+  readonly grants = new Map<string, AccessGrantRecord>()
   config: ClusterConfig | undefined
   userAuthorities: readonly PublicKey[] = []
   hostAuthorities: readonly PublicKey[] = []
@@ -42,6 +55,13 @@ export class ClusterSnapshot {
       case 'config':
         this.config = change.value
         break
+      case 'lock':
+        this.lockRecords.set(id, change.value)
+        this.locks.put(change.value)
+        break
+      case 'access_request':
+        this.grants.set(id, change.value)
+        break
     }
     return { kind: change.kind, id }
   }
@@ -64,6 +84,13 @@ export class ClusterSnapshot {
       case 'config':
         this.config = undefined
         break
+      case 'lock':
+        this.lockRecords.delete(id)
+        this.locks.delete(id)
+        break
+      case 'access_request':
+        this.grants.delete(id)
+        break
     }
   }
 
@@ -77,7 +104,10 @@ export class ClusterSnapshot {
   *changes(): Generator<Extract<Change, { op: 'put' }>> {
     for (const value of this.authorities.values()) yield { op: 'put', kind: 'authority', value }
     if (this.config !== undefined) yield { op: 'put', kind: 'config', value: this.config }
+    // Before those whom they shut out.
+    for (const value of this.lockRecords.values()) yield { op: 'put', kind: 'lock', value }
     for (const { record } of this.roles.values()) yield { op: 'put', kind: 'role', value: record }
+    for (const value of this.grants.values()) yield { op: 'put', kind: 'access_request', value }
     for (const value of this.users.values()) yield { op: 'put', kind: 'user', value }
     for (const value of this.servers.all()) yield { op: 'put', kind: 'presence', value }
   }
@@ -101,7 +131,7 @@ export class ClusterSnapshot {
   }
 }
 
-/** Type of an authority, name of a role or user, `<role>/<uuid>` of a server, `config`. */
+/** Type of an authority, name of a role or user, `<role>/<uuid>` of a server, id of a lock or request, `config`. */
 export function idOf(change: Extract<Change, { op: 'put' }>): string {
   switch (change.kind) {
     case 'authority':
@@ -114,6 +144,9 @@ export function idOf(change: Extract<Change, { op: 'put' }>): string {
       return presenceId(change.value)
     case 'config':
       return 'config'
+    case 'lock':
+    case 'access_request':
+      return change.value.id
   }
 }
 

@@ -73,6 +73,37 @@ export const roleRecord = z.looseObject({
 })
 export type RoleRecord = z.infer<typeof roleRecord>
 
+const printableText = (max: number) =>
+  z
+    .string()
+    .max(max)
+    // Shown on terminals of those who are shut out.
+    .regex(/^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$/u, 'must be text on one line without control characters')
+const lockedName = printableText(256).min(1)
+
+/** Who is shut out: all that are set must fit (`src/access/locks.ts`). */
+export const lockTarget = z.strictObject({
+  user: lockedName.optional(),
+  role: lockedName.optional(),
+  login: lockedName.optional(),
+  /** Uuid or name. */
+  node: lockedName.optional(),
+  mfa_device: lockedName.optional(),
+})
+export const lockMessage = printableText(1000)
+export const lockRecord = z.strictObject({
+  id: z.uuid(),
+  target: lockTarget,
+  message: lockMessage,
+  /** Absent: it holds until it is removed. */
+  expires: isoTime.optional(),
+  created: isoTime,
+  createdBy: z.string(),
+  revision: z.string().optional(),
+})
+export type LockRecord = z.infer<typeof lockRecord>
+export const lockingMode = z.enum(['strict', 'best_effort'])
+
 export const joinToken = z.strictObject({
   /** The token itself when just created; in listings only its beginning and `…`. */
   token: z.string(),
@@ -84,6 +115,16 @@ export const joinToken = z.strictObject({
 export type JoinToken = z.infer<typeof joinToken>
 
 export const secondFactor = z.enum(['off', 'otp', 'optional'])
+
+/** An approved request for roles, as proxies and nodes know it. */
+export const accessGrant = z.strictObject({
+  id: z.uuid(),
+  user: z.string(),
+  userCreated: isoTime,
+  roles: z.array(z.string()),
+  expires: isoTime,
+})
+export type AccessGrantRecord = z.infer<typeof accessGrant>
 
 /** What proxies, nodes and clients must know of the cluster's settings. */
 export const clusterConfig = z.strictObject({
@@ -100,6 +141,8 @@ export const clusterConfig = z.strictObject({
   /** Seconds that a session waits for its owner after a lost connection; 0: it ends at once. */
   sessionDetachTimeout: z.number().int().nonnegative().default(0),
   messageOfTheDay: z.string(),
+  /** Whether somebody is let in while locks may be missing, since auth is away for long. */
+  lockingMode: lockingMode.default('best_effort'),
   /** `host:port` of the web side of a proxy. Absent before the first one was heard of. */
   proxyAddress: z.string().optional(),
 })
@@ -113,10 +156,13 @@ export const watchEvent = z.discriminatedUnion('op', [
     z.strictObject({ op: z.literal('put'), kind: z.literal('user'), value: userRecord }),
     z.strictObject({ op: z.literal('put'), kind: z.literal('presence'), value: presence }),
     z.strictObject({ op: z.literal('put'), kind: z.literal('config'), value: clusterConfig }),
+    z.strictObject({ op: z.literal('put'), kind: z.literal('lock'), value: lockRecord }),
+    /** An approved one; one that is not, or not any more, is a deletion. */
+    z.strictObject({ op: z.literal('put'), kind: z.literal('access_request'), value: accessGrant }),
   ]),
   z.strictObject({
     op: z.literal('delete'),
-    kind: z.enum(['authority', 'role', 'user', 'presence', 'config']),
+    kind: z.enum(['authority', 'role', 'user', 'presence', 'config', 'lock', 'access_request']),
     id: z.string(),
   }),
   z.strictObject({ op: z.literal('ready') }),
@@ -134,6 +180,8 @@ export const userCredentials = z.strictObject({
   roles: z.array(z.string()),
   logins: z.array(z.string()),
   validBefore: isoTime,
+  /** The roles want a login to ask for more of them. */
+  accessRequest: z.strictObject({ mode: z.enum(['always', 'reason']), prompt: z.string() }).optional(),
 })
 export type UserCredentials = z.infer<typeof userCredentials>
 

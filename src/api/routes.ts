@@ -22,7 +22,9 @@ import { page, pageOf } from './pages.ts'
 
 export * from './audit-routes.ts'
 export * from './lease-routes.ts'
+export * from './lock-routes.ts'
 export * from './recording-routes.ts'
+export * from './request-routes.ts'
 export * from './rotation-routes.ts'
 export { exportAuthorities, exportCredentials, restoreCredentials } from './secret-routes.ts'
 export * from './session-routes.ts'
@@ -89,7 +91,7 @@ export const listAuthorities = endpoint({
 export const watch = endpoint({
   method: 'GET',
   path: '/v1/watch',
-  summary: 'A snapshot of authorities, roles, users, presence and settings, then each change, for ever',
+  summary: 'A snapshot of authorities, locks, roles, users, presence and settings, then each change, for ever',
   callers: ['Node', 'Proxy', 'Auth', 'Admin'],
   output: watchEvent,
   stream: true,
@@ -399,6 +401,11 @@ export const renewUser = endpoint({
   summary: 'A certificate for another key of the caller, never living longer than the one it is asked with',
   callers: ['User'],
   userRule: 'self',
-  body: z.strictObject({ publicKey: publicKeyLine, ttlSeconds: ttlSeconds.optional() }),
+  body: z.strictObject({
+    publicKey: publicKeyLine,
+    ttlSeconds: ttlSeconds.optional(),
+    /** Approved requests of the caller, whose roles are wanted too. Those of the certificate that is shown stay. */
+    accessRequests: z.array(z.uuid()).max(16).default([]),
+  }),
   output: userCredentials,
 })

@@ -89,6 +89,18 @@ const sentences: Readonly<Record<EventName, Sentence>> = {
   'auth_preference.update': settingsChange,
   'cluster_networking_config.update': settingsChange,
   'session_recording_config.update': settingsChange,
+  'access_request.create': (event) => `asked for the roles ${list(event.roles)}${because(event.reason)}`,
+  'access_request.update': (event) =>
+    `${text(event.state).toLowerCase()} the request of ${text(event.requester)} for ${list(event.roles)}${because(event.reason)}`,
+  'access_request.review': (event) =>
+    `reviewed the request of ${text(event.requester)} for ${list(event.roles)}: ${text(event.proposed_state).toLowerCase()}${because(event.reason)}`,
+  'access_request.delete': (event) => `removed the request of ${text(event.requester)} for ${list(event.roles)}`,
+  'access_request.expire': (event) => `the request of ${text(event.requester)} for ${list(event.roles)} is over`,
+  'lock.created': (event) => {
+    const target = Object.entries(fieldsOf(event.target)).map(([field, value]) => `${field} ${text(value)}`)
+    return `locked ${target.join(' with ')}${text(event.until) === '' ? '' : ` until ${text(event.until)}`}${because(event.message)}`
+  },
+  'lock.deleted': (event) => `lifted the lock ${text(event.name)}`,
   'client.disconnect': (event) => `was disconnected from ${host(event) || 'the cluster'}${because(event.reason)}`,
   'audit.cut': (event) => `${text(event.events)} events before ${text(event.before)} removed by the retention setting`,
 }

@@ -63,6 +63,15 @@ interface ResourceChange {
   readonly name: string
 }
 
+interface AccessRequestChange {
+  readonly user: string
+  readonly id: string
+  readonly requester: string
+  readonly roles: readonly string[]
+  /** Afterwards. */
+  readonly state: 'PENDING' | 'APPROVED' | 'DENIED'
+}
+
 interface Fields {
   'user.login': Outcome & Addresses & { readonly user: string; readonly method: string; readonly message?: string }
   /** Of a browser session, or of all of them. */
@@ -194,6 +203,26 @@ interface Fields {
   'auth_preference.update': ResourceChange & { readonly reset?: boolean }
   'cluster_networking_config.update': ResourceChange & { readonly reset?: boolean }
   'session_recording_config.update': ResourceChange & { readonly reset?: boolean }
+  /** `name` is the id; `target` is who is shut out, `until` when by themselves no more. */
+  /** `user` is who did it, `requester` whose request it is. */
+  'access_request.create': AccessRequestChange & { readonly reason?: string; readonly expires: string }
+  'access_request.update': AccessRequestChange & {
+    readonly reason?: string
+    readonly annotations?: Readonly<Record<string, readonly string[]>>
+  }
+  'access_request.review': AccessRequestChange & {
+    readonly proposed_state: 'APPROVED' | 'DENIED'
+    readonly reason?: string
+  }
+  'access_request.delete': AccessRequestChange
+  /** It, or the wait for an answer, is over. */
+  'access_request.expire': AccessRequestChange
+  'lock.created': ResourceChange & {
+    readonly target: Readonly<Record<string, string>>
+    readonly message?: string
+    readonly until?: string
+  }
+  'lock.deleted': ResourceChange
   'client.disconnect': Addresses &
     Partial<Server> & { readonly user: string; readonly login?: string; readonly sid?: string; readonly reason: string }
   /** The oldest events were removed by the retention setting; the chain goes on from `ei_last` with hash `hash_last`. */
@@ -256,6 +285,13 @@ const codes = {
   'auth_preference.update': { ok: 'TCAUTH001I' },
   'cluster_networking_config.update': { ok: 'TCNET002I' },
   'session_recording_config.update': { ok: 'TCREC003I' },
+  'access_request.create': { ok: 'T5000I' },
+  'access_request.update': { ok: 'T5001I' },
+  'access_request.review': { ok: 'T5002I' },
+  'access_request.delete': { ok: 'T5003I' },
+  'access_request.expire': { ok: 'T5005I' },
+  'lock.created': { ok: 'TLK00I' },
+  'lock.deleted': { ok: 'TLK01I' },
   'client.disconnect': { ok: 'T3006I' },
   'audit.cut': { ok: 'TAC00I' },
 } as const satisfies Record<EventName, CodePair & { upload?: CodePair }>

@@ -81,6 +81,16 @@ const table: Readonly<Record<string, { callers: readonly BuiltinRole[]; users?: 
   releaseLease: { callers: ['Node'] },
   listLeases: { callers: ['Admin'] },
   deleteLeases: { callers: ['Admin'] },
+  createLock: { callers: ['Admin', 'User'], users: 'rule' },
+  listLocks: { callers: ['Admin', 'User'], users: 'rule' },
+  getLock: { callers: ['Admin', 'User'], users: 'rule' },
+  deleteLock: { callers: ['Admin', 'User'], users: 'rule' },
+  createAccessRequest: { callers: ['Admin', 'User'], users: 'self' },
+  listAccessRequests: { callers: ['Admin', 'User'], users: 'self' },
+  getAccessRequest: { callers: ['Admin', 'User'], users: 'self' },
+  reviewAccessRequest: { callers: ['Admin', 'User'], users: 'self' },
+  resolveAccessRequest: { callers: ['Admin', 'User'], users: 'rule' },
+  deleteAccessRequest: { callers: ['Admin', 'User'], users: 'self' },
   emitEvents: { callers: ['Node', 'Proxy'] },
   searchEvents: { callers: ['Admin', 'User'], users: 'rule' },
   exportEvents: { callers: ['Admin', 'User'], users: 'rule' },
@@ -115,6 +125,7 @@ async function status(
   const path = endpoint.path
     .replace(':role', 'node')
     .replace(':uuid', '33333333-3333-4333-8333-333333333333')
+    .replace(':id', '33333333-3333-4333-8333-333333333333')
     .replace(':name', 'somebody')
   const stream = bench.callers.open(bench.app, caller)
   stream.on('error', () => undefined)
@@ -174,7 +185,7 @@ describe('each route against each caller', () => {
     for (const [name, endpoint] of endpoints.filter(([name]) => table[name]?.users === 'rule')) {
       const rule = endpoint.userRule
       const resource = typeof rule === 'object' ? rule.resource : ''
-      const editors = ['user', 'role', 'token', ...settingsKinds].includes(resource)
+      const editors = ['user', 'role', 'token', 'lock', ...settingsKinds].includes(resource)
       expect((await status(bench, endpoint, editor)) === 403, `${name} as editor`).toBe(!editors)
       expect((await status(bench, endpoint, auditor)) === 403, `${name} as auditor`).toBe(resource !== 'event')
     }
@@ -263,6 +274,14 @@ describe('no route answers', () => {
         await bench.env.advance(5)
         await admin.call(createUser, { body: { name: 'alice', roles: ['access', 'editor'], traits: {} } })
       },
+    },
+    {
+      name: 'a user who is locked',
+      happens: (_, admin) => admin.call(routes.createLock, { body: { target: { user: 'alice' } } }),
+    },
+    {
+      name: 'a user one of whose roles is locked',
+      happens: (_, admin) => admin.call(routes.createLock, { body: { target: { role: 'auditor' } } }),
     },
     { name: 'a user whose certificate has expired', happens: (bench) => bench.env.advance(31 * 3_600_000) },
   ]

@@ -2,9 +2,18 @@
 
 import { allLogins, permissions, pinsSourceAddress, sessionTtlSeconds } from '../access/decide.ts'
 import { plainAddress } from '../access/forward-rules.ts'
+import { requestStrategy } from '../access/requests.ts'
 import type { Role } from '../access/types.ts'
-import { clusterExtension, rolesExtension, sinceExtension, traitsExtension } from '../api/authenticate-user.ts'
+import {
+  clusterExtension,
+  requestsExtension,
+  rolesExtension,
+  sinceExtension,
+  traitsExtension,
+  whyShutOut,
+} from '../api/authenticate-user.ts'
 import { backdateMs } from '../api/clock-skew.ts'
+import type { ClusterState } from '../api/cluster-state.ts'
 import { authorityExtension, roleExtension } from '../api/host-certificate.ts'
 import type { MachineRole } from '../api/identity.ts'
 import { formatCertificateLine } from '../api/lines.ts'
@@ -31,21 +40,34 @@ export interface UserRequest {
   readonly publicKey: PublicKey
   readonly ttlSeconds: number | undefined
   /** The certificate ends no later than this. */
-  readonly notAfter?: Date
+  readonly notAfter?: Date | undefined
+  /** Approved requests through which it has roles. */
+  readonly accessRequests?: readonly string[]
   /** For the audit log: address of the client, and who asked when it was not the user. */
   readonly address?: string
   readonly requestedBy?: string
 }
+
+type LockState = Pick<ClusterState, 'locks' | 'staleMs' | 'config'>
 
 export class Issuer {
   readonly #authorities: Authorities
   readonly #audit: Audit
   readonly #env: Env
 
-  constructor(authorities: Authorities, audit: Audit, env: Env) {
-    this.#authorities = authorities
-    this.#audit = audit
-    this.#env = env
+  readonly #state: LockState
+
+  constructor(options: {
+    readonly authorities: Authorities
+    readonly audit: Audit
+    /** Whoever is locked gets no certificate, whoever asks for it. */
+    readonly state: LockState
+    readonly env: Env
+  }) {
+    this.#authorities = options.authorities
+    this.#audit = options.audit
+    this.#state = options.state
+    this.#env = options.env
   }
 
   /** Never more than the roles give: principals, permissions and lifetime are computed here, not asked for. */
@@ -54,9 +76,13 @@ export class Issuer {
     if (roles.length === 0) throw new AccessDenied(`user ${JSON.stringify(user.name)} has no roles; give it one`)
     const { clusterName } = this.#authorities
     const now = this.#env.now()
+    const shutOut = whyShutOut(this.#state, { user: user.name, roles, login: undefined, now })
+    if (shutOut !== undefined) throw new AccessDenied(`access denied: ${shutOut}`)
     const wanted = now.getTime() + sessionTtlSeconds(roles, request.ttlSeconds, defaultUserTtl) * 1000
     const validBefore = new Date(Math.min(wanted, request.notAfter?.getTime() ?? wanted))
     if (validBefore <= now) throw new AccessDenied('the certificate that was shown has expired; log in again')
+    const { accessRequests: active = [] } = request
+    const { mode, prompt } = requestStrategy(roles)
     const logins = allLogins({ roles, traits: user.traits })
     const roleNames = roles.map((role) => role.metadata.name)
     const certificate = await issueCertificate(
@@ -75,6 +101,7 @@ export class Issuer {
           [traitsExtension]: JSON.stringify(user.traits),
           [clusterExtension]: clusterName,
           [sinceExtension]: user.created,
+          ...(active.length === 0 ? {} : { [requestsExtension]: JSON.stringify({ access_requests: active }) }),
         },
       },
       this.#authorities.user,
@@ -88,6 +115,7 @@ export class Issuer {
         ...described(certificate),
         roles: roleNames,
         logins: [...logins],
+        ...(active.length === 0 ? {} : { access_requests: [...active] }),
         ...(request.requestedBy === undefined ? {} : { requested_by: request.requestedBy }),
       },
       ...(request.address === undefined ? {} : { 'addr.remote': request.address }),
@@ -99,6 +127,7 @@ export class Issuer {
       roles: roleNames,
       logins: [...logins],
       validBefore: validBefore.toISOString(),
+      ...(mode === 'optional' || active.length > 0 ? {} : { accessRequest: { mode, prompt } }),
     }
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { type SettingsKind, settingsKinds, settingsName, settingsSpecs } from '../api/cluster-settings.ts'
-import { type Change, ClusterSnapshot } from '../api/cluster-snapshot.ts'
+import { type Change, type ChangeKind, ClusterSnapshot, idOf } from '../api/cluster-snapshot.ts'
 import type { ClusterState } from '../api/cluster-state.ts'
 import type { ClusterConfig, Presence, WatchEvent } from '../api/model.ts'
 import type { Backend, WatchEvent as StoreEvent } from '../backend/contract.ts'
@@ -14,13 +14,15 @@ import type { Logger } from '../common/log.ts'
 import { LimitExceeded, SystemError } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
 import { publicAuthority } from './authorities.ts'
-import type { Tables } from './records.ts'
+import type { StoredAccessRequest, Tables } from './records.ts'
 
 /** Bytes that a follower may be behind before it is cut off; it comes back and gets a new snapshot. */
 const maxBehind = 32 * 1024 * 1024
 /** Milliseconds. */
 const aliveEvery = 10_000
 const resyncAfter = 1_000
+
+type Changed = { readonly kind: ChangeKind; readonly id: string }
 
 export class Hub implements ClusterState {
   readonly clusterName: string
@@ -30,7 +32,7 @@ export class Hub implements ClusterState {
   readonly #logger: Logger
   readonly #closing = new AbortController()
   readonly #followers = new Set<Follower>()
-  readonly #listeners = new Set<(change: Change) => void>()
+  readonly #listeners = new Set<(change: Changed) => void>()
   #config: ClusterConfig
   /** Where no resource says otherwise. */
   readonly #defaults: ClusterConfig
@@ -68,6 +70,14 @@ export class Hub implements ClusterState {
   role(name: string) {
     return this.#snapshot.roles.get(name)?.role
   }
+  get locks() {
+    return this.#snapshot.locks
+  }
+  get grants() {
+    return this.#snapshot.grants
+  }
+  /** What is known here is what there is. */
+  readonly staleMs = 0
   get snapshot(): ClusterSnapshot {
     return this.#snapshot
   }
@@ -85,7 +95,7 @@ export class Hub implements ClusterState {
   }
 
   /** Called after each change, and for everything there is after changes were missed. */
-  onChange(listener: (change: Change) => void): void {
+  onChange(listener: (change: Changed) => void): void {
     this.#listeners.add(listener)
   }
 
@@ -96,6 +106,11 @@ export class Hub implements ClusterState {
     this.#listeners.add(listener)
     await this.#env.sleep(ms, AbortSignal.any([heard.signal, this.#closing.signal])).catch(() => undefined)
     this.#listeners.delete(listener)
+  }
+
+  /** Aborted when the service stops. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
   }
 
   /** The lines for one follower, without end: a snapshot, `ready`, then changes. Nodes need no word of each other. */
@@ -123,7 +138,7 @@ export class Hub implements ClusterState {
     // Watch first: what changes while we read comes twice rather than never.
     const watcher = await this.#backend.watch([], this.#closing.signal)
     const snapshot = new ClusterSnapshot()
-    for (const table of ['authorities', 'roles', 'users', 'presence'] as const) {
+    for (const table of followedTables) {
       for await (const found of this.#tables[table].all()) {
         const change = this.#toChange(table, found)
         if (change !== undefined) snapshot.apply(change)
@@ -157,10 +172,13 @@ export class Hub implements ClusterState {
       await this.#env.sleep(resyncAfter, this.#closing.signal).catch(() => undefined)
       if (this.#closing.signal.aborted) return
       try {
+        const before = this.#snapshot
         watcher = await this.#load()
+        // What is not there any more too.
+        for (const changed of this.#snapshot.differences(before)) this.#tell(changed)
         // Followers missed changes too: a new snapshot tells them.
         for (const follower of this.#followers) follower.end()
-        for (const change of this.#snapshot.changes()) for (const listener of this.#listeners) listener(change)
+        for (const change of this.#snapshot.changes()) this.#tell({ kind: change.kind, id: idOf(change) })
       } catch (error) {
         this.#logger.error('cannot read the store', { reason: messageOf(error) })
       }
@@ -192,10 +210,14 @@ export class Hub implements ClusterState {
   }
 
   #announce(change: Change): void {
-    this.#snapshot.apply(change)
+    const { kind, id } = this.#snapshot.apply(change)
     const text = line(change)
-    for (const follower of this.#followers) follower.push(change.kind, text)
-    for (const listener of this.#listeners) listener(change)
+    for (const follower of this.#followers) follower.push(kind, text)
+    this.#tell({ kind, id })
+  }
+
+  #tell(changed: Changed): void {
+    for (const listener of this.#listeners) listener(changed)
   }
 
   /** Nodes hear nothing of servers, but tell their users where the web side is. */
@@ -208,7 +230,10 @@ export class Hub implements ClusterState {
 
   #changeOf(table: string | undefined, item: Parameters<Tables['users']['read']>[0]): Change | undefined {
     switch (table) {
+      case 'access-requests':
+        return this.#toChange('accessRequests', this.#tables.accessRequests.read(item))
       case 'authorities':
+      case 'locks':
       case 'roles':
       case 'users':
       case 'presence':
@@ -225,6 +250,10 @@ export class Hub implements ClusterState {
         const record = found.value as ReturnType<Tables['authorities']['read']>['value']
         return { op: 'put', kind: 'authority', value: publicAuthority(record, this.clusterName) }
       }
+      case 'accessRequests':
+        return grantChange(found.value as ReturnType<Tables['accessRequests']['read']>['value'])
+      case 'locks':
+        return { op: 'put', kind: 'lock', value: found.value as ReturnType<Tables['locks']['read']>['value'] }
       case 'roles':
         return { op: 'put', kind: 'role', value: found.value as ReturnType<Tables['roles']['read']>['value'] }
       case 'users':
@@ -262,7 +291,15 @@ function partOf(config: ClusterConfig, kind: SettingsKind): Partial<ClusterConfi
   return Object.fromEntries(keys.map((key) => [key, config[key]]))
 }
 
-type FollowedTable = 'authorities' | 'roles' | 'users' | 'presence'
+const followedTables = ['authorities', 'locks', 'accessRequests', 'roles', 'users', 'presence'] as const
+type FollowedTable = (typeof followedTables)[number]
+
+/** Servers hear of approved requests only: what else is asked for is no business of theirs. */
+function grantChange({ id, user, userCreated, roles, state, expires }: StoredAccessRequest): Change {
+  return state === 'approved'
+    ? { op: 'put', kind: 'access_request', value: { id, user, userCreated, roles, expires } }
+    : { op: 'delete', kind: 'access_request', id }
+}
 
 const line = (event: WatchEvent): string => `${JSON.stringify(event)}\n`
 
@@ -270,6 +307,10 @@ function deletionOf(table: string | undefined, id: string): Change | undefined {
   switch (table) {
     case 'authorities':
       return { op: 'delete', kind: 'authority', id }
+    case 'access-requests':
+      return { op: 'delete', kind: 'access_request', id }
+    case 'locks':
+      return { op: 'delete', kind: 'lock', id }
     case 'roles':
       return { op: 'delete', kind: 'role', id }
     case 'users':

@@ -1,5 +1,7 @@
 /** Password and second factor for a certificate. Every refusal is worded the same, takes the same time, and is in the audit log. */
 
+import { whyShutOut } from '../api/authenticate-user.ts'
+import type { ClusterState } from '../api/cluster-state.ts'
 import { parseKeyLine } from '../api/lines.ts'
 import type { UserCredentials } from '../api/model.ts'
 import type { Env } from '../common/env.ts'
@@ -42,6 +44,7 @@ export interface LoginsOptions {
   readonly lockout: Lockout
   readonly users: Users
   readonly issuer: Issuer
+  readonly state: Pick<ClusterState, 'locks' | 'staleMs' | 'config'>
   readonly settings: AuthSettings
   readonly env: Env
 }
@@ -71,13 +74,17 @@ export class Logins {
    */
   async authenticate(request: LoginProof): Promise<Found<StoredUser>> {
     const user = await this.#queues.run(request.user, () => this.#prove(request))
-    await this.#options.audit.emit({
-      event: 'user.login',
-      user: user.value.name,
-      method: 'local',
-      success: true,
-      'addr.remote': request.client.address,
-    })
+    const { users, audit, state, env } = this.#options
+    const { name } = user.value
+    const about = { event: 'user.login', user: name, method: 'local', 'addr.remote': request.client.address } as const
+    const roles = await users.rolesOf(user.value)
+    const shutOut = whyShutOut(state, { user: name, roles, login: undefined, now: env.now() })
+    if (shutOut !== undefined) {
+      // Only somebody with the right password hears of it.
+      await audit.emit({ ...about, success: false, error: shutOut })
+      throw new AccessDenied(`access denied: ${shutOut}`)
+    }
+    await audit.emit({ ...about, success: true })
     return user
   }
 

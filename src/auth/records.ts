@@ -3,7 +3,8 @@
 import { z } from 'zod'
 import { type Authorized, isAuthorized, type Permit } from '../access/authorize.ts'
 import { type SettingsKind, settingsSpecs } from '../api/cluster-settings.ts'
-import { isoTime, labels, presence, roleRecord, serverRole, userRecord } from '../api/model.ts'
+import { isoTime, labels, lockRecord, presence, roleRecord, serverRole, userRecord } from '../api/model.ts'
+import { accessRequest } from '../api/request-model.ts'
 import type { Backend, Item, Key, NewItem, Operation } from '../backend/contract.ts'
 import { rangeAll } from '../backend/contract.ts'
 import { AccessDenied, isNotFound, SystemError } from '../errors/errors.ts'
@@ -104,8 +105,8 @@ export class ResourceTable<Kind extends string, S extends z.ZodType> extends Tab
   /** Only in types: which kind's proofs it takes. */
   declare readonly kind: Kind
 
-  put(permit: Authorized<Permit<Kind, 'create' | 'update'>>, value: z.input<S>): Operation {
-    return { op: 'put', item: this.encode(proven(permit), value) }
+  put(permit: Authorized<Permit<Kind, 'create' | 'update'>>, value: z.input<S>, expires?: Date): Operation {
+    return { op: 'put', item: this.encode(proven(permit), value, expires) }
   }
   remove(permit: Authorized<Permit<Kind, 'delete'>>): Operation {
     return { op: 'delete', key: this.key(proven(permit)) }
@@ -166,6 +167,9 @@ const credentials = z.strictObject({
   otpSecret: z.string().optional(),
 })
 export type Credentials = z.infer<typeof credentials>
+const storedLock = lockRecord.omit({ revision: true })
+const storedAccessRequest = accessRequest.omit({ revision: true })
+export type StoredAccessRequest = z.infer<typeof storedAccessRequest>
 const storedInvite = z.strictObject({
   user: z.string(),
   kind: z.enum(['invite', 'reset']),
@@ -241,6 +245,9 @@ export function openTables(backend: Backend) {
       ({ metadata }) => metadata.expires,
     ),
     users: new ResourceTable<'user', typeof storedUser>(backend, 'users', storedUser),
+    /** By id. */
+    accessRequests: table('access-requests', storedAccessRequest),
+    locks: new ResourceTable<'lock', typeof storedLock>(backend, 'locks', storedLock),
     /** By user name. */
     credentials: table('credentials', credentials),
     /** By SHA-256 of the token, as are join tokens: the store never holds a token that opens anything. */

@@ -15,6 +15,7 @@ import { verifyAudit } from './audit-verify.ts'
 import { authorityTypes } from './authorities.ts'
 import { actorOf, nodeFacts } from './permits.ts'
 import { mountRecordings } from './recording-routes.ts'
+import { mountAccessRequests } from './request-routes.ts'
 import type { Services } from './services.ts'
 import { mountSessions } from './session-routes.ts'
 
@@ -33,6 +34,8 @@ export function mountRoutes(app: FastifyInstance, services: Services): void {
   mountSessions(app, services)
   mountLeases(app, services)
   mountWebSessions(app, services)
+  mountLocks(app, services)
+  mountAccessRequests(app, services)
   mountRotation(app, services)
 }
 
@@ -189,7 +192,7 @@ function mountSettings(app: FastifyInstance, { clusterSettings }: Services): voi
 }
 
 function mountLogins(app: FastifyInstance, services: Services): void {
-  const { logins, invites, users, issuer, authorities } = services
+  const { logins, invites, users, issuer, authorities, accessRequests } = services
   serve(app, routes.login, ({ body }) => logins.login(body))
   serve(app, routes.changePassword, async ({ body }) => {
     const { newPassword, ...proof } = body
@@ -221,14 +224,18 @@ function mountLogins(app: FastifyInstance, services: Services): void {
   })
   serve(app, routes.renewUser, async ({ caller, body }) => {
     if (caller.user === undefined) throw new AccessDenied('only users renew user certificates')
-    const { user, roles, expires } = caller.user
+    const { roles, expires, accessRequests: held } = caller.user
+    const user = (await users.get(caller.name)).value
+    const granted = await accessRequests.grantsFor(user, { held, wanted: body.accessRequests })
+    const has = (name: string) => roles.some(({ metadata }) => metadata.name === name)
     return issuer.user({
-      user: (await users.get(user)).value,
-      // The roles of the certificate that was shown, not those gained since: for these one logs in again.
-      roles,
+      user,
+      // The roles of the certificate that was shown and of approved requests, not those gained since: for these one logs in again.
+      roles: [...roles, ...granted.roles.filter(({ metadata }) => !has(metadata.name))],
       publicKey: parseKeyLine(body.publicKey),
       ttlSeconds: body.ttlSeconds,
-      notAfter: expires,
+      notAfter: new Date(Math.min(expires.getTime(), granted.notAfter?.getTime() ?? Number.POSITIVE_INFINITY)),
+      accessRequests: granted.ids,
       address: caller.address,
     })
   })
@@ -252,6 +259,16 @@ function mountAudit(app: FastifyInstance, { audit, recordings }: Services): void
   serve(app, routes.searchEvents, ({ query }) => audit.search(query))
   serve(app, routes.exportEvents, ({ query }) => audit.export(query))
   serve(app, routes.verifyEvents, ({ query, signal }) => verifyAudit({ audit, recordings, query, signal }))
+}
+
+function mountLocks(app: FastifyInstance, { locks }: Services): void {
+  serve(app, routes.createLock, ({ caller, body }) => locks.create(caller, body))
+  serve(app, routes.listLocks, ({ caller, query }) => locks.page(caller, query))
+  serve(app, routes.getLock, ({ caller, params }) => locks.get(caller, params.id))
+  serve(app, routes.deleteLock, async ({ caller, params }) => {
+    await locks.remove(caller, params.id)
+    return {}
+  })
 }
 
 function mountLeases(app: FastifyInstance, { leases }: Services): void {

@@ -7,6 +7,7 @@ import type { Backend } from '../backend/contract.ts'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
 import { messageOf } from '../errors/system.ts'
+import { AccessRequests } from './access-requests.ts'
 import { Audit } from './audit.ts'
 import type { AuditLogHandle } from './audit-log.ts'
 import { keepRetention } from './audit-retention.ts'
@@ -18,6 +19,7 @@ import { Hub } from './hub.ts'
 import { Invites } from './invites.ts'
 import { Leases } from './leases.ts'
 import { Lockout } from './lockout.ts'
+import { Locks } from './locks.ts'
 import { Logins } from './logins.ts'
 import { Machines } from './machines.ts'
 import { OneTimePasswords } from './otp.ts'
@@ -55,6 +57,8 @@ export interface Services {
   readonly logins: Logins
   readonly webSessions: WebSessions
   readonly leases: Leases
+  readonly locks: Locks
+  readonly accessRequests: AccessRequests
   readonly activeSessions: ActiveSessions
   /** All of them; `recordingAccess` knows who may see which. */
   readonly recordings: RecordingStore
@@ -82,7 +86,6 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const tables = openTables(backend)
   const authorities = await Authorities.load(tables, clusterName)
   const audit = new Audit(auditLog, clusterName, env)
-  const issuer = new Issuer(authorities, audit, env)
   const changes = new Changes(tables, env)
   const clusterSettings = makeClusterSettings(options.settings, { backend, tables, audit, changes })
   await clusterSettings.start()
@@ -90,6 +93,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const config = { ...options.settings.cluster, ...defaults, clusterName }
   const presence = new PresenceService({ backend, tables, env, logger })
   const hub = new Hub({ backend, tables, config, env, logger })
+  const issuer = new Issuer({ authorities, audit, state: hub, env })
   await presence.start()
   await hub.start()
   const settings = followedSettings(options.settings, hub)
@@ -113,7 +117,8 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     ...{ backend, tables, audit, changes, passwords, lockout, settings, env },
     webSessions: index,
   })
-  const logins = new Logins({ tables, audit, passwords, otp, lockout, users, issuer, settings, env })
+  const accessRequests = new AccessRequests({ backend, tables, audit, users, env, logger })
+  const logins = new Logins({ tables, audit, passwords, otp, lockout, users, issuer, state: hub, settings, env })
   const webSessions = new WebSessions({
     ...{ backend, tables, index, audit, logins, users, issuer, hub, settings, env, logger },
   })
@@ -139,6 +144,8 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     clusterSettings,
     secretExports: new SecretExports({ backend, tables, audit, changes, authorities, users }),
     leases: new Leases({ backend, tables, env }),
+    accessRequests,
+    locks: new Locks({ backend, tables, audit, changes, hub, env }),
     activeSessions: new ActiveSessions({ hub, env }),
     logins,
     webSessions,
@@ -147,7 +154,14 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     close: async () => {
       stop.abort()
       await retention
-      await Promise.all([webSessions.close(), rotation.close(), presence.close(), hub.close(), recordings.close()])
+      await Promise.all([
+        accessRequests.close(),
+        webSessions.close(),
+        rotation.close(),
+        presence.close(),
+        hub.close(),
+        recordings.close(),
+      ])
     },
   }
 }

@@ -51,6 +51,7 @@ export const defaultSettings: AuthSettings = {
     sessionRecording: 'node',
     sessionDetachTimeout: 0,
     messageOfTheDay: '',
+    lockingMode: 'best_effort',
   },
   fileSettings: [],
   authServers: [],

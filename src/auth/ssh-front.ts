@@ -2,6 +2,7 @@
 
 import { duplexPair } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+import { AccessGuard } from '../api/access-guard.ts'
 import { authApiHost, authKeepAlive, sshIdent } from '../api/auth-channel.ts'
 import { authenticateUser } from '../api/authenticate-user.ts'
 import type { Caller } from '../api/caller.ts'
@@ -21,7 +22,7 @@ import type { Certificate } from '../ssh/certificate/types.ts'
 import { ChannelOpenError } from '../ssh/connection/types.ts'
 import { fingerprintSha256 } from '../ssh/keys/public-key.ts'
 import { createSshServer } from '../ssh/server.ts'
-import type { AuthDecision, AuthRequest, PendingConnection, SshServer } from '../ssh/server-types.ts'
+import type { AuthDecision, AuthRequest, PendingConnection, ServerConnection, SshServer } from '../ssh/server-types.ts'
 import type { Limits } from '../ssh/transport/types.ts'
 import type { Services } from './services.ts'
 
@@ -52,6 +53,14 @@ export interface FrontOptions {
 }
 
 export function createSshFront(options: FrontOptions): SshServer {
+  const guard = new AccessGuard({
+    onChange: (listener) => options.services.hub.onChange(({ kind, id }) => listener(kind, id)),
+    staleMs: () => 0,
+    env: options.env,
+    logger: options.logger,
+    signal: options.services.hub.closing,
+  })
+  const unguard = new WeakMap<ServerConnection<Identify>, () => void>()
   const { services, app, callers, env, logger } = options
   const { hub } = services
   const refusals = new RateLimiter(auditedRefusals, env)
@@ -82,6 +91,23 @@ export function createSshFront(options: FrontOptions): SshServer {
         serveStream(app, far)
         return near
       },
+      connected(connection) {
+        const { name, role } = connection.identity()
+        // A token is looked at when it is used, and for nothing else.
+        if (role === 'ProvisionToken') return
+        unguard.set(
+          connection,
+          guard.add({
+            user: name,
+            judge: () => refusalOf(connection.identity),
+            end(reason) {
+              void auditDisconnect(options, name, reason, connection)
+              connection.disconnect(reason)
+            },
+          }),
+        )
+      },
+      closed: (connection) => unguard.get(connection)?.(),
       preamble: preambleVerifier({ target: 'auth', state: hub, env, logger }),
       keepAlive: authKeepAlive,
       logger,
@@ -89,6 +115,31 @@ export function createSshFront(options: FrontOptions): SshServer {
     },
     env,
   )
+}
+
+function refusalOf(identify: Identify): string | undefined {
+  try {
+    identify()
+    return undefined
+  } catch (error) {
+    if (error instanceof AccessDenied) return error.message
+    throw error
+  }
+}
+
+async function auditDisconnect(
+  { services, logger }: FrontOptions,
+  user: string,
+  reason: string,
+  { peer }: PendingConnection,
+): Promise<void> {
+  try {
+    const { address, port } = peer
+    const remote = formatAddress({ host: address, port })
+    await services.audit.emit({ event: 'client.disconnect', user, reason, 'addr.remote': remote })
+  } catch (error) {
+    logger.error('the end of a connection could not be audited', { reason: messageOf(error) })
+  }
 }
 
 /** Strangers must not be able to fill the audit log: a hundred refusals at once, then five a second, are in it. */
@@ -130,7 +181,7 @@ async function authenticate(
       if (certificate === undefined) return { allow: false, reason: 'a plain key; only certificates are accepted' }
       return certificate.type === 'host'
         ? machine(options, certificate, request.user, address, isSameHost(connection))
-        : user(options, certificate, address)
+        : user(options, certificate, address, request.signed)
     }
   }
 }
@@ -190,11 +241,27 @@ function machine(
   return { allow: true, identity: identify }
 }
 
-function user({ services, env }: FrontOptions, certificate: Certificate, address: string): AuthDecision<Identify> {
+const nobody = (reason: string): never => {
+  throw new AccessDenied(`access denied: ${reason}`)
+}
+
+function user(
+  { services, env }: FrontOptions,
+  certificate: Certificate,
+  address: string,
+  signed: boolean,
+): AuthDecision<Identify> {
   const { hub } = services
   const judge = () => authenticateUser(hub, { certificate, login: undefined, sourceAddress: address, now: env.now() })
   const first = judge()
-  if (!first.ok) return { allow: false, reason: first.reason }
+  if (!first.ok) {
+    const { reason, locked } = first
+    if (!locked) return { allow: false, reason }
+    // A lock is for its owner to know, who is who has proven the key. The identity throws, should it ever be asked.
+    return signed
+      ? { allow: false, reason, disconnect: `access denied: ${reason}` }
+      : { allow: true, identity: () => nobody(reason) }
+  }
   const { noTouchRequired, verifyRequired } = first
   const identify = (): Caller => {
     const verdict = judge()

@@ -140,6 +140,7 @@ function buildAuth(section: Section<'auth_service'>, context: Context): AuthConf
         windowMs: authentication.lockout?.window ?? 30 * MINUTE,
         durationMs: authentication.lockout?.duration ?? 20 * MINUTE,
       },
+      lockingMode: authentication.locking_mode ?? 'best_effort',
     },
     sessionRecording,
     sessionDetachTimeoutMs: section.session_detach_timeout ?? 0,

@@ -107,6 +107,7 @@ describe('teleport.yaml', () => {
           secondFactor: 'off',
           passwordMinLength: 12,
           lockout: { failures: 5, windowMs: 1_800_000, durationMs: 1_200_000 },
+          lockingMode: 'best_effort',
         },
         sessionRecording: 'off',
         sessionDetachTimeoutMs: 0,

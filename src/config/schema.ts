@@ -240,7 +240,7 @@ const authentication = strictObject(
     ),
     local_auth: refuse(yamlBool, (value) => value, 'local users are the only ones there are'),
     require_session_mfa: refuse(yamlBool, (value) => !value),
-    locking_mode: refuse(yamlString, (mode) => mode === 'best_effort'),
+    locking_mode: unset(oneOf(['strict', 'best_effort'])),
     password_min_length: unset(z.coerce.number().int().min(6, { message: 'must be at least 6' }).max(128)),
     lockout: section(
       strictObject({

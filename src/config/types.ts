@@ -67,6 +67,8 @@ export interface AuthConfig {
     /** Characters. */
     readonly passwordMinLength: number
     readonly lockout: { readonly failures: number; readonly windowMs: number; readonly durationMs: number }
+    /** Whether anybody is let in while locks may be missing. */
+    readonly lockingMode: 'strict' | 'best_effort'
   }
   readonly sessionRecording: 'node' | 'node-sync' | 'proxy' | 'proxy-sync' | 'off'
   /** How long a session waits for its owner after a lost connection. 0: it ends with the connection. */

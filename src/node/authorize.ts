@@ -6,7 +6,7 @@
 import { authorizeLogin, loginRefused } from '../access/authorize.ts'
 import { decideHostUser, decideLogin, type LoginAsk, type Permissions, permissions } from '../access/decide.ts'
 import type { Labels } from '../access/types.ts'
-import { authenticateUser } from '../api/authenticate-user.ts'
+import { authenticateUser, type UserIdentity, type UserVerdict } from '../api/authenticate-user.ts'
 import type { ClusterState } from '../api/cluster-state.ts'
 import type { Env } from '../common/env.ts'
 import { AccessDenied } from '../errors/errors.ts'
@@ -22,6 +22,7 @@ export interface AuthorizeContext {
   readonly accounts: Accounts
   readonly privileges: Privileges
   readonly hostUsers: HostUsers
+  readonly uuid: string
   readonly hostname: string
   labels(): Labels
   readonly env: Env
@@ -58,18 +59,11 @@ export class CertificateRefused extends AccessDenied {
 export async function authorize(context: AuthorizeContext, attempt: LoginAttempt): Promise<NodeUser> {
   const { state, accounts, privileges } = context
   const { certificate, login } = attempt
-  const verdict = authenticateUser(state, { ...attempt, now: context.env.now() })
-  if (!verdict.ok) throw lacksLogin(context, attempt) ?? new CertificateRefused(verdict.user, verdict.reason)
+  const verdict = authenticateUser(state, { ...attempt, node: namesOf(context), now: context.env.now() })
+  if (!verdict.ok) throw (verdict.locked ? undefined : lacksLogin(context, attempt)) ?? refusalOf(verdict)
   const { identity } = verdict
   const refuse = (message: string): LoginRefused => new LoginRefused(identity.user, message)
-  const ask = {
-    user: identity.user,
-    roles: identity.roles,
-    traits: identity.traits,
-    node: context.hostname,
-    nodeLabels: context.labels(),
-    login,
-  }
+  const ask = askOf(context, identity, login)
   // The roles first: whoever may not use a login does not learn whether it exists.
   const allowed = reasonOf(() => authorizeLogin(ask, login), refuse)
   const account = (await accounts.find(allowed.target)) ?? (await madeAccount(context, attempt, ask, refuse))
@@ -114,18 +108,64 @@ function lacksLogin(context: AuthorizeContext, { certificate, sourceAddress, log
 
 /**
  * For a connection that can do nothing but join sessions: a good certificate, and roles that the cluster still grants. Which session
- * may be joined is decided for each. Throws CertificateRefused.
+ * may be joined is decided for each. Throws CertificateRefused, LoginRefused.
  */
-export function authorizeJoiner(
-  context: Pick<AuthorizeContext, 'state' | 'env'>,
-  attempt: Omit<LoginAttempt, 'login' | 'proven'>,
-): ConnectedUser {
-  const verdict = authenticateUser(context.state, { ...attempt, login: undefined, now: context.env.now() })
-  if (!verdict.ok) throw new CertificateRefused(verdict.user, verdict.reason)
+export function authorizeJoiner(context: JudgeContext, attempt: Omit<LoginAttempt, 'login' | 'proven'>): ConnectedUser {
+  const verdict = authenticateUser(context.state, {
+    ...attempt,
+    login: undefined,
+    node: namesOf(context),
+    now: context.env.now(),
+  })
+  if (!verdict.ok) throw refusalOf(verdict)
   const { identity, noTouchRequired, verifyRequired } = verdict
   const permissions = { pty: true, portForwarding: false, agentForwarding: false, x11Forwarding: false }
   return { identity, permissions, noTouchRequired, verifyRequired }
 }
+
+type JudgeContext = Pick<AuthorizeContext, 'state' | 'env' | 'uuid' | 'hostname' | 'labels'>
+
+/**
+ * Why what is open would be refused now, as far as the cluster decides; undefined while it would not. The accounts of the machine are
+ * looked at when something is opened. Without a login: a connection that joins sessions.
+ */
+export function whyNoMore(
+  context: JudgeContext,
+  attempt: Omit<LoginAttempt, 'login' | 'proven'> & { readonly login: string | undefined },
+): string | undefined {
+  const now = context.env.now()
+  const verdict = authenticateUser(context.state, { ...attempt, node: namesOf(context), now, isOpen: true })
+  if (!verdict.ok) return verdict.reason
+  const { login } = attempt
+  if (login === undefined) return undefined
+  try {
+    authorizeLogin({ ...askOf(context, verdict.identity, login), login }, login)
+    return undefined
+  } catch (error) {
+    if (error instanceof AccessDenied) return error.message
+    throw error
+  }
+}
+
+/** For locks of nodes. */
+const namesOf = ({ uuid, hostname, state }: Pick<JudgeContext, 'uuid' | 'hostname' | 'state'>): readonly string[] => [
+  uuid,
+  hostname,
+  `${hostname}.${state.clusterName}`,
+]
+
+const askOf = (context: Pick<JudgeContext, 'hostname' | 'labels'>, identity: UserIdentity, login: string) => ({
+  user: identity.user,
+  roles: identity.roles,
+  traits: identity.traits,
+  node: context.hostname,
+  nodeLabels: context.labels(),
+  login,
+})
+
+/** A lock is for the person to know, once the certificate is proven. */
+const refusalOf = ({ user, reason, locked }: Extract<UserVerdict, { readonly ok: false }>): AccessDenied =>
+  locked ? new LoginRefused(user, `access denied: ${reason}`) : new CertificateRefused(user, reason)
 
 function reasonOf<T>(run: () => T, refuse: (message: string) => LoginRefused): T {
   try {

@@ -1,6 +1,7 @@
 /** What the parts of a running node share. */
 
 import type { Labels } from '../access/types.ts'
+import type { ChangeKind } from '../api/cluster-snapshot.ts'
 import type { ClusterState } from '../api/cluster-state.ts'
 import type { AuditEvent } from '../audit/events.ts'
 import type { Env } from '../common/env.ts'
@@ -50,6 +51,6 @@ export interface NodeContext {
   recheck(connection: NodeConnection): Promise<NodeUser>
   /** The same for a connection that joins sessions. Throws AccessDenied. */
   recheckJoiner(connection: NodeConnection): ConnectedUser
-  /** Calls back when users, roles or authorities have changed; the function returned ends it. */
-  onAccessChange(listener: () => void): () => void
+  /** Calls back when users, roles, locks or authorities have changed; the function returned ends it. */
+  onAccessChange(listener: (kind: ChangeKind, id: string) => void): () => void
 }

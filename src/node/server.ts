@@ -3,6 +3,7 @@
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Labels } from '../access/types.ts'
+import { AccessGuard } from '../api/access-guard.ts'
 import { openClusterCache } from '../api/cache.ts'
 import { connectAuth } from '../api/connect.ts'
 import { runHeartbeat } from '../api/heartbeat.ts'
@@ -166,6 +167,13 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
     context,
     identity: () => identity,
     version,
+    guard: new AccessGuard({
+      onChange: (listener) => state.onChange(listener),
+      staleMs: () => state.staleMs,
+      env,
+      logger,
+      signal: stop.signal,
+    }),
     leases: {
       acquire: async (lease, maximum, signal) => {
         await client.call(acquireLease, { body: { ...lease, maximum } }, signal)

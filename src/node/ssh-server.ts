@@ -1,5 +1,6 @@
 /** The SSH server of a node: who may log in, and which handler serves what they ask for. */
 
+import type { AccessGuard } from '../api/access-guard.ts'
 import type { MachineIdentity } from '../api/identity.ts'
 import { preambleVerifier } from '../api/preamble.ts'
 import { joinLogin } from '../api/session-model.ts'
@@ -9,7 +10,14 @@ import { messageOf } from '../errors/system.ts'
 import { createSshServer } from '../ssh/server.ts'
 import type { AuthDecision, AuthRequest, PendingConnection, SshServer } from '../ssh/server-types.ts'
 import type { AlgorithmPreferences, Limits } from '../ssh/transport/types.ts'
-import { type AuthorizeContext, authorize, authorizeJoiner, CertificateRefused, LoginRefused } from './authorize.ts'
+import {
+  type AuthorizeContext,
+  authorize,
+  authorizeJoiner,
+  CertificateRefused,
+  LoginRefused,
+  whyNoMore,
+} from './authorize.ts'
 import { type ConnectionLimits, Connections } from './connections.ts'
 import type { NodeConnection, NodeContext } from './context.ts'
 import { atExpiry } from './expiry.ts'
@@ -23,6 +31,7 @@ import { admitSession } from './limits/sessions.ts'
 import { connectionFields, formatAddress, record, serverFields } from './node-events.ts'
 import type { ConnectedUser } from './node-user.ts'
 import { serveSession } from './session/session.ts'
+import type { ActiveSession } from './session/sessions.ts'
 
 export interface NodeServerOptions {
   readonly context: NodeContext
@@ -31,6 +40,8 @@ export interface NodeServerOptions {
   readonly version: string
   readonly connectionLimits: ConnectionLimits
   readonly leases: LeaseApi
+  /** Ends what the cluster does not allow any more. */
+  readonly guard: AccessGuard
   readonly limits?: Partial<Limits>
   readonly algorithms?: Partial<AlgorithmPreferences>
 }
@@ -46,6 +57,7 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
   const rejections = new Rejections(context)
   const leases = new ConnectionLeases(context, options.leases, rejections)
   const leave = new WeakMap<NodeConnection, () => void>()
+  const unguard = new WeakMap<NodeConnection, () => void>()
   const refusals: CertificateRefusals = new WeakMap()
   const refusedX11 = new WeakSet<NodeConnection>()
 
@@ -93,6 +105,14 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
         const { user, expires } = connection.identity.identity
         leave.set(connection, connections.enter(user))
         const admitted = leases.enter(connection)
+        unguard.set(
+          connection,
+          options.guard.add({
+            user,
+            judge: () => judge(context, connection),
+            end: (reason) => endConnection(context, connection, reason),
+          }),
+        )
         logger.debug('a user connected', { user, login: connection.user, client: connection.peer.address })
         void atExpiry(expires, env, connection.signal, () => {
           if (optionsNow(context, connection).disconnectExpiredCert) endConnection(context, connection, expiredMessage)
@@ -101,6 +121,8 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
       },
       closed(connection, error) {
         leave.get(connection)?.()
+        unguard.get(connection)?.()
+        for (const session of context.sessions.of(connection)) guardDetached(context, options.guard, session)
         leases.leave(connection)
         forwards.closeAll(connection)
         logger.debug('a user disconnected', {
@@ -186,6 +208,30 @@ const nobody: ConnectedUser = {
   permissions: { pty: false, portForwarding: false, agentForwarding: false, x11Forwarding: false },
   noTouchRequired: false,
   verifyRequired: true,
+}
+
+function judge(context: NodeContext, connection: NodeConnection): string | undefined {
+  const { certificate } = connection.identity.identity
+  const login = connection.user === joinLogin ? undefined : connection.user
+  return whyNoMore(context, { certificate, login, sourceAddress: connection.peer.address })
+}
+
+/** A session that goes on without its connection, until its owner is back or it ends. */
+function guardDetached(context: NodeContext, guard: AccessGuard, session: ActiveSession): void {
+  const { connection } = session
+  const unguard = guard.add({
+    user: session.user,
+    judge: () => judge(context, connection),
+    end(reason) {
+      record(context, { event: 'client.disconnect', ...connectionFields(context, connection), sid: session.id, reason })
+      session.terminate(reason)
+    },
+  })
+  const stopLooking = context.sessions.onChange(() => {
+    if (context.sessions.get(session.id) === session && session.connection === connection) return
+    unguard()
+    stopLooking()
+  })
 }
 
 /** Tells each open session why, then ends the connection with everything on it: sessions, forwards, listeners. */

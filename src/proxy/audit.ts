@@ -1,4 +1,4 @@
-/** What a proxy reports to the audit log: refusals only. Who reached which node is told by the node, which knows the login. */
+/** What a proxy reports to the audit log: refusals, and whom it cut off. Who reached which node is told by the node, which knows the login. */
 
 import { newEvent } from '../audit/events.ts'
 import type { AuditSpool } from '../audit/spool.ts'
@@ -39,6 +39,20 @@ export function proxyAudit(options: AuditOptions): ProxyAudit {
           login,
           success: false,
           error: reason,
+          'addr.remote': formatAddress({ host: peer.address, port: peer.port }),
+          'addr.local': formatAddress({ host: local.address, port: local.port }),
+          ...server,
+        }),
+      )
+    },
+    disconnected({ user, login, peer, local, reason }) {
+      write(
+        newEvent(env, {
+          event: 'client.disconnect',
+          cluster_name: options.clusterName,
+          user,
+          login,
+          reason,
           'addr.remote': formatAddress({ host: peer.address, port: peer.port }),
           'addr.local': formatAddress({ host: local.address, port: local.port }),
           ...server,

@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { AccessGuard } from '../api/access-guard.ts'
 import { openClusterCache } from '../api/cache.ts'
 import { connectAuth, joinCluster } from '../api/connect.ts'
 import { runHeartbeat } from '../api/heartbeat.ts'
@@ -118,6 +119,13 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
   const web = await createWebServer({ backend, info, keyPairs: pairs, env, logger, maxConnections })
   const ssh = createSshSide({
     state: cache,
+    guard: new AccessGuard({
+      onChange: (listener) => cache.onChange(listener),
+      staleMs: () => cache.staleMs,
+      env,
+      logger,
+      signal: ending.signal,
+    }),
     identity: () => identity,
     authServers,
     env,

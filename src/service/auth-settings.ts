@@ -30,6 +30,7 @@ export function authSettings(config: Config): AuthSettings {
       sessionRecording: auth.sessionRecording,
       sessionDetachTimeout: Math.ceil(auth.sessionDetachTimeoutMs / 1000),
       messageOfTheDay: auth.messageOfTheDay,
+      lockingMode: authentication.lockingMode,
     },
     fileSettings: auth.fileSettings,
     ...(webAddress === undefined ? {} : { webAddress: formatAddress(webAddress) }),

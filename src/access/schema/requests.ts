@@ -3,9 +3,10 @@
 import { z } from 'zod'
 import { parsedBy, strictObject, yamlString } from '../../common/yaml.ts'
 import { compileSelectorValue } from '../labels.ts'
+import { parseReviewCondition } from '../requests.ts'
 import { parseTemplate } from '../traits.ts'
 import type { RequestConditions, ReviewConditions } from '../types.ts'
-import { asList, checkedBy, count, LATER, list, record, texts } from './fields.ts'
+import { asList, checkedBy, count, list, record, texts } from './fields.ts'
 
 /** Names of roles, each literal, with `*`, or `^regex$`. */
 const roleMatchers = z.preprocess(asList, z.array(parsedBy(checkedBy(compileSelectorValue))).max(1000))
@@ -23,7 +24,10 @@ const annotations = record('a section of name: texts', (_name, value, problem): 
   return values ?? void problem('must be a text or a list of texts')
 })
 
-const expression = yamlString.refine((text) => text.length <= 4096, { message: 'is longer than 4096 characters' })
+const expression = parsedBy((text) => {
+  if (text !== '') parseReviewCondition(text)
+  return text
+})
 
 const threshold = strictObject({
   name: yamlString.optional(),
@@ -57,12 +61,7 @@ const reviewFields = strictObject({
   claims_to_roles: claims.optional(),
 })
 
-/** What is written by listings of roles that say nothing; the rest is refused until requests exist. */
-const isEmpty = (value: object): boolean =>
-  Object.values(value).every((part) => part === undefined || part === '' || Object.keys(part).length === 0)
-
-const orNothing = <Output extends object>(schema: z.ZodType<Output>) =>
-  z.preprocess((value) => value ?? {}, schema).refine(isEmpty, { message: LATER })
+const orNothing = <Output extends object>(schema: z.ZodType<Output>) => z.preprocess((value) => value ?? {}, schema)
 
 export const allowRequest = orNothing<RequestInput>(allowFields)
 /** Deny has no thresholds: listings of roles write them empty all the same. */

@@ -68,6 +68,9 @@ export class TestClusterState {
       },
       user: (name) => snapshot.users.get(name),
       role: (name) => snapshot.roles.get(name)?.role,
+      locks: snapshot.locks,
+      grants: snapshot.grants,
+      staleMs: 0,
     }
   }
 
@@ -85,6 +88,7 @@ export class TestClusterState {
         sessionRecording: 'node',
         sessionDetachTimeout: 0,
         messageOfTheDay: '',
+        lockingMode: 'best_effort',
         ...more,
       },
     })

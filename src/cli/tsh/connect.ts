@@ -85,7 +85,7 @@ async function dialProxy(login: ActiveLogin, options: DialOptions): Promise<SshC
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     ...(options.keepAlive === undefined ? {} : { keepAlive: options.keepAlive }),
   }).catch(async (error: unknown) => {
-    if (verified && isAccessDenied(error)) throw await explainRefusedLogin(login, error)
+    if (verified && isAccessDenied(error)) throw toldRefusal(error) ?? (await explainRefusedLogin(login, error))
     if (verified || !isConnectionProblem(error)) throw error
     throw new ConnectionProblem(`cannot reach the proxy at ${joinHostPort(host, port)}: ${error.message}`, {
       cause: error,
@@ -166,6 +166,14 @@ async function dialNode(
 function nodesWords({ cause }: Error): string | undefined {
   const words = cause instanceof PeerDisconnected ? cause.text : ''
   return words.startsWith('access denied: ') || words.startsWith('there is no account') ? words : undefined
+}
+
+/** A server that knows us tells why it does not let us in, in a sentence that stands for itself. */
+function toldRefusal(error: unknown): AccessDenied | undefined {
+  if (!isAccessDenied(error)) return undefined
+  const { cause } = error
+  if (!(cause instanceof PeerDisconnected) || !cause.text.startsWith('access denied: ')) return undefined
+  return new AccessDenied(cause.text, { cause: error })
 }
 
 /** The proxy's words about a refused channel, as an error of ours. */

@@ -6,6 +6,7 @@ import type { ProgramSpec } from '../common/spec.ts'
 import { globalOptions } from './globals.ts'
 import { joinCommand, sessionsCommand } from './live/commands.ts'
 import { playCommand, recordingsCommand } from './play/commands.ts'
+import { requestCommand } from './request/commands.ts'
 import { scpOptionSpecs } from './scp/options.ts'
 import { sshOptionSpecs } from './ssh/options.ts'
 
@@ -24,11 +25,18 @@ export const tshProgram: ProgramSpec = {
         { flags: '-o, --out <file>', description: 'write the identity to a file instead of ~/.tsh' },
         { flags: '--format <format>', description: 'form of --out', choices: ['file', 'openssh'] },
         { flags: '--overwrite', description: 'replace the file named by --out' },
+        {
+          flags: '--request-roles <list>',
+          description: 'ask for these roles too, wait for the answer, and go on with them',
+        },
+        { flags: '--request-reason <text>', description: 'why, for those who decide' },
+        { flags: '--request-id <id>', description: 'go on with a request that was made before' },
       ],
       examples: [
         'tsh login --proxy=teleport.example.com --user=alice',
         'tsh login --proxy=teleport.example.com:3080,3023 --ttl=8h',
         'tsh login --proxy=teleport.example.com --out=identity --format=file',
+        'tsh login --request-roles=dba --request-reason="ticket 4711"',
       ],
       load: async () => (await import('./commands/login.ts')).login,
     },
@@ -105,6 +113,7 @@ export const tshProgram: ProgramSpec = {
       ],
       load: async () => (await import('./commands/scp.ts')).scp,
     },
+    requestCommand,
     sessionsCommand,
     joinCommand,
     playCommand,

@@ -2,6 +2,8 @@
 
 import { join } from 'node:path'
 import type { Labels } from '../../access/types.ts'
+import { AccessGuard } from '../../api/access-guard.ts'
+import type { ChangeKind } from '../../api/cluster-snapshot.ts'
 import type { MachineIdentity } from '../../api/identity.ts'
 import type { Lease } from '../../api/lease-routes.ts'
 import { clusterName, TestClusterState, type TestUser } from '../../api/testing/cluster-state.ts'
@@ -41,7 +43,10 @@ export class TestNode extends TestClusterState {
   x11 = { enabled: true, firstDisplay: 10, lastDisplay: 1010 }
   readonly leases = new TestLeases()
   port = 0
-  readonly #listeners = new Set<() => void>()
+  /** Milliseconds without news from auth. */
+  staleMs = 0
+  readonly #listeners = new Set<(kind: ChangeKind, id: string) => void>()
+  readonly #stopped = new AbortController()
 
   constructor(directory: string, privileges: Privileges = currentPrivileges()) {
     super(directory)
@@ -95,6 +100,13 @@ export class TestNode extends TestClusterState {
       context,
       identity: () => this.identity,
       version: '0.0.0',
+      guard: new AccessGuard({
+        onChange: context.onAccessChange,
+        staleMs: () => this.staleMs,
+        env: context.env,
+        logger: context.logger,
+        signal: this.#stopped.signal,
+      }),
       connectionLimits: { maxConnections: 1000, maxUsers: 100 },
       leases: this.leases,
     })
@@ -102,7 +114,7 @@ export class TestNode extends TestClusterState {
 
   /** As when the cluster's state arrives: tells what looks at rights again. */
   accessChanged(): void {
-    for (const listener of this.#listeners) listener()
+    for (const listener of this.#listeners) listener('config', 'config')
   }
 
   async listen(): Promise<void> {

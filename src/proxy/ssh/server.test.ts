@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { AccessGuard } from '../../api/access-guard.ts'
+import type { ChangeKind } from '../../api/cluster-snapshot.ts'
 import { realEnv } from '../../common/env.ts'
 import { silentLogger } from '../../common/log.ts'
 import type { CertificateTemplate } from '../../ssh/certificate/types.ts'
@@ -26,6 +28,9 @@ let prod: Awaited<ReturnType<TestCluster['startNode']>>
 let auth: Awaited<ReturnType<TestCluster['startNode']>>
 const failures: Parameters<SshSideOptions['audit']['authFailed']>[0][] = []
 const refusals: Parameters<SshSideOptions['audit']['refused']>[0][] = []
+const ended: Parameters<SshSideOptions['audit']['disconnected']>[0][] = []
+const changed = new Set<(kind: ChangeKind, id: string) => void>()
+const stopped = new AbortController()
 const servers: SshServer[] = []
 
 async function startProxy(more: Partial<SshSideOptions> = {}): Promise<number> {
@@ -39,7 +44,18 @@ async function startProxy(more: Partial<SshSideOptions> = {}): Promise<number> {
     connectTimeoutMs: 3_000,
     serverVersion: '0.1.0',
     clientLimits: { maxConnections: 1000, maxUsers: 100 },
-    audit: { authFailed: (event) => failures.push(event), refused: (event) => refusals.push(event) },
+    audit: {
+      authFailed: (event) => failures.push(event),
+      refused: (event) => refusals.push(event),
+      disconnected: (event) => ended.push(event),
+    },
+    guard: new AccessGuard({
+      onChange: (listener) => changed.add(listener),
+      staleMs: () => 0,
+      env: realEnv,
+      logger: silentLogger,
+      signal: stopped.signal,
+    }),
     ...more,
   })
   servers.push(server)

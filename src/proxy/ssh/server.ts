@@ -6,12 +6,13 @@
 import type { Socket } from 'node:net'
 import type { Subject } from '../../access/decide.ts'
 import { sessionOptions } from '../../access/session-options.ts'
-import { authenticateUser, type UserIdentity } from '../../api/authenticate-user.ts'
+import { authenticateUser, type UserIdentity, type UserVerdict } from '../../api/authenticate-user.ts'
 import type { ClusterState } from '../../api/cluster-state.ts'
 import type { Logger } from '../../common/log.ts'
 import { Penalties } from '../../common/penalties.ts'
-import { isConnectionProblem, isNotFound, KindError } from '../../errors/errors.ts'
+import { AccessDenied, isConnectionProblem, isNotFound, KindError } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
+import type { Certificate } from '../../ssh/certificate/types.ts'
 import { ChannelOpenError, type ServerSession } from '../../ssh/connection/types.ts'
 import { spliceStreams } from '../../ssh/forward/splice.ts'
 import { createSshServer } from '../../ssh/server.ts'
@@ -27,7 +28,7 @@ import type {
 import type { AlgorithmPreferences, Limits } from '../../ssh/transport/types.ts'
 import { atExpiry, type ClientLimits, Clients } from './clients.ts'
 import { type Destination, destination, parseSubsystem } from './destination.ts'
-import { openTarget, type TargetOptions } from './targets.ts'
+import { lastWordsMs, openTarget, type TargetOptions } from './targets.ts'
 
 /** What must be written down of what happens here. */
 export interface ProxyAudit {
@@ -48,6 +49,14 @@ export interface ProxyAudit {
     readonly local: PeerAddress
     readonly reason: string
     readonly connectionId: string
+  }): void
+  /** A connection that was good and is no more. */
+  disconnected(event: {
+    readonly user: string
+    readonly login: string
+    readonly peer: PeerAddress
+    readonly local: PeerAddress
+    readonly reason: string
   }): void
 }
 
@@ -75,6 +84,7 @@ export function createSshSide(options: SshSideOptions): SshServer {
   const clients = new Clients(options.clientLimits)
   const penalties = new Penalties(env)
   const leave = new WeakMap<Connection, () => void>()
+  const unguard = new WeakMap<Connection, () => void>()
   // A client shows all it has and leaves: why its certificate was refused says more than that its plain key was refused too.
   const refusedCertificates = new WeakMap<PendingConnection, { readonly user: string; readonly reason: string }>()
 
@@ -120,6 +130,17 @@ export function createSshSide(options: SshSideOptions): SshServer {
       connected(connection) {
         const { user, expires } = connection.identity
         leave.set(connection, clients.enter(user))
+        unguard.set(
+          connection,
+          options.guard.add({
+            user,
+            judge() {
+              const verdict = judge(options, connection.identity.certificate, connection, true)
+              return verdict.ok ? undefined : verdict.reason
+            },
+            end: (reason) => void endSoon(options, connection, reason),
+          }),
+        )
         logger.debug('a user connected', { user, client: connection.peer.address })
         void atExpiry(expires, env, connection.signal, () => {
           const roles = connection.identity.roles.map((role) => state.role(role.metadata.name) ?? role)
@@ -129,6 +150,7 @@ export function createSshSide(options: SshSideOptions): SshServer {
       },
       closed(connection, error) {
         leave.get(connection)?.()
+        unguard.get(connection)?.()
         logger.debug('a user disconnected', {
           user: connection.identity.user,
           ...(error === undefined ? {} : { error: messageOf(error) }),
@@ -152,22 +174,51 @@ function authenticate(
   if (request.certificate === undefined) {
     return { allow: false, reason: 'a plain key was shown; only certificates of this cluster are taken' }
   }
-  const verdict = authenticateUser(options.state, {
-    certificate: request.certificate,
-    // The outer user name is not an OS login: the target judges that.
-    login: undefined,
-    sourceAddress: connection.peer.address,
-    now: options.env.now(),
-  })
-  if (!verdict.ok) return { allow: false, reason: verdict.reason }
+  const verdict = judge(options, request.certificate, connection)
+  if (!verdict.ok) {
+    const { reason, locked } = verdict
+    if (!locked) return { allow: false, reason }
+    // A lock is for its owner to know, who is who has proven the key; another try cannot help.
+    return request.signed ? { allow: false, reason, disconnect: `access denied: ${reason}` } : goOnAndSign
+  }
   const { identity, noTouchRequired, verifyRequired } = verdict
   const subject: Subject = { roles: identity.roles, traits: identity.traits }
   return { allow: true, identity: { ...identity, subject }, noTouchRequired, verifyRequired }
 }
 
-function reach(options: SshSideOptions, connection: Connection, asked: Destination): Promise<Socket> {
-  const { user, subject } = connection.identity
-  return openTarget(options, { user, subject, peer: connection.peer, signal: connection.signal }, asked)
+const judge = (
+  options: SshSideOptions,
+  certificate: Certificate,
+  { peer }: PendingConnection,
+  isOpen = false,
+): UserVerdict =>
+  authenticateUser(options.state, {
+    certificate,
+    // The outer user name is not an OS login: the target judges that.
+    login: undefined,
+    sourceAddress: peer.address,
+    now: options.env.now(),
+    isOpen,
+  })
+
+/** The engine takes an identity only from the answer to a signed request. Should this one ever be looked at, it throws. */
+const goOnAndSign: AuthDecision<Client> = {
+  allow: true,
+  get identity(): never {
+    throw new AccessDenied('nobody is logged in')
+  },
+}
+
+/** The roles as they are now: a connection may be older than what was taken away. */
+async function reach(options: SshSideOptions, connection: Connection, asked: Destination): Promise<Socket> {
+  const verdict = judge(options, connection.identity.certificate, connection)
+  if (!verdict.ok) throw new AccessDenied(`access denied: ${verdict.reason}`)
+  const { user, roles, traits } = verdict.identity
+  return openTarget(
+    options,
+    { user, subject: { roles, traits }, peer: connection.peer, signal: connection.signal },
+    asked,
+  )
 }
 
 function serveSession(options: SshSideOptions, session: ServerSession, connection: Connection): void {
@@ -216,6 +267,17 @@ async function forward(options: SshSideOptions, request: DirectTcpip, connection
       reason,
     )
   }
+}
+
+/** Nodes say why they end what is open, through the connection that is about to end too. Nothing new is reached through it meanwhile: that is judged each time. */
+async function endSoon(options: SshSideOptions, connection: Connection, reason: string): Promise<void> {
+  try {
+    await options.env.sleep(lastWordsMs, connection.signal)
+  } catch {
+    return
+  }
+  options.audit.disconnected({ login: connection.user, reason, ...whoOf(connection) })
+  connection.disconnect(reason)
 }
 
 const whoOf = (connection: Connection) => ({

@@ -5,7 +5,10 @@ import type { Authorized } from '../../access/authorize.ts'
 import { authorizeReach } from '../../access/authorize.ts'
 import { canSeeNode, type Subject } from '../../access/decide.ts'
 import { canJoinOthers } from '../../access/join.ts'
+import type { AccessGuard } from '../../api/access-guard.ts'
+import { whyShutOut } from '../../api/authenticate-user.ts'
 import type { ClusterCache } from '../../api/cache.ts'
+import type { ClusterState } from '../../api/cluster-state.ts'
 import { authApiHost } from '../../api/connect.ts'
 import type { MachineIdentity } from '../../api/identity.ts'
 import type { Presence } from '../../api/model.ts'
@@ -18,7 +21,9 @@ import { dial } from './dial.ts'
 import { type NodeIndex, route } from './router.ts'
 
 export interface TargetOptions {
-  readonly state: NodeIndex & Pick<ClusterCache, 'servers'>
+  readonly state: NodeIndex & Pick<ClusterCache, 'servers'> & Pick<ClusterState, 'locks' | 'staleMs' | 'config'>
+  /** Cuts what leads to a node that gets locked. */
+  readonly guard: AccessGuard
   identity(): MachineIdentity
   /** `host:port` of the auth servers from the configuration; those that the cluster knows are tried after them. */
   readonly authServers: readonly string[]
@@ -42,7 +47,32 @@ export interface Asker {
  */
 export async function openTarget(options: TargetOptions, asker: Asker, asked: Destination): Promise<Socket> {
   if (asked.host.toLowerCase() === authApiHost) return dialAuth(options, asker)
-  return dialNode(options, asker, findNode(options, asker, asked))
+  const node = findNode(options, asker, asked)
+  const locked = whyLocked(options, asker, node.target)
+  if (locked !== undefined) throw new AccessDenied(`access denied: ${locked}`)
+  const socket = await dialNode(options, asker, node)
+  // The node itself ends what is open there; but it may be locked because it obeys somebody else.
+  const unguard = options.guard.add({
+    user: asker.user,
+    judge: () => whyLocked(options, asker, node.target),
+    end: () =>
+      void options.env.sleep(lastWordsMs, asker.signal).then(
+        () => socket.destroy(),
+        () => undefined,
+      ),
+  })
+  socket.once('close', unguard)
+  return socket
+}
+
+/** Milliseconds in which a node says why it ends what is open there. */
+export const lastWordsMs = 1_500
+
+function whyLocked({ state, env }: TargetOptions, asker: Asker, node: Presence): string | undefined {
+  const { uuid, hostname } = node
+  const names = [uuid, hostname, `${hostname}.${state.clusterName}`]
+  const { user, subject } = asker
+  return whyShutOut(state, { user, roles: subject.roles, login: undefined, node: names, now: env.now() })
 }
 
 function findNode(options: TargetOptions, asker: Asker, asked: Destination): Authorized<Presence> {

@@ -29,6 +29,7 @@ const config: ClusterConfig = {
   sessionRecording: 'node',
   sessionDetachTimeout: 0,
   messageOfTheDay: 'hello',
+  lockingMode: 'best_effort',
 }
 const token = '0123456789abcdef0123456789abcdef'
 const names = ['localhost', '127.0.0.1']

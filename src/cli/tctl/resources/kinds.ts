@@ -50,6 +50,13 @@ export const kinds: readonly KindEntry[] = [
   },
   { kind: 'role', aliases: ['roles'], backup: true, load: async () => (await import('./role.ts')).role },
   { kind: 'user', aliases: ['users'], backup: true, load: async () => (await import('./user.ts')).user },
+  { kind: 'lock', aliases: ['locks'], backup: true, load: async () => (await import('./lock.ts')).lock },
+  {
+    kind: 'access_request',
+    aliases: ['access_requests'],
+    backup: false,
+    load: async () => (await import('./access-request.ts')).accessRequest,
+  },
   { kind: 'token', aliases: ['tokens'], backup: false, load: async () => (await import('./token.ts')).token },
   { kind: 'node', aliases: ['nodes'], backup: false, load: async () => (await import('./node.ts')).node },
   {

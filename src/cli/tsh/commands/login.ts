@@ -2,6 +2,7 @@
 
 import { userInfo } from 'node:os'
 import { clockRemedy, describeSkew, issuedAt } from '../../../api/clock-skew.ts'
+import type { UserCredentials } from '../../../api/model.ts'
 import { ping, webLogin } from '../../../api/web.ts'
 import { parseDuration } from '../../../common/durations.ts'
 import { BadParameter, MissingParameter, NotFound } from '../../../errors/errors.ts'
@@ -16,6 +17,7 @@ import { certificateOfLine, publicKeyLine, validBefore } from '../keys.ts'
 import { addToAgent, agentWanted } from '../local-agent.ts'
 import { type ActiveLogin, defaultSshPort, defaultWebPort, openLogin, type Wanted, wantedFrom } from '../login-state.ts'
 import { loadLogin, loadProfile, type Profile, type StoredLogin, saveLogin } from '../profile.ts'
+import { type Ask, askAndWait, elevate } from '../request/elevate.ts'
 import { tshHome } from '../store.ts'
 import { isCurrent } from '../trust.ts'
 import { callWeb, type WebTarget } from '../web-client.ts'
@@ -40,6 +42,7 @@ export const login: CommandRun = async ({ options, args }) => {
   const home = tshHome()
   const target = webTarget(wanted, home)
   const cluster = args[0] ?? wanted.cluster
+  const asked = askOf(options)
   const out = options.string('out')
   if (out === undefined && options.string('format') !== undefined)
     throw new MissingParameter('--out', '--format needs --out=FILE')
@@ -49,13 +52,20 @@ export const login: CommandRun = async ({ options, args }) => {
     process.stderr.write('The cluster has a new user authority: you have to log in again.\n')
   if (existing !== undefined && good) {
     checkCluster(cluster, existing.profile.cluster)
-    saveLogin(home, stored(existing), publicKeyLine(existing.key.publicKey))
-    process.stdout.write(loginBlock(existing, new Date(), true))
+    const more = asked === undefined ? existing : await withRoles(existing, asked)
+    saveLogin(home, stored(more), publicKeyLine(more.key.publicKey))
+    if (agent && asked !== undefined) await addToAgent(more, new Date())
+    process.stdout.write(loginBlock(more, new Date(), true))
     return 0
   }
   const fresh = await newLogin(wanted, target, home, ttl, cluster)
+  const base = openLogin(fresh.stored, false)
+  // Whoever does not wait for the answer is logged in all the same.
+  if (out === undefined) saveLogin(home, fresh.stored, publicKeyLine(base.key.publicKey))
+  const toAsk = asked ?? (await askedByRoles(fresh.accessRequest, options))
+  const active = toAsk === undefined ? base : await withRoles(base, toAsk)
   if (out !== undefined) {
-    writeIdentity(fresh.stored, {
+    writeIdentity(stored(active), {
       path: out,
       format: options.string('format') ?? 'file',
       overwrite: options.flag('overwrite'),
@@ -63,12 +73,39 @@ export const login: CommandRun = async ({ options, args }) => {
     process.stderr.write(`The identity has been written to ${out}.\n`)
     return 0
   }
-  const active = openLogin(fresh.stored, false)
-  saveLogin(home, fresh.stored, publicKeyLine(active.key.publicKey))
+  saveLogin(home, stored(active), publicKeyLine(active.key.publicKey))
   if (agent) await addToAgent(active, new Date())
   if (fresh.message !== '') process.stdout.write(`${printableLines(fresh.message).trimEnd()}\n\n`)
   process.stdout.write(loginBlock(active, new Date(), true))
   return 0
+}
+
+/** What `--request-roles` and `--request-id` say. */
+function askOf(options: OptionValues): Ask | { readonly id: string } | undefined {
+  const [roles, id] = [options.string('requestRoles'), options.string('requestId')]
+  if (roles !== undefined && id !== undefined)
+    throw new BadParameter('--request-id', 'give --request-roles or --request-id, not both')
+  if (id !== undefined) return { id }
+  if (roles === undefined) return undefined
+  const names = roles.split(',').map((name) => name.trim())
+  if (names.includes('')) throw new BadParameter('--request-roles', '--request-roles: an entry is empty')
+  return { roles: names, reason: options.string('requestReason') ?? '', reviewers: [] }
+}
+
+/** Roles may want each login to ask for all that may be asked for. */
+async function askedByRoles(
+  strategy: UserCredentials['accessRequest'],
+  options: OptionValues,
+): Promise<Ask | undefined> {
+  if (strategy === undefined) return undefined
+  const given = options.string('requestReason')
+  if (strategy.mode === 'always' || given !== undefined) return { roles: ['*'], reason: given ?? '', reviewers: [] }
+  const prompt = strategy.prompt === '' ? 'Reason for the request' : printableLines(strategy.prompt).trimEnd()
+  return { roles: ['*'], reason: await ask(`${prompt}:\n`, { hidden: false }), reviewers: [] }
+}
+
+async function withRoles(login: ActiveLogin, asked: Ask | { readonly id: string }): Promise<ActiveLogin> {
+  return openLogin(await elevate(login, await askAndWait(login, asked)), false)
 }
 
 function checkConnector(options: OptionValues): void {
@@ -137,6 +174,7 @@ async function acknowledge(message: string): Promise<boolean> {
 interface NewLogin {
   readonly stored: StoredLogin
   readonly message: string
+  readonly accessRequest: UserCredentials['accessRequest']
 }
 
 async function newLogin(
@@ -180,6 +218,7 @@ async function newLogin(
       hostAuthorities,
     },
     message: read ? '' : about.messageOfTheDay,
+    accessRequest: credentials.accessRequest,
   }
 }
 
