@@ -162,7 +162,7 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
       }),
     onAccessChange: (listener) => state.onChange(listener),
   }
-  await openSessions.takeOver((session) => keepLostEnd(context, session))
+  await openSessions.takeOver((session, files) => keepLostEnd(context, session, files))
   const server = createNodeServer({
     context,
     identity: () => identity,

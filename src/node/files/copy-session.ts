@@ -6,8 +6,9 @@ import { messageOf } from '../../errors/system.ts'
 import type { NodeContext } from '../context.ts'
 import { keep } from '../node-events.ts'
 import type { NodeUser } from '../node-user.ts'
+import { fileUid } from '../session/open-sessions.ts'
 import type { CopyCommand } from './copy-command.ts'
-import type { CopyInspector, EventPush, SessionEventFields } from './copy-types.ts'
+import type { CopyInspector, EventPush, FileOpened, SessionEventFields } from './copy-types.ts'
 import { EventQueue } from './event-queue.ts'
 import { auditedScp } from './scp-audit.ts'
 import { auditedSftp } from './sftp-audit.ts'
@@ -64,9 +65,24 @@ export function watchCopy(streams: ProgramStreams, { copy, node, fields, home }:
     node.logger.error('file events could not be kept', { reason: messageOf(error), sid: fields.sid })
     node.sessions.get(fields.sid)?.terminate(reason)
   })
-  const push: EventPush = (event) => queue.push(event)
+  const { openSessions } = node
+  const opened: FileOpened = (number, file) =>
+    openSessions.fileOpened({ sid: fields.sid, uid: fileUid(fields.sid, number), ...file })
+  const told = new Set<number>()
+  const push: EventPush = (event, file) => {
+    // A file that was read and written has two events; the first one has its uid.
+    if (file === undefined || told.has(file)) return queue.push(event)
+    told.add(file)
+    const uid = fileUid(fields.sid, file)
+    queue.push(event, uid, () => {
+      openSessions.fileClosed(uid)
+      told.delete(file)
+    })
+  }
   const inspector =
-    copy.kind === 'sftp' ? auditedSftp(push, fields, home) : auditedScp(push, fields, { command: copy, home })
+    copy.kind === 'sftp'
+      ? auditedSftp(push, opened, fields, home)
+      : auditedScp(push, opened, fields, { command: copy, home })
   const client = new ClientWatcher(inspector, queue)
   const program: Watcher = {
     look(chunk) {

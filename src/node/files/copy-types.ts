@@ -14,7 +14,18 @@ export interface CopyInspector {
   finish(): void
 }
 
-export type EventPush = (event: FileAuditEvent) => void
+/** `file`: which of those that `FileOpened` was told of this tells of. */
+export type EventPush = (event: FileAuditEvent, file?: number) => void
+
+/** A file is being copied: should the node be killed now, its successor tells. */
+export type FileOpened = (
+  number: number,
+  file: {
+    readonly event: 'sftp.read' | 'sftp.write' | 'scp'
+    readonly action: 'upload' | 'download'
+    readonly path: string
+  },
+) => void
 
 type FileAuditEvent =
   | EventInput<'scp'>

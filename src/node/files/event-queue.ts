@@ -19,7 +19,7 @@ const retryMs = 200
 export class EventQueue {
   readonly #node: NodeContext
   readonly #onFailure: (error: unknown) => void
-  #waiting: AuditEvent[] = []
+  #waiting: { readonly event: AuditEvent; readonly kept: (() => void) | undefined }[] = []
   #writing: Promise<void> | undefined
   #failed = false
   #onRoom: (() => void)[] = []
@@ -34,10 +34,11 @@ export class EventQueue {
     return this.#waiting.length >= maxWaiting || this.#failed
   }
 
-  push<Name extends EventName>(input: EventInput<Name>): void {
+  /** `kept` is called once it is on the disk. */
+  push<Name extends EventName>(input: EventInput<Name>, uid?: string, kept?: () => void): void {
     if (this.#failed) return
-    const event: unknown = newEvent(this.#node.env, input)
-    this.#waiting.push(event as AuditEvent)
+    const event: unknown = newEvent(this.#node.env, input, uid)
+    this.#waiting.push({ event: event as AuditEvent, kept })
     this.#writing ??= this.#write()
   }
 
@@ -60,7 +61,8 @@ export class EventQueue {
       while (this.#waiting.length > 0) {
         const batch = this.#waiting
         this.#waiting = []
-        await this.#keep(batch)
+        await this.#keep(batch.map(({ event }) => event))
+        for (const { kept } of batch) kept?.()
         const callbacks = this.#onRoom
         this.#onRoom = []
         for (const callback of callbacks) callback()

@@ -3,7 +3,7 @@
 import { stat } from 'node:fs/promises'
 import { posix } from 'node:path'
 import type { ScpCommand } from './copy-command.ts'
-import type { CopyInspector, EventPush, SessionEventFields } from './copy-types.ts'
+import type { CopyInspector, EventPush, FileOpened, SessionEventFields } from './copy-types.ts'
 import { ScpInspector } from './scp-inspector.ts'
 
 export interface ScpFacts {
@@ -12,22 +12,31 @@ export interface ScpFacts {
   readonly home: string
 }
 
-export function auditedScp(push: EventPush, fields: SessionEventFields, { command, home }: ScpFacts): CopyInspector {
+export function auditedScp(
+  push: EventPush,
+  opened: FileOpened,
+  fields: SessionEventFields,
+  { command, home }: ScpFacts,
+): CopyInspector {
   const paths = new ScpPaths(command, home)
   const common = { event: 'scp', ...fields, action: command.direction } as const
   const failed = (path: string, error: string): void => push({ ...common, path, size: 0, success: false, error })
   const inspector = new ScpInspector({
     pathOf: (directories, name) => paths.of(directories, name),
-    onFile: ({ path, size, sha256, mode, error }) =>
-      push({
-        ...common,
-        path,
-        size,
-        ...(sha256 === undefined ? { partial: true } : { sha256 }),
-        ...(mode === undefined ? {} : { mode }),
-        success: error === undefined,
-        ...(error === undefined ? {} : { error }),
-      }),
+    onStart: ({ number, path }) => opened(number, { event: 'scp', action: command.direction, path }),
+    onFile: ({ number, path, size, sha256, mode, error }) =>
+      push(
+        {
+          ...common,
+          path,
+          size,
+          ...(sha256 === undefined ? { partial: true } : { sha256 }),
+          ...(mode === undefined ? {} : { mode }),
+          success: error === undefined,
+          ...(error === undefined ? {} : { error }),
+        },
+        number,
+      ),
     onProblem: (error) => failed(paths.base, error),
     // What the client could not send never reached this machine.
     onSourceError: (error) => {

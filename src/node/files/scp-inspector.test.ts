@@ -34,12 +34,12 @@ function hear(steps: readonly Step[], cut?: (bytes: Buffer) => readonly Buffer[]
 }
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
-const file = (path: string, content: string, more: object = {}): object => ({
+const file = (path: string, content: string, number = 1): object => ({
+  number,
   path,
   size: content.length,
   mode: '0644',
   sha256: sha256(content),
-  ...more,
 })
 
 const tree: readonly Step[] = [
@@ -63,7 +63,7 @@ const tree: readonly Step[] = [
   ['source', 'xyz\0'],
   ['sink', '\0'],
 ]
-const treeFiles = [file('/t/dir/a b', 'he\nlo'), file('/t/dir/empty', ''), file('/t/last', 'xyz')]
+const treeFiles = [file('/t/dir/a b', 'he\nlo', 1), file('/t/dir/empty', '', 2), file('/t/last', 'xyz', 3)]
 
 describe('ScpInspector', () => {
   test('tells the same however the streams are cut', () => {
@@ -94,8 +94,8 @@ describe('ScpInspector', () => {
       ['sink', '\0'],
     ]
     expect(hear(steps).files).toEqual([
-      { path: '/t/f', size: 0, mode: '0644', error: 'scp: f: Permission denied' },
-      file('/t/g', 'x'),
+      { number: 1, path: '/t/f', size: 0, mode: '0644', error: 'scp: f: Permission denied' },
+      file('/t/g', 'x', 2),
     ])
   })
 
@@ -133,7 +133,7 @@ describe('ScpInspector', () => {
       ['source', 'abc'],
     ]
     expect(hear(steps).files).toEqual([
-      { path: '/t/f', size: 3, mode: '0644', error: expect.stringContaining('ended') },
+      { number: 1, path: '/t/f', size: 3, mode: '0644', error: expect.stringContaining('ended') },
     ])
   })
 

@@ -7,6 +7,8 @@
 import { createHash, type Hash } from 'node:crypto'
 
 export interface ScpFile {
+  /** Which of those that `onStart` told of. */
+  readonly number: number
   readonly path: string
   /** Bytes that crossed. */
   readonly size: number
@@ -19,6 +21,8 @@ export interface ScpFile {
 export interface ScpInspectorOptions {
   /** Where a file of that name lies on this machine; `directories`: the names of those around it, outermost first. */
   pathOf(directories: readonly string[], name: string): string
+  /** A file was announced; `onFile` will tell what became of it. Numbers count from 1. */
+  onStart?(file: Pick<ScpFile, 'number' | 'path'>): void
   onFile(file: ScpFile): void
   /** What crosses is not this protocol; nothing can be told from here on. Called once. */
   onProblem(reason: string): void
@@ -29,6 +33,7 @@ export interface ScpInspectorOptions {
 type Expected = 'start' | 'times' | 'file' | 'content' | 'directory' | 'end'
 
 interface Current {
+  readonly number: number
   readonly path: string
   readonly mode: string
   readonly size: bigint
@@ -55,6 +60,7 @@ export class ScpInspector {
   #early: Buffer[] = []
   #earlySize = 0
   #current: Current | undefined
+  #files = 0
   /** Complete, but the sink has not said yet what it thinks of them. */
   readonly #sent: Current[] = []
   #over = false
@@ -169,6 +175,7 @@ export class ScpInspector {
       case 'C':
         if (name === '') break
         this.#current = {
+          number: ++this.#files,
           path: this.#options.pathOf(this.#directories, name),
           mode,
           size: BigInt(size),
@@ -176,6 +183,7 @@ export class ScpInspector {
           hash: createHash('sha256'),
           error: undefined,
         }
+        this.#options.onStart?.(this.#current)
         this.#await('file')
         return
       case 'D':
@@ -232,9 +240,10 @@ export class ScpInspector {
   }
 
   #tell(current: Current, error: string | undefined): void {
-    const { path, mode, left, hash } = current
+    const { number, path, mode, left, hash } = current
     const problem = error ?? current.error
     this.#options.onFile({
+      number,
       path,
       size: Number(current.size - left),
       mode,

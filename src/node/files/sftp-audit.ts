@@ -3,13 +3,24 @@
 import { SftpInspector } from '../../ssh/sftp/inspector.ts'
 import type { FileEvent } from '../../ssh/sftp/inspector-types.ts'
 import type { Attributes } from '../../ssh/sftp/types.ts'
-import type { CopyInspector, EventPush, SessionEventFields } from './copy-types.ts'
+import type { CopyInspector, EventPush, FileOpened, SessionEventFields } from './copy-types.ts'
 
 /** `directory`: where the server starts, absolute. */
-export function auditedSftp(push: EventPush, fields: SessionEventFields, directory: string): CopyInspector {
+export function auditedSftp(
+  push: EventPush,
+  opened: FileOpened,
+  fields: SessionEventFields,
+  directory: string,
+): CopyInspector {
   const inspector = new SftpInspector({
     directory,
-    onEvent: (event) => push(auditEvent(fields, event)),
+    onEvent: (event) => push(auditEvent(fields, event), 'file' in event ? event.file : undefined),
+    onOpen: ({ number, path, writes }) =>
+      opened(number, {
+        event: writes ? 'sftp.write' : 'sftp.read',
+        action: writes ? 'upload' : 'download',
+        path,
+      }),
     onProblem: (error) => push({ event: 'sftp.open', ...fields, path: '', size: 0, success: false, error }),
   })
   return {

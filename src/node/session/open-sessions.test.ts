@@ -5,7 +5,7 @@ import { fakeEnv } from '../../common/fake-env.ts'
 import { silentLogger } from '../../common/log.ts'
 import { isUuid } from '../../common/names.ts'
 import { tempDir } from '../../ssh/testing/temp-dir.ts'
-import { endUid, type OpenSession, openSessionJournal } from './open-sessions.ts'
+import { endUid, fileUid, type OpenSession, openSessionJournal } from './open-sessions.ts'
 
 const session = (sid: string): OpenSession => ({
   sid,
@@ -23,16 +23,18 @@ const gone = '999999999-1'
 
 async function openIn(dir: string, owner?: string) {
   const lost: string[] = []
+  const lostFiles: string[] = []
   const journal = await openSessionJournal({
     dir,
     env: fakeEnv(),
     logger: silentLogger,
     ...(owner === undefined ? {} : { owner }),
   })
-  await journal.takeOver(async ({ sid }) => {
+  await journal.takeOver(async ({ sid }, files) => {
     lost.push(sid)
+    lostFiles.push(...files.map(({ path }) => path))
   })
-  return { journal, lost }
+  return { journal, lost, lostFiles }
 }
 
 describe('the list of open sessions', () => {
@@ -46,6 +48,20 @@ describe('the list of open sessions', () => {
     expect(next.lost).toEqual([two])
     await next.journal.close()
     expect((await openIn(dir.path)).lost).toEqual([])
+  })
+
+  test('files that were open are told with their session, others are not', async () => {
+    using dir = tempDir()
+    const { journal } = await openIn(dir.path, gone)
+    const open = (sid: string, number: number) =>
+      journal.fileOpened({ sid, uid: fileUid(sid, number), event: 'sftp.write', action: 'upload', path: `/${number}` })
+    journal.opened(session(one))
+    journal.opened(session(two))
+    for (const number of [1, 2, 3]) open(one, number)
+    journal.fileClosed(fileUid(one, 2))
+    open(two, 4)
+    journal.closed(two)
+    expect((await openIn(dir.path)).lostFiles).toEqual(['/1', '/3'])
   })
 
   test('a torn line, rubbish and foreign files cost nothing else', async () => {

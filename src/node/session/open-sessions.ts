@@ -27,6 +27,17 @@ export interface OpenSession {
   readonly 'addr.remote': string
 }
 
+/** A file that is being copied; kept as it is. */
+export interface OpenFile {
+  readonly sid: string
+  /** Of the event that will tell of it, whoever tells. */
+  readonly uid: string
+  readonly event: 'sftp.read' | 'sftp.write' | 'scp'
+  /** Of scp. */
+  readonly action: 'upload' | 'download'
+  readonly path: string
+}
+
 export interface OpenSessionsOptions {
   /** Made private (0700) when missing. */
   readonly dir: string
@@ -36,12 +47,15 @@ export interface OpenSessionsOptions {
   readonly owner?: string
 }
 
-/** Records the end of a session whose node process has ended. Resolves when that is durable. */
-export type Lost = (session: OpenSession) => Promise<void>
+/** Records the end of a session whose node process has ended, and the files it had open. Resolves when that is durable. */
+export type Lost = (session: OpenSession, files: readonly OpenFile[]) => Promise<void>
 
 export interface OpenSessions {
   opened(session: OpenSession): void
   closed(sid: string): void
+  fileOpened(file: OpenFile): void
+  /** What became of it is on the disk. */
+  fileClosed(uid: string): void
   /** Resolves when what ended processes left is told, and looks again each minute: a predecessor may still drain. */
   takeOver(lost: Lost): Promise<void>
   close(): Promise<void>
@@ -54,8 +68,13 @@ const adoptEveryMs = 60_000
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
 
 /** The uid of the event that tells the end of this session. */
-export const endUid = (sid: string): string => {
-  const hex = createHash('sha256').update(`session.end ${sid}`).digest('hex')
+export const endUid = (sid: string): string => uidFrom(`session.end ${sid}`)
+
+/** The uid of the event that tells what became of a file of this session; they are counted from 1. */
+export const fileUid = (sid: string, number: number): string => uidFrom(`file ${sid} ${number}`)
+
+function uidFrom(what: string): string {
+  const hex = createHash('sha256').update(what).digest('hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
 
@@ -70,6 +89,7 @@ export class FileJournal implements OpenSessions {
   readonly #options: OpenSessionsOptions
   readonly #path: string
   readonly #open = new Map<string, OpenSession>()
+  readonly #files = new Map<string, OpenFile>()
   readonly #stop = new AbortController()
   #file: number | undefined
   #stale = 0
@@ -87,9 +107,23 @@ export class FileJournal implements OpenSessions {
 
   closed(sid: string): void {
     if (!this.#open.delete(sid)) return
+    for (const file of this.#files.values()) if (file.sid === sid) this.#files.delete(file.uid)
+    this.#over({ ended: sid })
+  }
+
+  fileOpened(file: OpenFile): void {
+    this.#files.set(file.uid, file)
+    this.#write(`${JSON.stringify(file)}\n`)
+  }
+
+  fileClosed(uid: string): void {
+    if (this.#files.delete(uid)) this.#over({ told: uid })
+  }
+
+  #over(line: object): void {
     this.#stale += 2
-    if (this.#stale > Math.max(maxStaleLines, 2 * this.#open.size)) this.#rewrite()
-    else this.#write(`${JSON.stringify({ ended: sid })}\n`)
+    if (this.#stale > Math.max(maxStaleLines, 2 * (this.#open.size + this.#files.size))) this.#rewrite()
+    else this.#write(`${JSON.stringify(line)}\n`)
   }
 
   async close(): Promise<void> {
@@ -117,7 +151,8 @@ export class FileJournal implements OpenSessions {
     try {
       const fresh = openSync(`${this.#path}.new`, O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600)
       try {
-        writeSync(fresh, [...this.#open.values()].map((session) => `${JSON.stringify(session)}\n`).join(''))
+        const left = [...this.#open.values(), ...this.#files.values()]
+        writeSync(fresh, left.map((each) => `${JSON.stringify(each)}\n`).join(''))
         renameSync(`${this.#path}.new`, this.#path)
       } catch (error) {
         closeSync(fresh)
@@ -160,7 +195,7 @@ export class FileJournal implements OpenSessions {
         const path = join(dir, name)
         if (owner === undefined || path.startsWith(this.#path) || (await processAlive(owner))) continue
         const sessions = name.endsWith('.new') ? [] : await readOpen(path)
-        for (const session of sessions) await lost(session)
+        for (const [session, files] of sessions) await lost(session, files)
         await fs.rm(path, { force: true })
         if (sessions.length > 0) logger.info('sessions of an earlier process have ended', { sessions: sessions.length })
       }
@@ -170,17 +205,21 @@ export class FileJournal implements OpenSessions {
   }
 }
 
-async function readOpen(path: string): Promise<readonly OpenSession[]> {
+async function readOpen(path: string): Promise<readonly (readonly [OpenSession, readonly OpenFile[]])[]> {
   const text = (await readFileBounded(path, maxBytes, { followLinks: false })).toString('utf8')
   const open = new Map<string, OpenSession>()
+  const files = new Map<string, OpenFile>()
   // A torn last line is of a session that had not begun, or has ended.
   for (const line of text.split('\n')) {
     const value = parseLine(line)
     if (value === undefined) continue
     if (typeof value.ended === 'string') open.delete(value.ended)
+    else if (typeof value.told === 'string') files.delete(value.told)
+    else if (isOpenFile(value)) files.set(value.uid, value)
     else if (isOpenSession(value)) open.set(value.sid, value)
   }
-  return [...open.values()]
+  const of = (sid: string): readonly OpenFile[] => [...files.values()].filter((file) => file.sid === sid)
+  return [...open.values()].map((session) => [session, of(session.sid)] as const)
 }
 
 function parseLine(line: string): Readonly<Record<string, unknown>> | undefined {
@@ -190,6 +229,17 @@ function parseLine(line: string): Readonly<Record<string, unknown>> | undefined 
   } catch {
     return undefined
   }
+}
+
+function isOpenFile(value: object): value is OpenFile {
+  const fields: Partial<Record<keyof OpenFile, unknown>> = value
+  return (
+    isUuid(String(fields.sid)) &&
+    isUuid(String(fields.uid)) &&
+    ['sftp.read', 'sftp.write', 'scp'].includes(String(fields.event)) &&
+    ['upload', 'download'].includes(String(fields.action)) &&
+    typeof fields.path === 'string'
+  )
 }
 
 function isOpenSession(value: object): value is OpenSession {

@@ -6,7 +6,7 @@ import type { ExitResult } from '../../ssh/connection/types.ts'
 import type { NodeContext } from '../context.ts'
 import { connectionFields, formatAddress, keep, record, serverFields } from '../node-events.ts'
 import type { SessionFacts } from './facts.ts'
-import { endUid, type OpenSession } from './open-sessions.ts'
+import { endUid, type OpenFile, type OpenSession } from './open-sessions.ts'
 
 /** Nodes that could not keep the last start of a session: somebody may have filled the disk in order to work unrecorded. */
 const doubtful = new WeakSet<NodeContext>()
@@ -103,9 +103,25 @@ export function recordEnd(facts: SessionFacts, end: SessionEnd): void {
 }
 
 /** The end of a session whose node process was killed. When exactly it ended, nobody knows. */
-export function keepLostEnd(node: NodeContext, session: OpenSession): Promise<void> {
+export async function keepLostEnd(node: NodeContext, session: OpenSession, files: readonly OpenFile[]): Promise<void> {
   const { sid, user, started, ...facts } = session
-  return keep(
+  const { interactive: _, ...connection } = facts
+  for (const { uid, event, action, path } of files) {
+    const error = 'the node ended while this file was open; how much of it was copied is not known'
+    const told = {
+      ...serverFields(node),
+      ...connection,
+      user,
+      sid,
+      path,
+      size: 0,
+      partial: true,
+      success: false,
+      error,
+    }
+    await keep(node, event === 'scp' ? { event, ...told, action } : { event, ...told }, uid)
+  }
+  await keep(
     node,
     {
       event: 'session.end',

@@ -19,6 +19,8 @@ export type FileEvent =
       /** Hex; present when the bytes were one run from the first to the last of the file. */
       readonly sha256?: string
       readonly mode?: number
+      /** Which of the files that `onOpen` told of, counted from 1. */
+      readonly file: number
     })
   | (Told & { readonly kind: 'setstat'; readonly attributes: Attributes })
   | (Told & { readonly kind: 'opendir' | 'remove' | 'mkdir' | 'rmdir' })
@@ -29,6 +31,8 @@ export interface InspectorOptions {
   /** The directory in which the server starts, absolute. */
   readonly directory: string
   onEvent(event: FileEvent): void
+  /** A file is open now; events of kind `read` or `write` with its number will tell what became of it. */
+  onOpen?(file: { readonly number: number; readonly path: string; readonly writes: boolean }): void
   /** The stream is no SFTP: nothing can be told from here on. Called once. */
   onProblem(reason: string): void
 }

@@ -90,9 +90,9 @@ const download: readonly Step[] = [
 ]
 const uploaded = [
   { kind: 'setstat', path: '/home/bob/up', attributes: { permissions: 0o600 } },
-  { kind: 'write', path: '/home/bob/up', size: 11, sha256: sha256('hello world'), mode: 0o644 },
+  { kind: 'write', path: '/home/bob/up', file: 1, size: 11, sha256: sha256('hello world'), mode: 0o644 },
 ]
-const downloaded = { kind: 'read', path: '/etc/x', size: 6, sha256: sha256('hello!'), mode: 0o644 }
+const downloaded = { kind: 'read', path: '/etc/x', file: 2, size: 6, sha256: sha256('hello!'), mode: 0o644 }
 
 describe('SftpInspector', () => {
   test('tells the same however the streams are cut', () => {

@@ -8,7 +8,7 @@
 
 import { posix } from 'node:path'
 import { WireError } from '../wire/reader.ts'
-import { packetType, statusCode } from './constants.ts'
+import { openFlag, packetType, statusCode } from './constants.ts'
 import { decodeInit, decodeReply, decodeRequest, packetHead } from './decode.ts'
 import type { FileEvent, InspectorOptions } from './inspector-types.ts'
 import { InspectedFile } from './open-file.ts'
@@ -55,6 +55,7 @@ export class SftpInspector {
   /** By id; several when a client uses an id again before the answer. */
   readonly #pending = new Map<number, Pending | Pending[]>()
   #pendingCount = 0
+  #opens = 0
   readonly #open = new Map<string, Watched>()
   readonly #sizes = new Map<string, bigint>()
   #directory: string
@@ -319,7 +320,9 @@ export class SftpInspector {
       this.#tell({ kind: 'open', path, ...(mode === undefined ? {} : { mode }), error: error ?? 'no handle' })
       return
     }
-    const file = new InspectedFile({ path, flags, mode })
+    const number = ++this.#opens
+    const file = new InspectedFile({ path, flags, mode, number })
+    this.#options.onOpen?.({ number, path, writes: (flags & openFlag.write) !== 0 })
     const size = this.#sizes.get(path)
     if (size !== undefined) file.sizeKnown(size)
     const key = keyOf(reply.handle)

@@ -9,6 +9,7 @@ export interface OpenFacts {
   /** `openFlag` */
   readonly flags: number
   readonly mode: number | undefined
+  readonly number: number
 }
 
 export class InspectedFile {
@@ -67,10 +68,11 @@ export class InspectedFile {
 
   /** One event for each direction in which it was used; at least one. `error`: when it was not closed as it should. */
   events(error?: string): readonly FileEvent[] {
-    const { path, mode, flags } = this.#facts
+    const { path, mode, flags, number } = this.#facts
     const problem = this.#error ?? error
     const common = {
       path,
+      file: number,
       ...(problem === undefined ? {} : { error: problem }),
       ...(mode === undefined ? {} : { mode }),
     }
