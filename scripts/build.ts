@@ -52,6 +52,14 @@ const quickApart: Plugin = {
   },
 }
 
+/** What the short ways hardly ever need, and what needs the API, is a file of its own. */
+const rareApart: Plugin = {
+  name: 'rare-apart',
+  setup(builder) {
+    builder.onResolve({ filter: /\/fetch-authorities\.ts$/ }, () => ({ path: './tsh-authorities.js', external: true }))
+  },
+}
+
 /** Parts that are started on their own; `programFile` in `src/common/program-file.ts` finds them. */
 const parts = Object.entries({
   'recording-worker': 'src/node/recording/worker.ts',
@@ -81,11 +89,11 @@ await Promise.all([
     entryPoints: { 'tsh-ssh': 'src/cli/tsh/ssh/quick.ts', 'tsh-scp': 'src/cli/tsh/scp/quick.ts' },
     outdir: 'dist',
     keepNames: false,
-    plugins: [builtins],
+    plugins: [rareApart, builtins],
   }),
   build({
     ...shared,
-    entryPoints: Object.fromEntries(parts),
+    entryPoints: { ...Object.fromEntries(parts), 'tsh-authorities': 'src/cli/tsh/fetch-authorities.ts' },
     outdir: 'dist',
     banner: withRequire,
     plugins: [builtins],

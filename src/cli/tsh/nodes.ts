@@ -3,8 +3,8 @@
 import type { Presence } from '../../api/model.ts'
 import { listPresence } from '../../api/routes.ts'
 import { withAuthApi } from './auth-api.ts'
+import { learnHosts } from './learn-hosts.ts'
 import type { ActiveLogin } from './login-state.ts'
-import { learnHosts } from './trust.ts'
 
 /** Every label of the selector, with exactly that value. */
 export const matchesSelector = (

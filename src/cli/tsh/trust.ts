@@ -1,56 +1,28 @@
 /**
  * Whom to trust after the cluster has replaced its authorities. The proxy is asked over HTTPS, which is where a login got its
- * authorities from: what is learned here is as good as a new login, and where HTTPS is not trusted nothing is learned.
+ * authorities from: what is learned here is as good as a new login, and where HTTPS is not trusted nothing is learned. Every session
+ * loads this file, so it loads the API only when there is something to ask.
  */
 
-import type { ApiClient } from '../../api/client.ts'
-import { listAuthorities } from '../../api/routes.ts'
-import { webAuthorities } from '../../api/web.ts'
 import { AccessDenied } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
 import { equalKeys } from '../../ssh/keys/public-key.ts'
 import type { PublicKey } from '../../ssh/keys/types.ts'
 import { splitHostPort } from './address.ts'
+import type { ClusterAuthorities } from './fetch-authorities.ts'
 import { UnknownAuthority } from './host-check.ts'
-import { publicKeyLine, publicKeyOfLine } from './keys.ts'
+import { publicKeyLine } from './keys.ts'
 import type { ActiveLogin } from './login-state.ts'
 import { saveHostAuthorities } from './profile.ts'
 import { tshHome } from './store.ts'
-import { callWeb, type WebTarget } from './web-client.ts'
+import type { WebTarget } from './web-client.ts'
 
-export interface ClusterAuthorities {
-  readonly host: readonly PublicKey[]
-  /** The one that signs new certificates first. */
-  readonly user: readonly PublicKey[]
-}
-
-/** What the cluster trusts now. Throws ConnectionProblem, AccessDenied for another cluster. */
-export async function fetchAuthorities(target: WebTarget, cluster: string): Promise<ClusterAuthorities> {
-  const answer = await callWeb(target, webAuthorities)
-  if (answer.clusterName !== cluster) {
-    throw new AccessDenied(`this proxy serves the cluster ${answer.clusterName}, not ${cluster}; log in again`)
-  }
-  const keys = (lines: readonly string[]) => lines.map((line) => publicKeyOfLine(line, 'authority'))
-  return { host: keys(answer.host), user: keys(answer.user) }
-}
+const fetchAuthorities = async (target: WebTarget, cluster: string): Promise<ClusterAuthorities> =>
+  (await import('./fetch-authorities.ts')).fetchAuthorities(target, cluster)
 
 const fetchFor = (login: ActiveLogin): Promise<ClusterAuthorities> => {
   const { profile, insecure } = login
   return fetchAuthorities({ ...splitHostPort(profile.webProxyAddress, 'web_proxy_addr'), insecure }, profile.cluster)
-}
-
-/** Learns over a connection that stands whether the cluster trusts other host authorities now. What stands in the way is no failure. */
-export async function learnHosts(login: ActiveLogin, api: ApiClient): Promise<void> {
-  const items = await api.call(listAuthorities).then(
-    (answer) => answer.items,
-    () => [],
-  )
-  const lines = items.find((item) => item.type === 'host')?.keys
-  if (lines === undefined) return
-  const keys = lines.map((line) => publicKeyOfLine(line, 'authority'))
-  const known = login.hostAuthorities
-  if (keys.length === known.length && keys.every((key) => known.some((other) => equalKeys(key, other)))) return
-  trustHosts(login, keys)
 }
 
 /** Uses these from now on, and keeps them where the login is kept. */
