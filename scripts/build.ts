@@ -32,7 +32,7 @@ const shared = {
   keepNames: true,
   legalComments: 'none',
   // Loaded once in the life of a proxy; in the bundle its module format would lose its names.
-  external: ['@peculiar/x509', 'reflect-metadata'],
+  external: ['@peculiar/x509', 'reflect-metadata', '@simplewebauthn/server'],
   logLevel: 'warning',
 } as const satisfies BuildOptions
 
@@ -52,11 +52,12 @@ const quickApart: Plugin = {
   },
 }
 
-/** What the short ways hardly ever need, and what needs the API, is a file of its own. */
+/** What the short ways hardly ever need, and what needs the API, is in files of its own. */
 const rareApart: Plugin = {
   name: 'rare-apart',
   setup(builder) {
     builder.onResolve({ filter: /\/fetch-authorities\.ts$/ }, () => ({ path: './tsh-authorities.js', external: true }))
+    builder.onResolve({ filter: /\/session-login\.ts$/ }, () => ({ path: './tsh-session-login.js', external: true }))
   },
 }
 
@@ -77,7 +78,18 @@ await writeFile('dist/package.json', '{"type":"module"}\n')
 await Promise.all([
   build({
     ...shared,
-    entryPoints: Object.fromEntries(programs.map((name) => [name, `src/cli/${name}/main.ts`])),
+    platform: 'browser',
+    target: 'es2022',
+    keepNames: false,
+    entryPoints: { 'page-script': 'src/proxy/web/client/page.ts' },
+    outdir: 'dist',
+  }),
+  build({
+    ...shared,
+    entryPoints: {
+      ...Object.fromEntries(programs.map((name) => [name, `src/cli/${name}/main.ts`])),
+      'tsh-session-login': 'src/cli/tsh/mfa/session-login.ts',
+    },
     outdir: 'dist',
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',

@@ -18,7 +18,7 @@ if [ "$purpose" != quickstart ]; then
   need ssh openssh-client; need sshd openssh-server; need dbclient dropbear-bin; need plink putty-tools
   need ssh-audit ssh-audit; need oathtool oathtool; need tmux tmux; need vim.tiny vim-tiny; need openssl openssl; need ip iproute2
   need asciinema asciinema; need zstd zstd; need Xvfb xvfb; need xauth xauth; need xdpyinfo x11-utils; need rsync rsync; need git git
-  need sshfs sshfs; need ansible-playbook ansible-core; need strace strace
+  need sshfs sshfs; need ansible-playbook ansible-core; need strace strace; need chromium chromium
   python3 -c 'import paramiko' 2>/dev/null || /usr/bin/python3 -c 'import paramiko' 2>/dev/null || packages="$packages python3-paramiko"
 fi
 if [ -n "$packages" ]; then

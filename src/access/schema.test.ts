@@ -52,6 +52,7 @@ describe('roles', () => {
           ssh_file_copy: true,
           record_session: { default: 'best_effort', exec_output: false },
           require_session_mfa: false,
+          session_mfa_grant_ttl: 0,
           lock: 'best_effort',
           request_access: 'optional',
           request_prompt: '',
@@ -112,8 +113,8 @@ version: v3
     ],
     [
       'forward_agent: yes',
-      'require_session_mfa: yes',
-      'r.yaml:8: spec.options.require_session_mfa: not available in this version',
+      'session_mfa_grant_ttl: 13h',
+      'r.yaml:8: spec.options.session_mfa_grant_ttl: must be at most',
     ],
     [
       'forward_agent: yes',

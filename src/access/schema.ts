@@ -129,6 +129,7 @@ export function roleToResource(role: Role): Record<string, unknown> {
         ...set,
         max_session_ttl: formatDuration(set.max_session_ttl),
         client_idle_timeout: formatDuration(set.client_idle_timeout),
+        session_mfa_grant_ttl: formatDuration(set.session_mfa_grant_ttl),
       },
       allow,
       deny,

@@ -116,6 +116,8 @@ export interface RoleOptions {
   readonly record_session: RecordSession
   /** A second factor for each session. */
   readonly require_session_mfa: boolean
+  /** Milliseconds for which one proof of it may open sessions on a list of nodes; 0: each session needs its own. */
+  readonly session_mfa_grant_ttl: number
   /** Of locks that cannot be asked for: `strict` refuses, `best_effort` goes by what was last known. */
   readonly lock: 'strict' | 'best_effort'
   /** Whether a login asks for more roles: `always` does, `reason` does and wants to know why. */

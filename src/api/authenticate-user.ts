@@ -8,6 +8,7 @@ import type { Role } from '../access/types.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
 import { verifyCertificate } from '../ssh/certificate/verify.ts'
 import type { ClusterState } from './cluster-state.ts'
+import { loginExpiresExtension, mfaVerifiedExtension, sessionMfaHint } from './mfa-names.ts'
 
 export const rolesExtension = 'teleport-roles'
 export const traitsExtension = 'teleport-traits'
@@ -29,6 +30,10 @@ export interface UserIdentity {
   readonly accessRequests: readonly string[]
   readonly certificate: Certificate
   readonly expires: Date
+  /** When sessions end: for a short certificate that proves a second factor, with the login that it was asked with. */
+  readonly sessionExpires: Date
+  /** The moment of this decision. */
+  readonly authenticatedAt: Date
 }
 
 export type UserVerdict =
@@ -59,7 +64,20 @@ export interface UserAsk {
   readonly node?: readonly string[]
   /** About what was let in before: it goes on when its authority was replaced or its certificate has ended, and ends when the user loses it. */
   readonly isOpen?: boolean
+  /** Of a connection that stands: when its certificate was found good. One of a minute opens a session that may last longer. */
+  readonly establishedAt?: Date | undefined
 }
+
+const knownExtensions = [
+  rolesExtension,
+  traitsExtension,
+  clusterExtension,
+  sinceExtension,
+  requestsExtension,
+  mfaVerifiedExtension,
+  loginExpiresExtension,
+  sessionMfaHint,
+]
 
 const roleNames = z.array(z.string()).max(1024)
 const activeRequests = z.strictObject({ access_requests: z.array(z.string()).max(64) })
@@ -77,13 +95,16 @@ export function authenticateUser(state: ClusterState, ask: UserAsk): UserVerdict
     locked,
     user: certificate.keyId,
   })
+  const loginExpires = loginExpiryOf(certificate)
+  if (loginExpires !== undefined && loginExpires <= ask.now) return refuse('the login of this certificate has ended')
+  const now = loginExpires === undefined ? ask.now : (ask.establishedAt ?? ask.now)
   const verdict = verifyCertificate(certificate, {
     type: 'user',
     authorities: ask.isOpen === true ? [certificate.signatureKey] : state.userAuthorities,
-    now: ask.isOpen === true ? whileValid(certificate, ask.now) : ask.now,
+    now: ask.isOpen === true ? whileValid(certificate, now) : now,
     principal: ask.login,
     sourceAddress: ask.sourceAddress,
-    knownExtensions: [rolesExtension, traitsExtension, clusterExtension, sinceExtension, requestsExtension],
+    knownExtensions,
   })
   if (!verdict.ok) return refuse(verdict.reason)
 
@@ -116,7 +137,7 @@ export function authenticateUser(state: ClusterState, ask: UserAsk): UserVerdict
     .filter((role) => role !== undefined)
   if (roles.length === 0)
     return refuse(`the user ${JSON.stringify(user.name)} has none of the certificate's roles any more`)
-  const shutOut = whyShutOut(state, { ...ask, user: user.name, roles })
+  const shutOut = whyShutOut(state, { ...ask, user: user.name, roles, mfaDevice: deviceOf(certificate) })
   if (shutOut !== undefined) return refuse(shutOut, true)
 
   // Also certificates from before the role said so.
@@ -135,6 +156,8 @@ export function authenticateUser(state: ClusterState, ask: UserAsk): UserVerdict
       accessRequests: [...granted].filter(([, names]) => names.length > 0).map(([id]) => id),
       certificate,
       expires: expiryOf(certificate),
+      sessionExpires: loginExpires ?? expiryOf(certificate),
+      authenticatedAt: ask.establishedAt ?? ask.now,
     },
   }
 }
@@ -146,10 +169,15 @@ const whileValid = (certificate: Certificate, now: Date): Date =>
 /** Why somebody may do nothing now, though roles and certificate are good; undefined: no lock holds, as far as must be known. */
 export function whyShutOut(
   state: Pick<ClusterState, 'locks' | 'staleMs' | 'config'>,
-  who: Pick<UserAsk, 'login' | 'node' | 'now'> & { readonly user: string; readonly roles: readonly Role[] },
+  who: Pick<UserAsk, 'login' | 'node' | 'now'> & {
+    readonly user: string
+    readonly roles: readonly Role[]
+    /** Id and name of the second factor that was proved. */
+    readonly mfaDevice?: readonly string[] | undefined
+  },
 ): string | undefined {
-  const { user, roles, login, node, now } = who
-  const facts = { user, roles: roles.map((role) => role.metadata.name), login, node }
+  const { user, roles, login, node, mfaDevice, now } = who
+  const facts = { user, roles: roles.map((role) => role.metadata.name), login, node, mfaDevice }
   const lock = state.locks.find(facts, now.getTime())
   if (lock !== undefined) return lockReason(lock)
   return staleReason(roles, state.config.lockingMode, state.staleMs)
@@ -159,6 +187,22 @@ export function whyShutOut(
 export function expiryOf(certificate: Certificate): Date {
   const latest = 8_640_000_000_000n
   return new Date(Number(certificate.validBefore < latest ? certificate.validBefore : latest) * 1000)
+}
+
+const device = z.looseObject({ device: z.string(), name: z.string() })
+
+/** Id and name, for locks. */
+function deviceOf(certificate: Certificate): readonly string[] | undefined {
+  const found = readJson(certificate, mfaVerifiedExtension, device)
+  return found === undefined ? undefined : [found.device, found.name]
+}
+
+/** Only beside a proof of a second factor, and only what a date can be. */
+function loginExpiryOf(certificate: Certificate): Date | undefined {
+  const text = certificate.extensions.get(loginExpiresExtension)?.toString('utf8')
+  if (text === undefined || !certificate.extensions.has(mfaVerifiedExtension)) return undefined
+  const time = Date.parse(text)
+  return Number.isNaN(time) ? undefined : new Date(time)
 }
 
 function readJson<T>(certificate: Certificate, extension: string, schema: z.ZodType<T>): T | undefined {

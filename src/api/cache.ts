@@ -69,6 +69,7 @@ const unknownConfig = (clusterName: string): ClusterConfig => ({
   sessionDetachTimeout: 0,
   messageOfTheDay: '',
   lockingMode: 'strict',
+  requireSessionMfa: false,
 })
 
 export function openClusterCache(options: ClusterCacheOptions): ClusterCache {

@@ -20,7 +20,7 @@ import { clusterConfig, secondFactor } from './model.ts'
 /** Each spec is a part of the cluster's configuration; a new setting stands there and in one of these. */
 export const settingsSpecs = {
   cluster_auth_preference: clusterConfig
-    .pick({ secondFactor: true, disconnectExpiredCert: true })
+    .pick({ secondFactor: true, requireSessionMfa: true, disconnectExpiredCert: true })
     .extend({ messageOfTheDay: z.string().max(4096) }),
   cluster_networking_config: clusterConfig.pick({
     clientIdleTimeout: true,
@@ -78,6 +78,7 @@ const forms: { readonly [Kind in SettingsKind]: Form<Kind> } = {
       {
         type: oneOf(['local']).optional(),
         second_factor: factor,
+        require_session_mfa: yamlBool.optional(),
         disconnect_expired_cert: yamlBool.optional(),
         message_of_the_day: yamlString
           .refine((value) => value.length <= 4096, { message: 'is longer than 4096 characters' })
@@ -88,14 +89,20 @@ const forms: { readonly [Kind in SettingsKind]: Form<Kind> } = {
         allow_local_auth: `single sign-on is ${LATER}, so that local users are always allowed`,
         locking_mode: LATER,
       },
-    ).transform((spec) => ({
-      secondFactor: spec.second_factor,
-      disconnectExpiredCert: spec.disconnect_expired_cert ?? false,
-      messageOfTheDay: spec.message_of_the_day ?? '',
-    })),
+    )
+      .refine((spec) => spec.second_factor !== 'off' || spec.require_session_mfa !== true, {
+        message: 'require_session_mfa needs a second_factor, which is off',
+      })
+      .transform((spec) => ({
+        secondFactor: spec.second_factor,
+        requireSessionMfa: spec.require_session_mfa ?? false,
+        disconnectExpiredCert: spec.disconnect_expired_cert ?? false,
+        messageOfTheDay: spec.message_of_the_day ?? '',
+      })),
     toResource: (spec) => ({
       type: 'local',
       second_factor: spec.secondFactor,
+      require_session_mfa: spec.requireSessionMfa,
       disconnect_expired_cert: spec.disconnectExpiredCert,
       message_of_the_day: spec.messageOfTheDay,
     }),

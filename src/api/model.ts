@@ -114,7 +114,9 @@ export const joinToken = z.strictObject({
 })
 export type JoinToken = z.infer<typeof joinToken>
 
-export const secondFactor = z.enum(['off', 'otp', 'optional'])
+/** `on` takes every kind of device, `optional` asks only who has one. */
+export const secondFactor = z.enum(['off', 'otp', 'webauthn', 'on', 'optional'])
+export type SecondFactor = z.infer<typeof secondFactor>
 
 /** An approved request for roles, as proxies and nodes know it. */
 export const accessGrant = z.strictObject({
@@ -143,6 +145,8 @@ export const clusterConfig = z.strictObject({
   messageOfTheDay: z.string(),
   /** Whether somebody is let in while locks may be missing, since auth is away for long. */
   lockingMode: lockingMode.default('best_effort'),
+  /** Every session on a node needs a second factor, whatever the roles say. */
+  requireSessionMfa: z.boolean().default(false),
   /** `host:port` of the web side of a proxy. Absent before the first one was heard of. */
   proxyAddress: z.string().optional(),
 })
@@ -205,5 +209,7 @@ export const invite = z.strictObject({
   minPasswordLength: z.number().int(),
   /** Present where a second factor is to be enrolled. */
   otp: z.strictObject({ secret: z.string(), uri: z.string() }).optional(),
+  /** A security key can be enrolled instead. */
+  webauthn: z.boolean().default(false),
 })
 export type Invite = z.infer<typeof invite>

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { empty, endpoint } from './define.ts'
-
+import { acceptedInvite, attestation, client, deviceName, proofFields } from './mfa-model.ts'
 import {
   authority,
   clusterConfig,
@@ -23,6 +23,7 @@ import { page, pageOf } from './pages.ts'
 export * from './audit-routes.ts'
 export * from './lease-routes.ts'
 export * from './lock-routes.ts'
+export * from './mfa-routes.ts'
 export * from './recording-routes.ts'
 export * from './request-routes.ts'
 export * from './rotation-routes.ts'
@@ -318,8 +319,6 @@ export const deleteRole = endpoint({
 })
 
 // --- Logins and certificates -------------------------------------------------------------------------------------------
-/** Limits and records count against the true client, which the proxy reports. */
-const client = z.strictObject({ address: z.string().max(64), userAgent: z.string().max(256).optional() })
 export const login = endpoint({
   method: 'POST',
   path: '/v1/login',
@@ -328,7 +327,7 @@ export const login = endpoint({
   body: z.strictObject({
     user: name,
     password: z.string().max(1024),
-    otp: z.string().max(16).optional(),
+    ...proofFields,
     publicKey: publicKeyLine,
     ttlSeconds: ttlSeconds.optional(),
     client,
@@ -366,9 +365,11 @@ export const acceptInvite = endpoint({
     token: z.string().max(256),
     password: z.string().max(1024),
     otp: z.string().max(16).optional(),
+    webauthn: attestation.optional(),
+    deviceName: deviceName.optional(),
     client,
   }),
-  output: z.strictObject({ user: z.string() }),
+  output: acceptedInvite,
 })
 export const signUser = endpoint({
   method: 'POST',

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { empty, endpoint } from './define.ts'
+import { proofFields } from './mfa-model.ts'
 import { isoTime, labels, secondFactor } from './model.ts'
 import { page } from './pages.ts'
 
@@ -53,7 +54,10 @@ export const webOpenSession = endpoint({
   body: z.strictObject({
     user: z.string().min(1).max(256),
     password: z.string().max(1024),
-    otp: z.string().max(16).optional(),
+    otp: proofFields.otp,
+    recoveryCode: proofFields.recoveryCode,
+    /** For the challenge of `POST /webapi/login/begin`. */
+    webauthn: proofFields.webauthn,
   }),
   output: logged,
 })

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { empty, endpoint } from './define.ts'
+import { proofFields } from './mfa-model.ts'
 import { isoTime } from './model.ts'
 
 /**
@@ -40,7 +41,9 @@ export const openWebSession = endpoint({
   body: z.strictObject({
     user: z.string().min(1).max(256),
     password: z.string().max(1024),
-    otp: z.string().max(16).optional(),
+    otp: proofFields.otp,
+    recoveryCode: proofFields.recoveryCode,
+    webauthn: proofFields.webauthn,
     client,
   }),
   output: opened,

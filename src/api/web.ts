@@ -2,6 +2,19 @@
 
 import { z } from 'zod'
 import { endpoint } from './define.ts'
+import {
+  acceptedInvite,
+  assertion,
+  attestation,
+  callback,
+  ceremonyStart,
+  ceremonyView,
+  creationOptions,
+  deviceName,
+  factorChoice,
+  proofFields,
+  requestOptions,
+} from './mfa-model.ts'
 import { invite, secondFactor, userCredentials } from './model.ts'
 
 export const ping = endpoint({
@@ -39,7 +52,7 @@ export const webLogin = endpoint({
   body: z.strictObject({
     user: z.string().min(1).max(256),
     password: z.string().max(1024),
-    otp: z.string().max(16).optional(),
+    ...proofFields,
     publicKey: z.string().max(8192),
     ttlSeconds: z.number().int().positive().optional(),
   }),
@@ -58,13 +71,66 @@ export const webChangePassword = endpoint({
   }),
   output: z.strictObject({}),
 })
+const named = { user: z.string().min(1).max(256), password: z.string().max(1024) }
+export const webBeginLogin = endpoint({
+  method: 'POST',
+  path: '/webapi/login/begin',
+  summary: 'With the right password: which second factors the user has, and a challenge for the security keys',
+  callers: [],
+  body: z.strictObject(named),
+  output: z.strictObject({ choice: factorChoice, webauthn: requestOptions.optional() }),
+})
+export const webLoginCeremony = endpoint({
+  method: 'POST',
+  path: '/webapi/login/ceremony',
+  summary: 'With the right password: a page on which the user can prove a security key for this login',
+  callers: [],
+  body: z.strictObject({
+    ...named,
+    publicKey: z.string().max(8192),
+    ttlSeconds: z.number().int().positive().optional(),
+    callback,
+  }),
+  output: ceremonyStart,
+})
+export const webOpenCeremony = endpoint({
+  method: 'POST',
+  path: '/webapi/ceremonies/open',
+  summary: 'What a ceremony authorises, and the challenge for it',
+  callers: [],
+  body: z.strictObject({ id: z.string().max(64) }),
+  output: ceremonyView,
+})
+export const webAnswerCeremony = endpoint({
+  method: 'POST',
+  path: '/webapi/ceremonies/answer',
+  summary: "The security key's answer; where the browser has to go with the code",
+  callers: [],
+  body: z.strictObject({
+    id: z.string().max(64),
+    assertion: assertion.optional(),
+    attestation: attestation.optional(),
+  }),
+  output: z.strictObject({ redirect: z.string() }),
+})
 export const webGetInvite = endpoint({
   method: 'POST',
   path: '/webapi/invites/open',
   summary: 'What an invite or reset link is for',
   callers: [],
   body: z.strictObject({ token: z.string().max(256) }),
-  output: invite,
+  output: invite.extend({
+    /** The QR code of `otp.uri`: modules on a side, and the dark ones as an SVG path. */
+    qr: z.strictObject({ size: z.number().int(), path: z.string() }).optional(),
+  }),
+})
+export const webInviteKey = endpoint({
+  method: 'POST',
+  path: '/webapi/invites/webauthn',
+  summary: 'A challenge for enrolling a security key with an invite or reset link',
+  callers: [],
+  body: z.strictObject({ token: z.string().max(256) }),
+  output: creationOptions,
 })
 export const webAcceptInvite = endpoint({
   method: 'POST',
@@ -75,7 +141,9 @@ export const webAcceptInvite = endpoint({
     token: z.string().max(256),
     password: z.string().max(1024),
     otp: z.string().max(16).optional(),
+    webauthn: attestation.optional(),
+    deviceName: deviceName.optional(),
   }),
-  output: z.strictObject({ user: z.string() }),
+  output: acceptedInvite,
 })
 export { webEndSession, webGetState, webListNodes, webOpenSession, webRenewSession } from './web-app.ts'

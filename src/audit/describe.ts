@@ -11,6 +11,8 @@ export type EventFields = Readonly<Record<string, unknown>>
 
 type Sentence = (event: EventFields) => string
 
+const purpose = (event: EventFields): string => text(event.purpose).replaceAll('_', ' ')
+
 const sentences: Readonly<Record<EventName, Sentence>> = {
   'user.login': (event) => outcome(event, `logged in (${text(event.method) || 'local'})`, 'failed to log in'),
   'user.logout': (event) => (event.everywhere === true ? 'logged out of all browsers' : 'logged out of a browser'),
@@ -18,6 +20,19 @@ const sentences: Readonly<Record<EventName, Sentence>> = {
   'user.update': (event) => `changed user ${text(event.name)}${withRoles(event)}`,
   'user.delete': (event) => `removed user ${text(event.name)}`,
   'user.password_change': () => 'has a new password',
+  'mfa.add': (event) => `added the second factor ${text(event.mfa_device_name)} (${text(event.mfa_device_type)})`,
+  'mfa.delete': (event) => `removed the second factor ${text(event.mfa_device_name)} (${text(event.mfa_device_type)})`,
+  'recovery_code.generated': () => 'has new recovery codes',
+  'recovery_code.used': (event) =>
+    outcome(event, `used a recovery code, ${text(event.recovery_codes_left)} left`, 'failed to use a recovery code'),
+  'mfa_auth_challenge.validate': (event) =>
+    outcome(
+      event,
+      `proved a second factor for ${purpose(event)}`,
+      `failed to prove a second factor for ${purpose(event)}`,
+    ),
+  'session_mfa.grant': (event) =>
+    `may open sessions on ${list(event.hosts)} without further proof until ${text(event.expires)}`,
   'session.start': (event) => {
     if (event.interactive !== true) return `began a session as ${place(event)}`
     return `opened a terminal as ${place(event)}${list(event.initial_command) === '' ? '' : `: ${list(event.initial_command)}`}`

@@ -72,14 +72,43 @@ interface AccessRequestChange {
   readonly state: 'PENDING' | 'APPROVED' | 'DENIED'
 }
 
+/** Which second factor was proved. */
+interface FactorUsed extends Partial<FactorDevice> {
+  readonly mfa_method: 'otp' | 'webauthn' | 'recovery_code'
+  readonly recovery_codes_left?: number
+}
+
+interface FactorDevice {
+  readonly mfa_device_name: string
+  readonly mfa_device_uuid: string
+  readonly mfa_device_type: 'totp' | 'webauthn'
+}
+
 interface Fields {
-  'user.login': Outcome & Addresses & { readonly user: string; readonly method: string; readonly message?: string }
+  'user.login': Outcome &
+    Addresses &
+    Partial<FactorUsed> & { readonly user: string; readonly method: string; readonly message?: string }
   /** Of a browser session, or of all of them. */
   'user.logout': Addresses & { readonly user: string; readonly everywhere: boolean }
   'user.create': ResourceChange & { readonly roles: readonly string[]; readonly connector?: string }
   'user.update': ResourceChange & { readonly roles: readonly string[]; readonly connector?: string }
   'user.delete': ResourceChange
   'user.password_change': Addresses & { readonly user: string }
+  'mfa.add': FactorDevice & Addresses & { readonly user: string }
+  'mfa.delete': FactorDevice & Addresses & { readonly user: string }
+  'recovery_code.generated': Addresses & { readonly user: string }
+  'recovery_code.used': Outcome & Addresses & { readonly user: string; readonly recovery_codes_left?: number }
+  /** A proof of a second factor by somebody who is logged in, or on a page for them. */
+  'mfa_auth_challenge.validate': Outcome &
+    Addresses &
+    Partial<FactorUsed> & { readonly user: string; readonly purpose: string }
+  /** A certificate with which sessions on these servers need no further proof. */
+  'session_mfa.grant': FactorDevice &
+    Addresses & {
+      readonly user: string
+      readonly hosts: readonly string[]
+      readonly expires: string
+    }
   'session.start': Session & {
     readonly interactive: boolean
     readonly size?: string
@@ -243,6 +272,12 @@ const codes = {
   'user.update': { ok: 'T1003I' },
   'user.delete': { ok: 'T1004I' },
   'user.password_change': { ok: 'T1005I' },
+  'mfa.add': { ok: 'T1006I' },
+  'mfa.delete': { ok: 'T1007I' },
+  'recovery_code.generated': { ok: 'T1008I' },
+  'recovery_code.used': { ok: 'T1009I', failed: 'T1009W' },
+  'mfa_auth_challenge.validate': { ok: 'T1016I', failed: 'T1016W' },
+  'session_mfa.grant': { ok: 'TSM00I' },
   'session.start': { ok: 'T2000I' },
   'session.join': { ok: 'T2001I' },
   resize: { ok: 'T2002I' },

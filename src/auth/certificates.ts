@@ -3,6 +3,7 @@
 import { allLogins, permissions, pinsSourceAddress, sessionTtlSeconds } from '../access/decide.ts'
 import { plainAddress } from '../access/forward-rules.ts'
 import { requestStrategy } from '../access/requests.ts'
+import { mayNeedSessionMfa } from '../access/session-mfa.ts'
 import type { Role } from '../access/types.ts'
 import {
   clusterExtension,
@@ -17,6 +18,7 @@ import type { ClusterState } from '../api/cluster-state.ts'
 import { authorityExtension, roleExtension } from '../api/host-certificate.ts'
 import type { MachineRole } from '../api/identity.ts'
 import { formatCertificateLine } from '../api/lines.ts'
+import { loginExpiresExtension, mfaVerifiedExtension, sessionMfaHint } from '../api/mfa-names.ts'
 import type { UserCredentials } from '../api/model.ts'
 import type { Env } from '../common/env.ts'
 import { AccessDenied } from '../errors/errors.ts'
@@ -46,6 +48,13 @@ export interface UserRequest {
   /** For the audit log: address of the client, and who asked when it was not the user. */
   readonly address?: string
   readonly requestedBy?: string
+  /** A second factor was proved for these nodes: the certificate holds from `address` alone, and sessions until the login's end. */
+  readonly mfa?: {
+    readonly device: string
+    readonly name: string
+    readonly targets: readonly string[]
+    readonly loginExpires: Date
+  }
 }
 
 type LockState = Pick<ClusterState, 'locks' | 'staleMs' | 'config'>
@@ -94,7 +103,7 @@ export class Issuer {
         principals: logins.length > 0 ? logins : [`-teleport-nologin-${this.#env.randomUuid()}`],
         validAfter: new Date(now.getTime() - backdateMs),
         validBefore,
-        ...pinned(roles, request.address),
+        ...pinned(roles, request.address, request.mfa !== undefined),
         extensions: {
           ...permits(roles),
           [rolesExtension]: JSON.stringify(roleNames),
@@ -102,6 +111,8 @@ export class Issuer {
           [clusterExtension]: clusterName,
           [sinceExtension]: user.created,
           ...(active.length === 0 ? {} : { [requestsExtension]: JSON.stringify({ access_requests: active }) }),
+          ...(mayNeedSessionMfa(roles, this.#state.config.requireSessionMfa) ? { [sessionMfaHint]: '' } : {}),
+          ...mfaExtensions(request.mfa),
         },
       },
       this.#authorities.user,
@@ -117,6 +128,9 @@ export class Issuer {
         logins: [...logins],
         ...(active.length === 0 ? {} : { access_requests: [...active] }),
         ...(request.requestedBy === undefined ? {} : { requested_by: request.requestedBy }),
+        ...(request.mfa === undefined
+          ? {}
+          : { mfa_device_uuid: request.mfa.device, mfa_targets: [...request.mfa.targets] }),
       },
       ...(request.address === undefined ? {} : { 'addr.remote': request.address }),
     })
@@ -202,8 +216,12 @@ export class Issuer {
 }
 
 /** The address without which the certificate is worth nothing. Throws AccessDenied when the roles want one and there is none. */
-function pinned(roles: readonly Role[], address: string | undefined): Pick<CertificateTemplate, 'criticalOptions'> {
-  if (!pinsSourceAddress(roles)) return {}
+function pinned(
+  roles: readonly Role[],
+  address: string | undefined,
+  always: boolean,
+): Pick<CertificateTemplate, 'criticalOptions'> {
+  if (!always && !pinsSourceAddress(roles)) return {}
   if (address === undefined) {
     throw new AccessDenied(
       'a role of the user binds certificates to the address of the client (pin_source_ip), which is known at a login only; let the user run tsh login',
@@ -211,6 +229,14 @@ function pinned(roles: readonly Role[], address: string | undefined): Pick<Certi
   }
   const client = plainAddress(address)
   return { criticalOptions: { 'source-address': `${client}/${client.includes(':') ? 128 : 32}` } }
+}
+
+function mfaExtensions(mfa: UserRequest['mfa']): Record<string, string> {
+  if (mfa === undefined) return {}
+  return {
+    [mfaVerifiedExtension]: JSON.stringify({ device: mfa.device, name: mfa.name, targets: mfa.targets }),
+    [loginExpiresExtension]: mfa.loginExpires.toISOString(),
+  }
 }
 
 function permits(roles: readonly Role[]): Record<string, string> {

@@ -2,6 +2,7 @@
 
 import { authorizeResource } from '../access/authorize.ts'
 import type { Caller } from '../api/caller.ts'
+import type { Attestation } from '../api/mfa-model.ts'
 import type { Invite, UserRecord } from '../api/model.ts'
 import type { Backend, Operation } from '../backend/contract.ts'
 import { formatDuration } from '../common/durations.ts'
@@ -11,10 +12,16 @@ import { BadParameter, isCompareFailed, NotFound } from '../errors/errors.ts'
 import type { Audit } from './audit.ts'
 import type { Hub } from './hub.ts'
 import type { Lockout } from './lockout.ts'
+import type { Challenges } from './mfa/challenges.ts'
+import { newKeyDevice } from './mfa/devices.ts'
+import { firstDeviceName } from './mfa/migration.ts'
+import { accepts, type FactorSettings, isRequired } from './mfa/policy.ts'
+import { hashesOf, newRecoveryCodes } from './mfa/recovery-codes.ts'
+import { challengeOf, type RelyingParty } from './mfa/webauthn.ts'
 import type { OneTimePasswords } from './otp.ts'
 import { checkNewPassword, type Passwords } from './passwords.ts'
 import { authItself, listedPage, userFacts } from './permits.ts'
-import type { Credentials, Tables } from './records.ts'
+import type { StoredDevice, Tables } from './records.ts'
 import { abbreviate, hashToken, newToken } from './secrets.ts'
 import type { AuthSettings } from './settings.ts'
 import type { RolesAndTraits, Users } from './users.ts'
@@ -36,6 +43,11 @@ export interface InvitesOptions {
   readonly webSessions: Pick<WebSessionIndex, 'removalsOf'>
   readonly users: Users
   readonly hub: Hub
+  readonly challenges: Challenges
+  readonly relyingParty: RelyingParty
+  readonly factorSettings: FactorSettings
+  /** `host:port`, from the configuration, else from a proxy that is there; never from what a client says. */
+  webAddress(): string
   readonly settings: AuthSettings
   readonly env: Env
 }
@@ -90,7 +102,7 @@ export class Invites {
   }
 
   async #prepare(user: string, kind: Kind, ttlSeconds: number): Promise<{ link: InviteLink; operation: Operation }> {
-    const { tables, env, settings, otp } = this.#options
+    const { tables, env, otp, webAddress, factorSettings } = this.#options
     const token = newToken(env)
     const expires = new Date(env.now().getTime() + ttlSeconds * 1000)
     const record = {
@@ -98,23 +110,15 @@ export class Invites {
       kind,
       shown: abbreviate(token),
       expires: expires.toISOString(),
-      ...(settings.secondFactor === 'off' ? {} : { otpSecret: await otp.newSecret() }),
+      ...(accepts(factorSettings, 'totp') ? { otpSecret: await otp.newSecret() } : {}),
     }
     const operation = tables.invites.put(hashToken(token), record, expires)
-    const url = `https://${this.#webAddress()}/web/${kind}/${token}`
+    const url = `https://${webAddress()}/web/${kind}/${token}`
     return { link: { user, token, url, expires: record.expires }, operation }
   }
 
-  /** From the configuration, else from a proxy that is there; never from what a client says. */
-  #webAddress(): string {
-    const { settings, hub, env } = this.#options
-    if (settings.webAddress !== undefined) return settings.webAddress
-    const proxy = hub.snapshot.servers.list('proxy', env.now().getTime())[0]
-    return proxy?.publicAddresses[0] ?? (proxy === undefined ? '<proxyhost>:3080' : `${proxy.hostname}:3080`)
-  }
-
   async open(token: string, address: string): Promise<Invite> {
-    const { settings, otp, hub } = this.#options
+    const { settings, otp, hub, factorSettings } = this.#options
     const { value } = await this.#find(token, address)
     const enrolment =
       value.otpSecret === undefined ? undefined : await otp.enrolment(value.otpSecret, value.user, hub.clusterName)
@@ -125,8 +129,18 @@ export class Invites {
       secondFactor: settings.secondFactor,
       expires: value.expires,
       minPasswordLength: settings.minPasswordLength,
-      ...(enrolment === undefined ? {} : { otp: { ...enrolment } }),
+      ...(enrolment === undefined || settings.secondFactor === 'off' ? {} : { otp: { ...enrolment } }),
+      webauthn: accepts(factorSettings, 'webauthn'),
     }
+  }
+
+  /** A challenge for a new security key of whoever has the link. */
+  async beginKey(token: string, address: string) {
+    const { challenges, relyingParty, factorSettings } = this.#options
+    const { id, value } = await this.#find(token, address)
+    if (!accepts(factorSettings, 'webauthn')) throw new BadParameter('webauthn', 'this cluster takes no security keys')
+    const bytes = await challenges.create({ user: value.user, binding: bindingOfInvite(id), type: 'create' })
+    return { ...(await relyingParty.creationOptions(value.user, bytes, [])) }
   }
 
   /** Throws BadParameter for what can be put right, so that the link stays good for another try. */
@@ -134,29 +148,43 @@ export class Invites {
     readonly token: string
     readonly password: string
     readonly otp?: string | undefined
+    readonly webauthn?: Attestation | undefined
+    readonly deviceName?: string | undefined
     readonly client: { readonly address: string }
-  }): Promise<string> {
-    const { backend, tables, audit, passwords, lockout, users, settings, webSessions } = this.#options
+  }): Promise<{ user: string; recoveryCodes?: string[] }> {
+    const { backend, tables, audit, passwords, lockout, users, settings, env, webSessions } = this.#options
     const { address } = request.client
     const invite = await this.#find(request.token, address)
     const { user: name } = invite.value
     checkNewPassword(request.password, name, settings.minPasswordLength)
-    const otpSecret = await this.#checkCode(invite.value.otpSecret, request.otp, address)
-    const credentials: Credentials = {
-      password: await passwords.hash(request.password),
-      ...(otpSecret === undefined ? {} : { otpSecret }),
-    }
+    const device = await this.#device(invite, request)
+    const codes = device === undefined ? [] : newRecoveryCodes(env)
+    const password = await passwords.hash(request.password)
     const user = await users.get(name)
     // Whoever made the link was allowed to.
     const permit = authorizeResource(authItself, 'update', 'user', userFacts(user.value))
     await audit.emit({ event: 'user.password_change', user: name, 'addr.remote': address })
+    if (device !== undefined) {
+      await audit.emit({
+        event: 'mfa.add',
+        user: name,
+        mfa_device_name: device.name,
+        mfa_device_uuid: device.id,
+        mfa_device_type: device.kind,
+        'addr.remote': address,
+      })
+    }
     try {
       await backend.commit([
         tables.invites.unchanged(invite),
         tables.invites.remove(invite.id),
         tables.users.unchanged(user),
         tables.users.put(permit, { ...user.value, activated: true }),
-        tables.credentials.put(name, credentials),
+        tables.credentials.put(name, {
+          password,
+          devices: device === undefined ? [] : [device],
+          recoveryCodes: hashesOf(name, codes),
+        }),
         ...webSessions.removalsOf(name),
       ])
     } catch (error) {
@@ -164,22 +192,50 @@ export class Invites {
       throw error
     }
     await lockout.clear(name)
-    return name
+    return device === undefined ? { user: name } : { user: name, recoveryCodes: codes }
   }
 
-  /** The secret to keep: enrolled when the code proves that the user's device has it. */
-  async #checkCode(secret: string | undefined, code: string | undefined, address: string): Promise<string | undefined> {
-    const { settings, otp } = this.#options
-    if (secret === undefined || settings.secondFactor === 'off') return undefined
-    if (code === undefined || code === '') {
-      if (settings.secondFactor === 'optional') return undefined
-      throw new BadParameter('otp', 'a code of the second factor is needed; add the secret to an authenticator app')
+  /** The user's first device: enrolled when a code or a key's answer proves that they have it. */
+  async #device(
+    invite: { readonly id: string; readonly value: { readonly user: string; readonly otpSecret?: string | undefined } },
+    request: {
+      readonly otp?: string | undefined
+      readonly webauthn?: Attestation | undefined
+      readonly deviceName?: string | undefined
+      readonly client: { readonly address: string }
+    },
+  ): Promise<StoredDevice | undefined> {
+    const { factorSettings, otp, env } = this.#options
+    const { otpSecret: secret, user } = invite.value
+    const { address } = request.client
+    if (request.webauthn !== undefined) return await this.#newKey(invite.id, user, request.webauthn, request.deviceName)
+    if (request.otp === undefined || request.otp === '') {
+      if (!isRequired(factorSettings)) return undefined
+      throw new BadParameter('otp', secret === undefined ? keyNeeded : codeNeeded)
+    }
+    if (secret === undefined || !accepts(factorSettings, 'totp')) {
+      if (factorSettings.secondFactor === 'off') return undefined
+      throw new BadParameter('otp', keyNeeded)
     }
     this.#guesses.check(address, 'wrong codes from this address')
-    if (!(await otp.use(secret, code))) {
+    if (!(await otp.use(secret, request.otp))) {
       throw new BadParameter('otp', 'the code is not right; wait for the next one, and check the clock of the device')
     }
-    return secret
+    const addedAt = env.now().toISOString()
+    return { kind: 'totp', id: env.randomUuid(), name: request.deviceName ?? firstDeviceName, addedAt, secret }
+  }
+
+  async #newKey(invite: string, user: string, answer: Attestation, name = 'security key'): Promise<StoredDevice> {
+    const { challenges, relyingParty, factorSettings, env } = this.#options
+    if (!accepts(factorSettings, 'webauthn')) throw new BadParameter('webauthn', 'this cluster takes no security keys')
+    const challenge = challengeOf(answer.response.clientDataJSON)
+    const known = await challenges.take(challenge, { user, binding: bindingOfInvite(invite), type: 'create' })
+    const verified =
+      challenge === undefined || known === undefined ? undefined : await relyingParty.verifyCreation(answer, challenge)
+    if (verified?.ok !== true) {
+      throw new BadParameter('webauthn', 'the security key was not accepted; try again with this page')
+    }
+    return newKeyDevice(env, name, verified.value)
   }
 
   async #find(token: string, address: string) {
@@ -202,3 +258,8 @@ export class Invites {
 
 /** The same whether the link expired, was used, or never existed. */
 const invalid = () => new NotFound('this link is not valid: it expired, was used, or never existed; ask for a new one')
+
+const codeNeeded = 'a code of the second factor is needed; add the secret to an authenticator app'
+const keyNeeded = 'this cluster takes security keys only; open the link in a browser'
+/** A challenge belongs to one link. */
+const bindingOfInvite = (id: string): string => `invite ${id}`

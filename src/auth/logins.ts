@@ -3,19 +3,22 @@
 import { whyShutOut } from '../api/authenticate-user.ts'
 import type { ClusterState } from '../api/cluster-state.ts'
 import { parseKeyLine } from '../api/lines.ts'
+import { bindingOf, type Callback, type CeremonyStart, type MfaAction, type Proof } from '../api/mfa-model.ts'
 import type { UserCredentials } from '../api/model.ts'
 import type { Env } from '../common/env.ts'
 import { RateLimiter } from '../common/limiter.ts'
-import { AccessDenied, isLimitExceeded } from '../errors/errors.ts'
+import { AccessDenied, BadParameter, isLimitExceeded } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
 import type { Audit } from './audit.ts'
 import type { Issuer } from './certificates.ts'
 import type { Lockout } from './lockout.ts'
-import type { OneTimePasswords } from './otp.ts'
+import type { Ceremonies } from './mfa/ceremonies.ts'
+import type { Factors, ProvenAction, ProvenBy } from './mfa/factors.ts'
+import { choiceOf, isNeeded } from './mfa/policy.ts'
+import { describeProof } from './mfa/prover.ts'
 import type { Passwords } from './passwords.ts'
 import { KeyedQueue } from './queue.ts'
 import type { Found, StoredUser, Tables } from './records.ts'
-import type { AuthSettings } from './settings.ts'
 import type { Users } from './users.ts'
 
 /** Failures from one address: twenty at once, then one every three seconds. Logins that succeed cost nothing. */
@@ -23,29 +26,32 @@ const failureRate = { burst: 20, perSecond: 1 / 3 }
 /** Logins of one user that wait for each other, so that parallel guesses count one by one. */
 const waitingPerUser = 32
 
-/** What somebody shows to prove who they are. */
-export interface LoginProof {
+interface PasswordRequest {
   readonly user: string
   readonly password: string
-  readonly otp?: string | undefined
   readonly client: { readonly address: string; readonly userAgent?: string | undefined }
 }
+
+/** What somebody shows to prove who they are: with at most one second factor. */
+export interface LoginProof extends PasswordRequest, Proof {}
 
 export interface LoginRequest extends LoginProof {
   readonly publicKey: string
   readonly ttlSeconds?: number | undefined
 }
 
+type LoginAction = Extract<MfaAction, { kind: 'login' }>
+
 export interface LoginsOptions {
   readonly tables: Tables
   readonly audit: Audit
   readonly passwords: Passwords
-  readonly otp: OneTimePasswords
+  readonly factors: Factors
+  readonly ceremonies: Ceremonies
   readonly lockout: Lockout
   readonly users: Users
   readonly issuer: Issuer
   readonly state: Pick<ClusterState, 'locks' | 'staleMs' | 'config'>
-  readonly settings: AuthSettings
   readonly env: Env
 }
 
@@ -61,7 +67,8 @@ export class Logins {
 
   async login(request: LoginRequest): Promise<UserCredentials> {
     const publicKey = parseKeyLine(request.publicKey)
-    const user = (await this.authenticate(request)).value
+    const { publicKey: line, ttlSeconds } = request
+    const user = (await this.authenticate(request, { kind: 'login', publicKey: line, ttlSeconds })).value
     const { users, issuer } = this.#options
     const { address } = request.client
     const roles = await users.rolesOf(user)
@@ -70,15 +77,34 @@ export class Logins {
 
   /**
    * The user that the proof is of, as they were when it was looked at; success and failure are in the audit log. The same for a
-   * certificate and for a browser session. Throws AccessDenied, LimitExceeded.
+   * certificate and for a browser session. `action` is what a ceremony may have been for. Throws AccessDenied, LimitExceeded.
    */
-  async authenticate(request: LoginProof): Promise<Found<StoredUser>> {
-    const user = await this.#queues.run(request.user, () => this.#prove(request))
+  async authenticate(request: LoginProof, action?: LoginAction): Promise<Found<StoredUser>> {
     const { users, audit, state, env } = this.#options
+    const { user, by } = await this.#queues.run(request.user, () =>
+      this.#prove(request, () => this.#factor(request, action)),
+    )
     const { name } = user.value
-    const about = { event: 'user.login', user: name, method: 'local', 'addr.remote': request.client.address } as const
+    const { address } = request.client
+    if (by?.method === 'recovery_code') {
+      await audit.emit({
+        event: 'recovery_code.used',
+        user: name,
+        success: true,
+        recovery_codes_left: by.codesLeft ?? 0,
+        'addr.remote': address,
+      })
+    }
+    const about = {
+      event: 'user.login',
+      user: name,
+      method: 'local',
+      'addr.remote': address,
+      ...describeProof(by),
+    } as const
     const roles = await users.rolesOf(user.value)
-    const shutOut = whyShutOut(state, { user: name, roles, login: undefined, now: env.now() })
+    const mfaDevice = by?.device === undefined ? undefined : [by.device.id, by.device.name]
+    const shutOut = whyShutOut(state, { user: name, roles, login: undefined, mfaDevice, now: env.now() })
     if (shutOut !== undefined) {
       // Only somebody with the right password hears of it.
       await audit.emit({ ...about, success: false, error: shutOut })
@@ -88,7 +114,43 @@ export class Logins {
     return user
   }
 
-  async #prove(request: LoginProof): Promise<Found<StoredUser>> {
+  /**
+   * Half a login: the password was right. Which factors can finish it, with a challenge for the keys. It forgives no earlier failure:
+   * whoever has stolen a password must not win new tries for the second factor with it.
+   */
+  async begin(request: PasswordRequest) {
+    const { factors, tables } = this.#options
+    this.#checkMode()
+    const { user } = await this.#queues.run(request.user, () => this.#prove(request))
+    const credentials = (await tables.credentials.find(user.value.name))?.value
+    const choice = choiceOf(factors.settings, credentials)
+    if (!choice.webauthn) return { choice }
+    const options = await factors.requestOptions(user.value.name, bindingOf({ kind: 'web_login' }))
+    return { choice, webauthn: { ...options, rpId: options.rpId ?? '' } }
+  }
+
+  /** Half a login, to be finished by a key in a browser. Forgives no earlier failure either. */
+  async startCeremony(request: PasswordRequest & { action: LoginAction; callback: Callback }): Promise<CeremonyStart> {
+    const { ceremonies } = this.#options
+    parseKeyLine(request.action.publicKey)
+    this.#checkMode()
+    const { user } = await this.#queues.run(request.user, () => this.#prove(request))
+    const { action, callback, client } = request
+    return await ceremonies.start({ user: user.value, action, type: 'get', callback, address: client.address })
+  }
+
+  /** Where codes are the only factor they come with the password, and nobody learns which of the two was wrong. */
+  #checkMode(): void {
+    const { secondFactor } = this.#options.factors.settings
+    if (secondFactor === 'off' || secondFactor === 'otp') {
+      throw new BadParameter('second_factor', 'this cluster takes the password and the code together')
+    }
+  }
+
+  async #prove(
+    request: PasswordRequest,
+    more?: () => Promise<Factor>,
+  ): Promise<{ user: Found<StoredUser>; by?: ProvenBy }> {
     const { lockout, audit } = this.#options
     const { address } = request.client
     const refused = (message: string) =>
@@ -101,45 +163,53 @@ export class Logins {
         'addr.remote': address,
       })
     try {
-      // Taken before the password is looked at, given back when it was right.
+      // Taken before the password is looked at, given back when the whole login was right.
       this.#failures.check(address, 'failed logins from this address')
       await lockout.check(request.user)
     } catch (error) {
       if (isLimitExceeded(error)) await refused(messageOf(error))
       throw error
     }
-    const { user, why } = await this.#check(request)
-    if (user === undefined) {
+    const password = await this.#password(request)
+    const factor = 'why' in password || more === undefined ? undefined : await more()
+    const why = 'why' in password ? password.why : factor?.why
+    if (why !== undefined || 'why' in password) {
       await lockout.failed(request.user)
-      await refused(why)
+      await refused(why ?? '')
       throw new AccessDenied('access denied: wrong user name, password or code')
     }
-    this.#failures.reset(address)
-    await lockout.clear(user.value.name)
-    return user
+    if (more !== undefined) {
+      this.#failures.reset(address)
+      await lockout.clear(password.user.value.name)
+    }
+    return { user: password.user, ...(factor?.by === undefined ? {} : { by: factor.by }) }
   }
 
-  async #check(request: LoginProof): Promise<{ readonly user: Found<StoredUser> | undefined; readonly why: string }> {
+  async #password(request: PasswordRequest): Promise<{ readonly user: Found<StoredUser> } | { readonly why: string }> {
     const { tables, passwords } = this.#options
     const found = await tables.users.find(keyable(request.user))
     const credentials = await tables.credentials.find(keyable(request.user))
     const right = await passwords.verify(credentials?.value.password, request.password)
-    if (found === undefined) return { user: undefined, why: 'there is no such user' }
-    if (!right) return { user: undefined, why: 'wrong password' }
-    const why = await this.#checkCode(credentials?.value.otpSecret, request.otp)
-    return why === undefined ? { user: found, why: '' } : { user: undefined, why }
+    if (found === undefined) return { why: 'there is no such user' }
+    return right ? { user: found } : { why: 'wrong password' }
   }
 
   /** Only after the password was right, so that nobody else can use up a code. */
-  async #checkCode(secret: string | undefined, code: string | undefined): Promise<string | undefined> {
-    const { settings, otp } = this.#options
-    if (settings.secondFactor === 'off') return undefined
-    if (secret === undefined) {
-      return settings.secondFactor === 'optional' ? undefined : 'no second factor is enrolled; reset the user'
-    }
-    if (code === undefined) return 'no code'
-    return (await otp.use(secret, code)) ? undefined : 'wrong or used code'
+  async #factor(request: LoginProof, login: LoginAction | undefined): Promise<Factor> {
+    const { tables, factors } = this.#options
+    const { user, otp, recoveryCode, webauthn, ceremony } = request
+    const credentials = (await tables.credentials.find(user))?.value
+    if (!isNeeded(factors.settings, credentials)) return {}
+    // An assertion of a page is for whatever login its page asks for; a ceremony is for the very key that it showed.
+    const action: ProvenAction = webauthn === undefined && login !== undefined ? login : { kind: 'web_login' }
+    const verdict = await factors.prove(user, action, { otp, recoveryCode, webauthn, ceremony })
+    return verdict.ok ? { by: verdict.by } : { why: verdict.why }
   }
+}
+
+interface Factor {
+  readonly by?: ProvenBy
+  readonly why?: string
 }
 
 /** A name with a zero byte, or longer than a key may be, is nobody's; it takes the same way as any unknown one. */

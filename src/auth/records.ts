@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { type Authorized, isAuthorized, type Permit } from '../access/authorize.ts'
 import { type SettingsKind, settingsSpecs } from '../api/cluster-settings.ts'
+import { callback, mfaAction } from '../api/mfa-model.ts'
 import { isoTime, labels, lockRecord, presence, roleRecord, serverRole, userRecord } from '../api/model.ts'
 import { accessRequest } from '../api/request-model.ts'
 import type { Backend, Item, Key, NewItem, Operation } from '../backend/contract.ts'
@@ -160,16 +161,64 @@ const authorityRecord = z.union([presentAuthority, firstAuthority])
 const auditHead = z.strictObject({ ei: z.number().int().nonnegative(), hash: z.string() })
 const storedUser = userRecord.omit({ revision: true })
 export type StoredUser = z.infer<typeof storedUser>
+const deviceFields = { id: z.uuid(), name: z.string(), addedAt: isoTime, lastUsed: isoTime.optional() }
+const storedDevice = z.discriminatedUnion('kind', [
+  /** `secret` is base32. */
+  z.strictObject({ kind: z.literal('totp'), ...deviceFields, secret: z.string() }),
+  z.strictObject({
+    kind: z.literal('webauthn'),
+    ...deviceFields,
+    /** Base64url, both; the key in COSE form. */
+    credentialId: z.string(),
+    publicKey: z.string(),
+    /** Of signatures; 0 for ever from keys that do not count. */
+    counter: z.number().int().nonnegative(),
+    rpId: z.string(),
+    transports: z.array(z.string()),
+  }),
+])
+export type StoredDevice = z.infer<typeof storedDevice>
+export type StoredKey = Extract<StoredDevice, { kind: 'webauthn' }>
 const credentials = z.strictObject({
   /** PHC string of Argon2id. */
   password: z.string().optional(),
-  /** Base32. */
+  /** Of earlier releases, which knew one device: base32. `mfa/migration.ts` makes a device of it. */
   otpSecret: z.string().optional(),
+  devices: z.array(storedDevice).default([]),
+  /** SHA-256 of those that are left. */
+  recoveryCodes: z.array(z.string()).default([]),
 })
 export type Credentials = z.infer<typeof credentials>
 const storedLock = lockRecord.omit({ revision: true })
 const storedAccessRequest = accessRequest.omit({ revision: true })
 export type StoredAccessRequest = z.infer<typeof storedAccessRequest>
+const challenge = z.strictObject({
+  user: z.string(),
+  /** What it is for (`bindingOf`), or which invite. */
+  binding: z.string(),
+  type: z.enum(['get', 'create', 'totp']),
+  /** Of an app that is being enrolled: base32. */
+  secret: z.string().optional(),
+  tries: z.number().int().default(0),
+  expires: isoTime,
+})
+export type StoredChallenge = z.infer<typeof challenge>
+const ceremony = z.strictObject({
+  user: z.string(),
+  /** When the user was made: a ceremony is not good for another user of the same name. */
+  userSince: isoTime,
+  action: mfaAction,
+  type: z.enum(['get', 'create']),
+  /** SHA-256. */
+  secret: z.string(),
+  phrase: z.string(),
+  callback,
+  address: z.string(),
+  /** After the browser's answer. */
+  answer: z.strictObject({ code: z.string(), device: storedDevice }).optional(),
+  expires: isoTime,
+})
+export type StoredCeremony = z.infer<typeof ceremony>
 const storedInvite = z.strictObject({
   user: z.string(),
   kind: z.enum(['invite', 'reset']),
@@ -271,6 +320,10 @@ export function openTables(backend: Backend) {
     ),
     /** By `<kind>/<name>`: who changed a resource last, for whoever would overwrite that. Kept for a month. */
     changes: table('changes', z.strictObject({ by: z.string(), time: isoTime })),
+    /** By SHA-256 of the challenge, or of the id of a registration: each is used once. */
+    challenges: table('mfa-challenges', challenge),
+    /** By SHA-256 of the id. */
+    ceremonies: table('mfa-ceremonies', ceremony),
     /** By `<SHA-256 of the secret> <step>`: codes that were used. */
     usedCodes: table('used-codes', z.strictObject({})),
   }

@@ -13,6 +13,7 @@ import { version } from '../common/version.ts'
 import { AccessDenied, BadParameter } from '../errors/errors.ts'
 import { verifyAudit } from './audit-verify.ts'
 import { authorityTypes } from './authorities.ts'
+import { mountFactors } from './mfa/routes.ts'
 import { actorOf, nodeFacts } from './permits.ts'
 import { mountRecordings } from './recording-routes.ts'
 import { mountAccessRequests } from './request-routes.ts'
@@ -29,6 +30,7 @@ export function mountRoutes(app: FastifyInstance, services: Services): void {
   mountSettings(app, services)
   mountSecrets(app, services)
   mountLogins(app, services)
+  mountFactors(app, services)
   mountAudit(app, services)
   mountRecordings(app, services)
   mountSessions(app, services)
@@ -200,7 +202,7 @@ function mountLogins(app: FastifyInstance, services: Services): void {
     return {}
   })
   serve(app, routes.getInvite, ({ body }) => invites.open(body.token, body.client.address))
-  serve(app, routes.acceptInvite, async ({ body }) => ({ user: await invites.accept(body) }))
+  serve(app, routes.acceptInvite, ({ body }) => invites.accept(body))
   serve(app, routes.signUser, async ({ caller, body }) => {
     const user = (await users.get(body.user)).value
     return issuer.user({

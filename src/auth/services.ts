@@ -22,6 +22,15 @@ import { Lockout } from './lockout.ts'
 import { Locks } from './locks.ts'
 import { Logins } from './logins.ts'
 import { Machines } from './machines.ts'
+import { Ceremonies } from './mfa/ceremonies.ts'
+import { Challenges } from './mfa/challenges.ts'
+import { Devices } from './mfa/devices.ts'
+import { Factors } from './mfa/factors.ts'
+import { migrateDevices } from './mfa/migration.ts'
+import { CeremonyPages } from './mfa/pages.ts'
+import { Prover } from './mfa/prover.ts'
+import { SessionCertificates } from './mfa/session-certificates.ts'
+import { RelyingParty } from './mfa/webauthn.ts'
 import { OneTimePasswords } from './otp.ts'
 import { Passwords } from './passwords.ts'
 import { PresenceService } from './presence.ts'
@@ -56,6 +65,12 @@ export interface Services {
   readonly invites: Invites
   readonly logins: Logins
   readonly webSessions: WebSessions
+  readonly devices: Devices
+  readonly sessionCertificates: SessionCertificates
+  readonly factors: Factors
+  readonly prover: Prover
+  readonly ceremonies: Ceremonies
+  readonly ceremonyPages: CeremonyPages
   readonly leases: Leases
   readonly locks: Locks
   readonly accessRequests: AccessRequests
@@ -118,7 +133,32 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     webSessions: index,
   })
   const accessRequests = new AccessRequests({ backend, tables, audit, users, env, logger })
-  const logins = new Logins({ tables, audit, passwords, otp, lockout, users, issuer, state: hub, settings, env })
+  const migrated = await migrateDevices(backend, tables)
+  if (migrated > 0) logger.info('second factors of an earlier release were migrated', { users: migrated })
+  const webAddresses = () => webAddressesOf(settings, hub, env)
+  const webAddress = () => webAddresses()[0] ?? '<proxyhost>:3080'
+  const challenges = new Challenges(backend, tables, env)
+  const ceremonies = new Ceremonies({ backend, tables, env, webAddress })
+  const relyingParty = new RelyingParty({ settings: settings.webauthn, clusterName, env, webAddresses })
+  const factorSettings = {
+    get secondFactor() {
+      return settings.secondFactor
+    },
+    keysEnabled: settings.webauthn.enabled,
+  }
+  const factors = new Factors({
+    backend,
+    tables,
+    otp,
+    challenges,
+    ceremonies,
+    relyingParty,
+    settings: factorSettings,
+    env,
+  })
+  const prover = new Prover({ factors, lockout, audit, env })
+  const mfa = { backend, tables, audit, users, otp, challenges, ceremonies, factors, relyingParty, env }
+  const logins = new Logins({ ...mfa, passwords, lockout, issuer, state: hub })
   const webSessions = new WebSessions({
     ...{ backend, tables, index, audit, logins, users, issuer, hub, settings, env, logger },
   })
@@ -137,18 +177,21 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     machines: new Machines({ backend, tables, tokens, issuer, authorities, hub, presence, env, logger, ownUuid: uuid }),
     users,
     roles: new Roles({ backend, tables, audit, changes, env }),
-    invites: new Invites({
-      ...{ backend, tables, audit, passwords, otp, lockout, users, hub, settings, env },
-      webSessions: index,
-    }),
     clusterSettings,
     secretExports: new SecretExports({ backend, tables, audit, changes, authorities, users }),
+    invites: new Invites({ ...mfa, webSessions: index, passwords, lockout, hub, settings, factorSettings, webAddress }),
     leases: new Leases({ backend, tables, env }),
     accessRequests,
     locks: new Locks({ backend, tables, audit, changes, hub, env }),
     activeSessions: new ActiveSessions({ hub, env }),
     logins,
     webSessions,
+    sessionCertificates: new SessionCertificates({ ...mfa, hub, issuer, prover }),
+    devices: new Devices({ ...mfa, passwords, prover, clusterName }),
+    factors,
+    prover,
+    ceremonies,
+    ceremonyPages: new CeremonyPages({ ...mfa, clusterName }),
     recordings,
     recordingAccess: new Recordings({ recordings, audit, hub, env }),
     close: async () => {
@@ -191,4 +234,14 @@ function followedSettings(settings: AuthSettings, hub: Hub): AuthSettings {
       return hub.config.secondFactor
     },
   }
+}
+
+/** `host:port` of web sides: the configured one, then what the proxies say of themselves; never what a client says. */
+function webAddressesOf(settings: AuthSettings, hub: Hub, env: Env): string[] {
+  const proxies = hub.snapshot.servers.list('proxy', env.now().getTime())
+  const [first] = proxies
+  const announced = proxies.flatMap(({ publicAddresses }) => publicAddresses).filter((address) => address !== '')
+  const fallback = first === undefined || announced.length > 0 ? [] : [`${first.hostname}:3080`]
+  const configured = settings.webAddress === undefined ? [] : [settings.webAddress]
+  return [...new Set([...configured, ...announced, ...fallback])]
 }

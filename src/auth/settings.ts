@@ -1,7 +1,8 @@
 /** What the auth service is told by its administrator. */
 
 import { type SettingsKind, type SettingsSpec, settingsSpecs } from '../api/cluster-settings.ts'
-import type { ClusterConfig, ServerRole } from '../api/model.ts'
+import type { ClusterConfig, SecondFactor, ServerRole } from '../api/model.ts'
+import type { WebAuthnSettings } from './mfa/webauthn.ts'
 
 export interface StaticToken {
   readonly roles: readonly ServerRole[]
@@ -9,7 +10,8 @@ export interface StaticToken {
 }
 
 export interface AuthSettings {
-  readonly secondFactor: 'off' | 'otp' | 'optional'
+  readonly secondFactor: SecondFactor
+  readonly webauthn: WebAuthnSettings
   /** Characters, 12 unless the file says less (6 at least). */
   readonly minPasswordLength: number
   readonly lockout: {
@@ -37,6 +39,7 @@ export interface AuthSettings {
 
 export const defaultSettings: AuthSettings = {
   secondFactor: 'otp',
+  webauthn: { enabled: true, allowedCas: [], deniedCas: [] },
   minPasswordLength: 12,
   lockout: { failures: 5, windowMs: 30 * 60_000, lockMs: 20 * 60_000 },
   webIdleMs: 30 * 60_000,
@@ -52,6 +55,7 @@ export const defaultSettings: AuthSettings = {
     sessionDetachTimeout: 0,
     messageOfTheDay: '',
     lockingMode: 'best_effort',
+    requireSessionMfa: false,
   },
   fileSettings: [],
   authServers: [],

@@ -14,6 +14,7 @@ import type {
   ServiceRole,
   SshConfig,
   StartFlags,
+  WebAuthnConfig,
   X11Config,
 } from './types.ts'
 import { parseCaPin, parseLabels, parseRoles, type RawToken } from './values.ts'
@@ -29,6 +30,8 @@ export interface BuildInput {
   readonly hostname: string
   /** Reads the file that a token's path names. */
   readonly readToken: (path: string) => string
+  /** Reads the certificates of a file, PEM. */
+  readonly readCertificates: (path: string) => string
 }
 
 /** Throws BadParameter that names the flag or key. */
@@ -41,7 +44,8 @@ export function buildConfig(input: BuildInput): LoadedConfig {
   const nodename =
     flag('nodename', flags.nodename, (name) => checkName('node name', name)) ?? teleport.nodename ?? hostName(hostname)
   const dataDir = teleport.data_dir ?? '/var/lib/teleport'
-  const context: Context = { roles, listenIp, nodename, warnings, readToken: input.readToken }
+  const { readToken, readCertificates } = input
+  const context: Context = { roles, listenIp, nodename, warnings, readToken, readCertificates }
   const auth = buildAuth(auth_service, context)
   const ssh = buildSsh(ssh_service, flags, context)
   const proxy = buildProxy(proxy_service, context)
@@ -97,6 +101,7 @@ interface Context {
   readonly nodename: string
   readonly warnings: string[]
   readonly readToken: (path: string) => string
+  readonly readCertificates: (path: string) => string
 }
 
 type Section<Name extends keyof FileConfig> = NonNullable<FileConfig[Name]>
@@ -108,7 +113,12 @@ function buildAuth(section: Section<'auth_service'>, context: Context): AuthConf
   const { authentication = {} } = section
   const passwordMinLength = authentication.password_min_length ?? 12
   const sessionRecording = section.session_recording ?? 'node'
+  const named = authentication.second_factor ?? 'otp'
+  const secondFactor = named === 'u2f' ? 'webauthn' : named
+  const requireSessionMfa = authentication.require_session_mfa ?? false
+  checkFactors(secondFactor, authentication, requireSessionMfa)
   if (enabled) {
+    if (named === 'u2f') warnings.push("second_factor 'u2f' is read as 'webauthn', which has taken its place")
     if (sessionRecording.startsWith('proxy'))
       warnings.push(
         `session_recording is '${sessionRecording}', but proxies do not record yet: the nodes do it instead`,
@@ -133,7 +143,9 @@ function buildAuth(section: Section<'auth_service'>, context: Context): AuthConf
     tokens,
     authentication: {
       type: 'local',
-      secondFactor: authentication.second_factor ?? 'otp',
+      secondFactor,
+      webauthn: buildWebAuthn(authentication, context),
+      requireSessionMfa,
       passwordMinLength,
       lockout: {
         failures: authentication.lockout?.failures ?? 5,
@@ -162,6 +174,7 @@ function fileSettings(section: Section<'auth_service'>): readonly ClusterSetting
   const said: Readonly<Record<ClusterSettingsKind, readonly unknown[]>> = {
     cluster_auth_preference: [
       authentication.second_factor,
+      authentication.require_session_mfa,
       section.disconnect_expired_cert,
       section.message_of_the_day,
     ],
@@ -175,6 +188,32 @@ function fileSettings(section: Section<'auth_service'>): readonly ClusterSetting
   }
   const kinds = Object.keys(said) as ClusterSettingsKind[]
   return kinds.filter((kind) => said[kind].some((value) => value !== undefined))
+}
+
+type Authentication = NonNullable<Section<'auth_service'>['authentication']>
+
+function checkFactors(secondFactor: string, { webauthn }: Authentication, requireSessionMfa: boolean): void {
+  const key = 'auth_service.authentication'
+  if (secondFactor === 'webauthn' && webauthn?.disabled === true) {
+    throw new BadParameter(key, `${key}: second_factor is webauthn, but webauthn.disabled is set`)
+  }
+  if (secondFactor === 'off' && requireSessionMfa) {
+    throw new BadParameter(key, `${key}: require_session_mfa needs a second_factor, which is off`)
+  }
+}
+
+/** Where `webauthn` is silent, what was said for U2F counts. Source: Teleport 8, lib/config, applyAuthenticationConfig. */
+function buildWebAuthn({ webauthn, u2f }: Authentication, { readCertificates }: Context): WebAuthnConfig {
+  const own = webauthn?.attestation_allowed_cas ?? webauthn?.attestation_denied_cas
+  const allowed = own === undefined ? u2f?.device_attestation_cas : webauthn?.attestation_allowed_cas
+  // Inline, or the path of a file.
+  const pem = (value: string) => (value.trimStart().startsWith('-----BEGIN') ? value : readCertificates(value))
+  return {
+    enabled: webauthn?.disabled !== true,
+    ...optional('rpId', webauthn?.rp_id ?? u2f?.app_id),
+    attestationAllowedCas: (allowed ?? []).map(pem),
+    attestationDeniedCas: (webauthn?.attestation_denied_cas ?? []).map(pem),
+  }
 }
 
 function staticSecret(token: RawToken, index: number, { warnings, readToken }: Context): string {

@@ -105,6 +105,8 @@ describe('teleport.yaml', () => {
         authentication: {
           type: 'local',
           secondFactor: 'off',
+          webauthn: { enabled: true, rpId: 'localhost', attestationAllowedCas: [], attestationDeniedCas: [] },
+          requireSessionMfa: false,
           passwordMinLength: 12,
           lockout: { failures: 5, windowMs: 1_800_000, durationMs: 1_200_000 },
           lockingMode: 'best_effort',
@@ -184,7 +186,9 @@ describe('teleport.yaml', () => {
     ['quoted on', '"on"', 'on'],
     ['false', 'false', 'off'],
     ['otp', 'otp', 'otp'],
+    ['webauthn', 'webauthn', 'webauthn'],
     ['optional', 'optional', 'optional'],
+    ['u2f, which webauthn has replaced,', 'u2f', 'webauthn'],
   ])('second_factor: %s', (_, word, expected) => {
     const { config } = parse(`auth_service: {authentication: {second_factor: ${word}}}`)
     expect(config.auth.authentication.secondFactor).toBe(expected)
@@ -219,14 +223,24 @@ describe('teleport.yaml', () => {
     ['teleport: {connection_limits: {max_users: 0}}', 'must be at least 1'],
     ['teleport: {cache: {enabled: no}}', 'the cache cannot be switched off'],
     [
-      'auth_service: {authentication: {second_factor: webauthn}}',
-      '"webauthn" is not available in this version; use otp',
+      'auth_service: {authentication: {second_factor: opt}}',
+      'must be one of off, otp, webauthn, on, optional, not "opt"',
     ],
-    ['auth_service: {authentication: {second_factor: opt}}', 'must be one of off, otp, on, optional, not "opt"'],
+    ['auth_service: {authentication: {webauthn: {rp_id: "https://a.b"}}}', 'rp_id: "https://a.b" is not a host name'],
+    ['auth_service: {authentication: {webauthn: {rp_id: 10.0.0.1}}}', 'rp_id: "10.0.0.1" is not a host name'],
+    ['auth_service: {authentication: {u2f: {app_id: localhost}}}', 'app_id: "localhost" is not a URL'],
+    [
+      'auth_service: {authentication: {second_factor: webauthn, webauthn: {disabled: yes}}}',
+      'second_factor is webauthn, but webauthn.disabled is set',
+    ],
+    [
+      'auth_service: {authentication: {webauthn: {attestation_allowed_cas: [/etc/hostname]}}}',
+      '/etc/hostname holds no certificate in PEM form',
+    ],
     ['auth_service: {authentication: {type: oidc}}', 'single sign-on is not available'],
     [
-      'auth_service: {authentication: {require_session_mfa: yes}}',
-      'require_session_mfa: not available in this version',
+      'auth_service: {authentication: {second_factor: off, require_session_mfa: yes}}',
+      'require_session_mfa needs a second_factor, which is off',
     ],
     [
       'auth_service: {session_recording: nod}',

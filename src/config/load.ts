@@ -1,5 +1,6 @@
 /** Finds and reads teleport.yaml. */
 
+import { X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { readFileBounded } from '../common/files.ts'
@@ -39,6 +40,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
     flags,
     hostname: options.hostname ?? hostname(),
     readToken,
+    readCertificates,
   })
 }
 
@@ -49,7 +51,8 @@ export function parseConfig(
   flags: StartFlags = {},
   machine = hostname(),
 ): LoadedConfig {
-  return buildConfig({ fileName, file: parseConfigText(text, fileName), flags, hostname: machine, readToken })
+  const file = parseConfigText(text, fileName)
+  return buildConfig({ fileName, file, flags, hostname: machine, readToken, readCertificates })
 }
 
 function parseConfigText(text: string, fileName: string): FileConfig {
@@ -83,4 +86,21 @@ function readToken(path: string): string {
   } catch (error) {
     throw convertSystemError(error, `read the token file ${path}`)
   }
+}
+
+/** Throws BadParameter when it holds no certificate. */
+function readCertificates(path: string): string {
+  let text: string
+  try {
+    if (!statSync(path).isFile()) throw new BadParameter(path, `${path} is not a regular file`)
+    text = readFileSync(path, 'utf8').slice(0, MAX_CONFIG_BYTES)
+  } catch (error) {
+    throw convertSystemError(error, `read the certificates in ${path}`)
+  }
+  try {
+    new X509Certificate(text)
+  } catch (error) {
+    throw new BadParameter(path, `${path} holds no certificate in PEM form`, { cause: error })
+  }
+  return text
 }

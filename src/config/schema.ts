@@ -9,7 +9,16 @@ import { type DurationOptions, parseDuration } from '../common/durations.ts'
 import { checkName } from '../common/names.ts'
 import { oneOf, parsedBy, show, strictObject, yamlBool, yamlString, yamlStrings } from '../common/yaml.ts'
 import { BadParameter } from '../errors/errors.ts'
-import { parseAccountName, parseCaPin, parseSecondFactor, parseSeverity, parseSize, parseToken } from './values.ts'
+import {
+  parseAccountName,
+  parseAppId,
+  parseCaPin,
+  parseRpId,
+  parseSecondFactor,
+  parseSeverity,
+  parseSize,
+  parseToken,
+} from './values.ts'
 
 export const LATER = 'not available in this version'
 const OTHER = "belongs to a protocol other than SSH, which this product does not serve; remove it or set 'enabled: no'"
@@ -226,20 +235,24 @@ const authentication = strictObject(
     type: refuse(yamlString, (type) => type === 'local', `only 'local' is possible; single sign-on is ${LATER}`),
     second_factor: secondFactor,
     connector_name: refuse(yamlString, (name) => name === 'local'),
-    // Settings of factors that do not exist yet are kept for the day they do; `second_factor` decides what is used.
+    // What came before WebAuthn: where the newer section is silent, this one counts, as in the original.
     u2f: section(
-      strictObject({ app_id: text, facets: unset(yamlStrings), device_attestation_cas: unset(yamlStrings) }),
+      strictObject({
+        app_id: unset(parsedBy(parseAppId)),
+        facets: unset(yamlStrings),
+        device_attestation_cas: unset(yamlStrings),
+      }),
     ),
     webauthn: section(
       strictObject({
-        rp_id: text,
+        rp_id: unset(parsedBy(parseRpId)),
         attestation_allowed_cas: unset(yamlStrings),
         attestation_denied_cas: unset(yamlStrings),
         disabled: bool,
       }),
     ),
     local_auth: refuse(yamlBool, (value) => value, 'local users are the only ones there are'),
-    require_session_mfa: refuse(yamlBool, (value) => !value),
+    require_session_mfa: bool,
     locking_mode: unset(oneOf(['strict', 'best_effort'])),
     password_min_length: unset(z.coerce.number().int().min(6, { message: 'must be at least 6' }).max(128)),
     lockout: section(

@@ -4,7 +4,7 @@ import type { Address } from '../common/address.ts'
 import type { Severity } from '../common/logger.ts'
 
 export type ServiceRole = 'auth' | 'proxy' | 'node'
-export type SecondFactor = 'off' | 'otp' | 'on' | 'optional'
+export type SecondFactor = 'off' | 'otp' | 'webauthn' | 'on' | 'optional'
 
 export interface Config {
   /** Where it came from, for messages. Absent without a file. */
@@ -45,6 +45,15 @@ export interface LogConfig {
   readonly format: 'text' | 'json'
 }
 
+export interface WebAuthnConfig {
+  readonly enabled: boolean
+  /** Absent: the host of the proxies' web address. */
+  readonly rpId?: string
+  /** PEM. */
+  readonly attestationAllowedCas: readonly string[]
+  readonly attestationDeniedCas: readonly string[]
+}
+
 export interface StaticToken {
   readonly roles: readonly ServiceRole[]
   readonly secret: string
@@ -64,6 +73,9 @@ export interface AuthConfig {
   readonly authentication: {
     readonly type: 'local'
     readonly secondFactor: SecondFactor
+    readonly webauthn: WebAuthnConfig
+    /** Each session on a node needs a second factor of its own. */
+    readonly requireSessionMfa: boolean
     /** Characters. */
     readonly passwordMinLength: number
     readonly lockout: { readonly failures: number; readonly windowMs: number; readonly durationMs: number }

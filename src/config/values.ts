@@ -77,21 +77,42 @@ export function parseCaPin(text: string): string {
 }
 
 /** `off` and `on` come as booleans from some YAML writers. Throws BadParameter. */
-export function parseSecondFactor(value: unknown): SecondFactor {
+export function parseSecondFactor(value: unknown): SecondFactor | 'u2f' {
   if (value === false) return 'off'
   if (value === true) return 'on'
   switch (value) {
     case 'off':
     case 'otp':
+    case 'webauthn':
+    case 'u2f':
     case 'on':
     case 'optional':
       return value
-    case 'u2f':
-    case 'webauthn':
-      throw new BadParameter('second_factor', `${quote(value)} is not available in this version; use otp`)
     default:
-      throw new BadParameter('second_factor', `must be one of off, otp, on, optional, not ${quote(String(value))}`)
+      throw new BadParameter(
+        'second_factor',
+        `must be one of off, otp, webauthn, on, optional, not ${quote(String(value))}`,
+      )
   }
+}
+
+/** The name that security keys are bound to: a host name, no address and no URL. Throws BadParameter. */
+export function parseRpId(text: string): string {
+  const id = text.toLowerCase()
+  const isName = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/.test(id)
+  if (isName && !/^[0-9.]+$/.test(id)) return id
+  throw new BadParameter('rp_id', `${quote(text)} is not a host name, as in the address that browsers open`)
+}
+
+/** Of U2F, where it named a page: its host is what keys are bound to now. Throws BadParameter. */
+export function parseAppId(text: string): string {
+  let host: string
+  try {
+    host = new URL(text).hostname
+  } catch {
+    throw new BadParameter('app_id', `${quote(text)} is not a URL such as https://proxy.example.com:3080`)
+  }
+  return parseRpId(host)
 }
 
 /** Upper or lower case, with the original's spellings. Throws BadParameter. */

@@ -5,9 +5,11 @@
 
 import { authorizeLogin, loginRefused } from '../access/authorize.ts'
 import { decideHostUser, decideLogin, type LoginAsk, type Permissions, permissions } from '../access/decide.ts'
+import type { MfaNode } from '../access/session-mfa.ts'
 import type { Labels } from '../access/types.ts'
 import { authenticateUser, type UserIdentity, type UserVerdict } from '../api/authenticate-user.ts'
 import type { ClusterState } from '../api/cluster-state.ts'
+import { missingSessionMfa } from '../api/session-mfa.ts'
 import type { Env } from '../common/env.ts'
 import { AccessDenied } from '../errors/errors.ts'
 import type { Certificate } from '../ssh/certificate/types.ts'
@@ -34,6 +36,8 @@ export interface LoginAttempt {
   readonly sourceAddress: string
   /** Whoever asks has proven to have the key. Before that nothing is done on their behalf. */
   readonly proven: boolean
+  /** Of a connection that stands: when it was let in. */
+  readonly establishedAt?: Date
 }
 
 /** Refused after the certificate was found good: the person may be told why. */
@@ -66,6 +70,8 @@ export async function authorize(context: AuthorizeContext, attempt: LoginAttempt
   const ask = askOf(context, identity, login)
   // The roles first: whoever may not use a login does not learn whether it exists.
   const allowed = reasonOf(() => authorizeLogin(ask, login), refuse)
+  const missing = missingSessionMfa(identity, mfaNodeOf(context), state.config.requireSessionMfa)
+  if (missing !== undefined) throw refuse(`access denied: ${missing}`)
   const account = (await accounts.find(allowed.target)) ?? (await madeAccount(context, attempt, ask, refuse))
   if (account === undefined) throw refuse(`there is no account ${JSON.stringify(login)} on this node`)
   reasonOf(() => privileges.check(account), refuse)
@@ -108,7 +114,7 @@ function lacksLogin(context: AuthorizeContext, { certificate, sourceAddress, log
 
 /**
  * For a connection that can do nothing but join sessions: a good certificate, and roles that the cluster still grants. Which session
- * may be joined is decided for each. Throws CertificateRefused, LoginRefused.
+ * may be joined is decided for each. Throws CertificateRefused, or LoginRefused for a lock and without a second factor where one is needed.
  */
 export function authorizeJoiner(context: JudgeContext, attempt: Omit<LoginAttempt, 'login' | 'proven'>): ConnectedUser {
   const verdict = authenticateUser(context.state, {
@@ -119,6 +125,9 @@ export function authorizeJoiner(context: JudgeContext, attempt: Omit<LoginAttemp
   })
   if (!verdict.ok) throw refusalOf(verdict)
   const { identity, noTouchRequired, verifyRequired } = verdict
+  // Joining is a session too, whoever owns it.
+  const missing = missingSessionMfa(identity, mfaNodeOf(context), context.state.config.requireSessionMfa, true)
+  if (missing !== undefined) throw new LoginRefused(identity.user, `access denied: ${missing}`)
   const permissions = { pty: true, portForwarding: false, agentForwarding: false, x11Forwarding: false }
   return { identity, permissions, noTouchRequired, verifyRequired }
 }
@@ -166,6 +175,13 @@ const askOf = (context: Pick<JudgeContext, 'hostname' | 'labels'>, identity: Use
 /** A lock is for the person to know, once the certificate is proven. */
 const refusalOf = ({ user, reason, locked }: Extract<UserVerdict, { readonly ok: false }>): AccessDenied =>
   locked ? new LoginRefused(user, `access denied: ${reason}`) : new CertificateRefused(user, reason)
+
+const mfaNodeOf = ({ uuid, hostname, labels, state }: JudgeContext): MfaNode => ({
+  uuid,
+  hostname,
+  labels: labels(),
+  clusterName: state.clusterName,
+})
 
 function reasonOf<T>(run: () => T, refuse: (message: string) => LoginRefused): T {
   try {

@@ -154,11 +154,13 @@ async function start(options: StartNodeOptions, cleanup: AsyncDisposableStack): 
         sourceAddress: connection.peer.address,
         // An account that was taken away is not made again for those who are connected.
         proven: false,
+        establishedAt: connection.identity.identity.authenticatedAt,
       }),
     recheckJoiner: (connection) =>
       authorizeJoiner(context, {
         certificate: connection.identity.identity.certificate,
         sourceAddress: connection.peer.address,
+        establishedAt: connection.identity.identity.authenticatedAt,
       }),
     onAccessChange: (listener) => state.onChange(listener),
   }

@@ -102,7 +102,7 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
       ...(options.algorithms === undefined ? {} : { algorithms: options.algorithms }),
       logger,
       connected(connection) {
-        const { user, expires } = connection.identity.identity
+        const { user, sessionExpires } = connection.identity.identity
         leave.set(connection, connections.enter(user))
         const admitted = leases.enter(connection)
         unguard.set(
@@ -114,7 +114,7 @@ export function createNodeServer(options: NodeServerOptions): SshServer {
           }),
         )
         logger.debug('a user connected', { user, login: connection.user, client: connection.peer.address })
-        void atExpiry(expires, env, connection.signal, () => {
+        void atExpiry(sessionExpires, env, connection.signal, () => {
           if (optionsNow(context, connection).disconnectExpiredCert) endConnection(context, connection, expiredMessage)
         })
         return admitted

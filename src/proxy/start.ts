@@ -9,7 +9,7 @@ import { runHeartbeat } from '../api/heartbeat.ts'
 import { loadIdentity, type MachineIdentity, saveIdentity } from '../api/identity.ts'
 import { keepIdentity } from '../api/keep-identity.ts'
 import { formatKeyLine } from '../api/lines.ts'
-import { acceptInvite, changePassword, emitEvents, getInvite, login } from '../api/routes.ts'
+import { emitEvents } from '../api/routes.ts'
 import { openSpool } from '../audit/spool.ts'
 import { type Address, formatAddress, isWildcardHost } from '../common/address.ts'
 import { advertisedAddress } from '../common/advertised-address.ts'
@@ -21,9 +21,10 @@ import { BadParameter, isNotFound, MissingParameter } from '../errors/errors.ts'
 import type { AlgorithmPreferences } from '../ssh/transport/types.ts'
 import { proxyAudit } from './audit.ts'
 import { createSshSide } from './ssh/server.ts'
-import { nodeListing, sessionBackend } from './web/backend.ts'
+import { loginBackend, nodeListing, sessionBackend } from './web/backend.ts'
 import { loadKeyPairs } from './web/keypairs.ts'
 import type { WebBackend } from './web/routes.ts'
+import { loadPageScript } from './web/script.ts'
 import { createWebServer } from './web/server.ts'
 
 export interface StartProxyOptions {
@@ -108,12 +109,10 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
       host: cache.hostAuthorities.map(formatKeyLine),
       user: cache.userAuthorities.map(formatKeyLine),
     }),
-    login: (body, client) => auth.call(login, { body: { ...body, client } }),
-    changePassword: (body, client) => auth.call(changePassword, { body: { ...body, client } }),
-    openInvite: (token, client) => auth.call(getInvite, { body: { token, client } }),
-    acceptInvite: (body, client) => auth.call(acceptInvite, { body: { ...body, client } }),
+    ...loginBackend(auth),
     sessions: sessionBackend(auth),
     nodes: nodeListing(cache, env),
+    script: await loadPageScript(),
   }
   const { maxConnections, maxUsers } = config.limits
   const web = await createWebServer({ backend, info, keyPairs: pairs, env, logger, maxConnections })

@@ -10,8 +10,13 @@ export function authSettings(config: Config): AuthSettings {
   const { authentication } = auth
   const [webAddress] = proxy.publicAddrs
   return {
-    // WebAuthn is not there yet, so "a second factor, whichever" means a one-time code.
-    secondFactor: authentication.secondFactor === 'on' ? 'otp' : authentication.secondFactor,
+    secondFactor: authentication.secondFactor,
+    webauthn: {
+      enabled: authentication.webauthn.enabled,
+      allowedCas: authentication.webauthn.attestationAllowedCas,
+      deniedCas: authentication.webauthn.attestationDeniedCas,
+      ...(authentication.webauthn.rpId === undefined ? {} : { rpId: authentication.webauthn.rpId }),
+    },
     minPasswordLength: authentication.passwordMinLength,
     lockout: {
       failures: authentication.lockout.failures,
@@ -31,6 +36,7 @@ export function authSettings(config: Config): AuthSettings {
       sessionDetachTimeout: Math.ceil(auth.sessionDetachTimeoutMs / 1000),
       messageOfTheDay: auth.messageOfTheDay,
       lockingMode: authentication.lockingMode,
+      requireSessionMfa: authentication.requireSessionMfa,
     },
     fileSettings: auth.fileSettings,
     ...(webAddress === undefined ? {} : { webAddress: formatAddress(webAddress) }),

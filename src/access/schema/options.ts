@@ -5,9 +5,10 @@ import { oneOf, parsedBy, strictObject, yamlBool, yamlString, yamlStrings } from
 import { MAX_SESSION_TTL_SECONDS } from '../decide.ts'
 import { parseForwardRule } from '../forward-rules.ts'
 import type { RoleOptions } from '../types.ts'
-import { asList, checkedBy, count, duration, LATER, notYet, OTHER_PROTOCOL } from './fields.ts'
+import { asList, checkedBy, count, duration, LATER, OTHER_PROTOCOL } from './fields.ts'
 
 const MAX_SESSION_TTL_MS = MAX_SESSION_TTL_SECONDS * 1000
+const MAX_GRANT_TTL_MS = 12 * 3_600_000
 
 /** As the original writes it, an empty text is the default. */
 const orElse = <const Words extends readonly [string, ...string[]]>(otherwise: Words[number], words: Words) =>
@@ -40,7 +41,10 @@ export const options = strictObject(
       },
       { desktop: OTHER_PROTOCOL },
     ).optional(),
-    require_session_mfa: notYet(yamlBool, (value) => !value),
+    require_session_mfa: yamlBool.optional(),
+    session_mfa_grant_ttl: duration
+      .refine((ms) => ms <= MAX_GRANT_TTL_MS, { message: 'must be at most 12h' })
+      .optional(),
     request_access: orElse('optional', ['optional', 'always', 'reason']).optional(),
     request_prompt: prompt.optional(),
     lock: orElse('best_effort', ['strict', 'best_effort']).optional(),
@@ -68,6 +72,7 @@ export function completeOptions(input: z.output<typeof options> = {}): RoleOptio
       exec_output: recording?.exec_output ?? false,
     },
     require_session_mfa: input.require_session_mfa ?? false,
+    session_mfa_grant_ttl: input.session_mfa_grant_ttl ?? 0,
     lock: input.lock ?? 'best_effort',
     request_access: input.request_access ?? 'optional',
     request_prompt: input.request_prompt ?? '',

@@ -89,6 +89,7 @@ export class TestClusterState {
         sessionDetachTimeout: 0,
         messageOfTheDay: '',
         lockingMode: 'best_effort',
+        requireSessionMfa: false,
         ...more,
       },
     })

@@ -1,6 +1,7 @@
 /** Connections: to the proxy's SSH port, through it to a node, through it to the auth API. */
 
 import { connect, type Socket } from 'node:net'
+import { sessionMfaHint, sessionMfaRefusal } from '../../api/mfa-names.ts'
 import { quote } from '../../common/text.ts'
 import { AccessDenied, ConnectionProblem, isAccessDenied, isConnectionProblem, NotFound } from '../../errors/errors.ts'
 import { convertSystemError } from '../../errors/system.ts'
@@ -10,6 +11,7 @@ import { ChannelOpenError } from '../../ssh/connection/types.ts'
 import { PeerDisconnected } from '../../ssh/transport/problem.ts'
 import { joinHostPort } from './address.ts'
 import { checkNodeHost, checkProxyHost, type HostCheck } from './host-check.ts'
+import { fromApart } from './loaded-apart.ts'
 import { type ActiveLogin, sshProxy } from './login-state.ts'
 import { explainRefusedLogin, withFreshAuthorities } from './trust.ts'
 
@@ -29,6 +31,8 @@ export interface DialOptions {
   /** A TCP connection that was begun earlier. */
   readonly socket?: Promise<Socket>
   readonly keepAlive?: SshClientOptions['keepAlive']
+  /** One of many at once: nobody is asked for a second factor each time. */
+  readonly batch?: boolean
 }
 
 /** Opens TCP. Throws ConnectionProblem that names the address. */
@@ -123,6 +127,7 @@ async function dialNode(
   target: NodeTarget,
   options: NodeDialOptions,
 ): Promise<SshClient> {
+  const identity = await identityFor(proxy, login, target, options.batch ?? false)
   const { trace, signal, keepAlive, onAgent, onBanner, onForwardedTcpip, onForwardedStreamlocal, onX11 } = options
   const channel = await proxy.openDirectTcpip(target.host, target.port).catch((error: unknown) => {
     throw explainRefusal(error, target)
@@ -138,7 +143,7 @@ async function dialNode(
       verified = true
       trace?.('key exchange with the node, its host certificate verified')
     },
-    identities: [{ signer: login.key, certificate: login.certificate }],
+    identities: [identity],
     limits: { loginGraceMs: options.timeoutMs ?? defaultTimeoutMs },
     ...(signal === undefined ? {} : { signal }),
     ...(keepAlive === undefined ? {} : { keepAlive }),
@@ -155,6 +160,7 @@ async function dialNode(
     }
     if (!verified || !isAccessDenied(error)) throw error
     const { user } = login.profile
+    if (error.message.includes(sessionMfaRefusal)) throw error
     const plain = `access denied: user ${quote(user)} may not log in as ${quote(target.login)} on node ${quote(target.host)}`
     throw new AccessDenied(nodesWords(error) ?? plain, { cause: error })
   })
@@ -174,6 +180,14 @@ function toldRefusal(error: unknown): AccessDenied | undefined {
   const { cause } = error
   if (!(cause instanceof PeerDisconnected) || !cause.text.startsWith('access denied: ')) return undefined
   return new AccessDenied(cause.text, { cause: error })
+}
+
+/** The login's own certificate, or one that proves a second factor, where the node may ask for it. */
+async function identityFor(proxy: SshClient, login: ActiveLogin, target: NodeTarget, batch: boolean) {
+  if (!login.certificate.extensions.has(sessionMfaHint)) return { signer: login.key, certificate: login.certificate }
+  const { sessionLogin } = await import('./mfa/session-login.ts')
+  const { key, certificate } = await fromApart(sessionLogin(proxy, login, target, batch))
+  return { signer: key, certificate }
 }
 
 /** The proxy's words about a refused channel, as an error of ours. */

@@ -225,6 +225,7 @@ describe('what other programs read', () => {
     knownHosts: '/home/a b/known_hosts',
     key: '/home/a b/100%/key',
     certificate: "/home/it's/cert",
+    mfaCertificate: '/home/u/.tsh/keys/p/u-mfa-cert.pub',
     port: 3022,
   }
   test('the OpenSSH configuration quotes paths', () => {

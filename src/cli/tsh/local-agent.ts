@@ -3,6 +3,7 @@
 import { lstatSync } from 'node:fs'
 import { BadParameter, KindError } from '../../errors/errors.ts'
 import { AgentClient } from '../../ssh/agent/client.ts'
+import type { Certificate } from '../../ssh/certificate/types.ts'
 import { errorLine } from '../common/exit.ts'
 import type { OptionValues } from '../common/spec.ts'
 import { validBefore } from './keys.ts'
@@ -28,6 +29,8 @@ export function agentWanted(options: OptionValues, env: NodeJS.ProcessEnv = proc
   const variable = env.TELEPORT_USE_LOCAL_SSH_AGENT ?? ''
   return when !== 'no' && !['false', '0', 'no', 'off'].includes(variable.toLowerCase())
 }
+
+const grantComment = (user: string): string => `teleport-mfa:${user}`
 
 async function connectAgent(env: NodeJS.ProcessEnv): Promise<AgentClient | undefined> {
   const path = env.SSH_AUTH_SOCK ?? ''
@@ -59,10 +62,40 @@ export async function addToAgent(login: ActiveLogin, now: Date, env: NodeJS.Proc
   }
 }
 
+/** A certificate for sessions that need a second factor, before the login's own: programs try them in the order of the agent. */
+export async function addGrantToAgent(
+  login: ActiveLogin,
+  certificate: Certificate,
+  now: Date,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+  const client = await connectAgent(env)
+  if (client === undefined) return
+  const comment = grantComment(login.profile.user)
+  const lifetimeSeconds = Math.max(1, Math.floor((validBefore(certificate).getTime() - now.getTime()) / 1000))
+  try {
+    await removeEntries(client, comment)
+    await removeEntries(client, agentComment(login.profile.user))
+    await client.add({ key: login.key, certificate, comment, lifetimeSeconds })
+  } catch (error) {
+    if (!(error instanceof KindError)) throw error
+    process.stderr.write(`tsh: warning: the certificate was not added to the ssh-agent: ${errorLine(error)}\n`)
+  } finally {
+    client.close()
+  }
+  await addToAgent(login, now, env)
+}
+
 /** Throws when the agent holds an entry of ours and will not let go of it. */
 export async function removeFromAgent(user: string, env: NodeJS.ProcessEnv = process.env): Promise<void> {
   const client = await connectAgent(env)
-  if (client !== undefined) await removeEntries(client, agentComment(user)).finally(() => client.close())
+  if (client === undefined) return
+  try {
+    await removeEntries(client, grantComment(user))
+    await removeEntries(client, agentComment(user))
+  } finally {
+    client.close()
+  }
 }
 
 async function removeEntries(client: AgentClient, comment: string): Promise<void> {

@@ -25,7 +25,19 @@ export interface ActiveLogin {
   readonly insecure: boolean
   /** From `-i FILE`, not from the directory. */
   readonly fromFile: boolean
+  readonly mfa: MfaSettings
 }
+
+/** How a second factor is proved where one is asked for. */
+export interface MfaSettings {
+  readonly mode: 'auto' | 'otp' | 'webauthn'
+  /** Where the browser's answer comes to. */
+  readonly bindAddress: string | undefined
+  /** `none`: only print the address. */
+  readonly browser: string | undefined
+}
+
+const defaultMfa: MfaSettings = { mode: 'auto', bindAddress: undefined, browser: undefined }
 
 /** What the command line and the environment say; undefined where they say nothing. */
 export interface Wanted {
@@ -34,6 +46,7 @@ export interface Wanted {
   readonly cluster: string | undefined
   readonly identityFile: string | undefined
   readonly insecure: boolean
+  readonly mfa: MfaSettings
 }
 
 const filled = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
@@ -45,7 +58,17 @@ export function wantedFrom(options: OptionValues, env: NodeJS.ProcessEnv = proce
     cluster: options.string('cluster') ?? filled(env.TELEPORT_CLUSTER),
     identityFile: options.string('identity'),
     insecure: options.flag('insecure'),
+    mfa: {
+      mode: mfaMode(options.string('mfaMode')),
+      bindAddress: options.string('bindAddr') ?? filled(env.TELEPORT_BIND_ADDR),
+      browser: options.string('browser') ?? filled(env.TELEPORT_BROWSER),
+    },
   }
+}
+
+function mfaMode(text: string | undefined): MfaSettings['mode'] {
+  if (text === undefined || text === 'auto' || text === 'otp' || text === 'webauthn') return text ?? 'auto'
+  throw new BadParameter('--mfa-mode', `--mfa-mode: ${JSON.stringify(text)} is not auto, otp or webauthn`)
 }
 
 /** The profile that is meant, or undefined when nobody has logged in there. */
@@ -75,7 +98,7 @@ export function activeLogin(wanted: Wanted, now: Date, home: string = tshHome())
   if (wanted.cluster !== undefined && wanted.cluster !== cluster) {
     throw new NotFound(`cluster ${wanted.cluster} is not known to ${proxyHost}; this login is for ${cluster}`)
   }
-  return login
+  return { ...login, mfa: wanted.mfa }
 }
 
 function storedLogin(wanted: Wanted, home: string): ActiveLogin {
@@ -105,6 +128,7 @@ export function openLogin(stored: StoredLogin, fromFile: boolean, insecure = fal
     hostAuthorities: stored.hostAuthorities.map((line) => publicKeyOfLine(line, 'known_hosts')),
     fromFile,
     insecure,
+    mfa: defaultMfa,
   }
 }
 

@@ -67,6 +67,8 @@ export function loginPaths(home: string, proxyHost: string, user: string) {
     key,
     publicKey: `${key}.pub`,
     certificate: `${key}-cert.pub`,
+    /** Of a proof of a second factor for several nodes (`tsh mfa grant`). */
+    mfaCertificate: `${key}-mfa-cert.pub`,
     knownHosts: join(home, 'known_hosts'),
     current: join(home, 'current-profile'),
   } as const
@@ -166,6 +168,7 @@ export function saveLogin(home: string, login: StoredLogin, publicKey: string): 
   ensureDirectory(paths.directory)
   // The old certificate goes first: a crash in between must not leave a key with a foreign certificate.
   rmSync(paths.certificate, { force: true })
+  rmSync(paths.mfaCertificate, { force: true })
   writePrivate(paths.key, login.privateKey)
   writePrivate(paths.publicKey, `${publicKey}\n`)
   writePrivate(paths.certificate, `${login.certificate}\n`)
@@ -185,7 +188,8 @@ export function saveHostAuthorities(home: string, profile: Profile, keys: readon
 /** Removes the keys of a login; the profile file stays, so that the next `tsh login` knows proxy and user. */
 export function removeLogin(home: string, profile: Profile): void {
   const paths = loginPaths(home, profile.proxyHost, profile.user)
-  for (const path of [paths.key, paths.publicKey, paths.certificate]) rmSync(path, { force: true })
+  for (const path of [paths.key, paths.publicKey, paths.certificate, paths.mfaCertificate])
+    rmSync(path, { force: true })
 }
 
 /** Removes the profile too. */

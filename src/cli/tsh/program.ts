@@ -142,6 +142,52 @@ export const tshProgram: ProgramSpec = {
       load: async () => (await import('./commands/passwd.ts')).passwd,
     },
     {
+      name: 'mfa',
+      summary: 'List, add and remove your second factors, prove one for many sessions',
+      commands: [
+        {
+          name: 'ls',
+          summary: 'List your second factors',
+          options: [{ flags: '-v, --verbose', description: 'show ids too' }, formatOption],
+          examples: ['tsh mfa ls', 'tsh mfa ls --format=json'],
+          load: async () => (await import('./commands/mfa.ts')).mfaLs,
+        },
+        {
+          name: 'add',
+          summary: 'Add a second factor; one that you have is asked for first',
+          options: [
+            { flags: '--type <type>', description: 'TOTP (an authenticator app) or WEBAUTHN (a security key)' },
+            { flags: '--name <name>', description: 'what you call it' },
+          ],
+          examples: ['tsh mfa add', 'tsh mfa add --type=WEBAUTHN --name="blue key"'],
+          load: async () => (await import('./commands/mfa.ts')).mfaAdd,
+        },
+        {
+          name: 'rm',
+          summary: 'Remove a second factor; one that you have is asked for first',
+          arguments: [{ name: 'device', description: 'name or id', required: true }],
+          examples: ['tsh mfa rm "old phone"'],
+          load: async () => (await import('./commands/mfa.ts')).mfaRm,
+        },
+        {
+          name: 'recovery-codes',
+          summary: 'Make new recovery codes; the earlier ones are void',
+          examples: ['tsh mfa recovery-codes'],
+          load: async () => (await import('./commands/mfa.ts')).mfaRecoveryCodes,
+        },
+        {
+          name: 'grant',
+          summary: 'Prove a second factor once for sessions on several servers, for tsh, plain ssh and Ansible',
+          options: [
+            { flags: '--hosts <list>', description: 'servers and labels: db-1,env=staging' },
+            { flags: '--ttl <duration>', description: 'for how long: minutes, or 30m, at most what your roles allow' },
+          ],
+          examples: ['tsh mfa grant --hosts=db-1,db-2 --ttl=30m', 'tsh mfa grant --hosts=env=staging --ttl=1h'],
+          load: async () => (await import('./commands/mfa.ts')).mfaGrant,
+        },
+      ],
+    },
+    {
       name: 'signup',
       summary: 'Set password and second factor with an invite or reset link',
       arguments: [{ name: 'url', description: 'https://PROXY/web/invite/…', required: true }],

@@ -128,7 +128,7 @@ export function createSshSide(options: SshSideOptions): SshServer {
       ...(options.algorithms === undefined ? {} : { algorithms: options.algorithms }),
       logger,
       connected(connection) {
-        const { user, expires } = connection.identity
+        const { user, sessionExpires } = connection.identity
         leave.set(connection, clients.enter(user))
         unguard.set(
           connection,
@@ -142,7 +142,7 @@ export function createSshSide(options: SshSideOptions): SshServer {
           }),
         )
         logger.debug('a user connected', { user, client: connection.peer.address })
-        void atExpiry(expires, env, connection.signal, () => {
+        void atExpiry(sessionExpires, env, connection.signal, () => {
           const roles = connection.identity.roles.map((role) => state.role(role.metadata.name) ?? role)
           if (!sessionOptions(roles, state.config).disconnectExpiredCert) return
           connection.disconnect('your certificate has expired; run tsh login')

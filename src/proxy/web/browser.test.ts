@@ -10,7 +10,7 @@ import * as routes from '../../api/routes.ts'
 import { adminCaller, machineCaller, type TestServices, testServices } from '../../auth/testing/services.ts'
 import { realEnv } from '../../common/env.ts'
 import { silentLogger } from '../../common/log.ts'
-import { identityOf, sessionBackend } from './backend.ts'
+import { identityOf, loginBackend, sessionBackend } from './backend.ts'
 import { csrfTokenOf, sessionCookie, visitorCookie } from './cookies.ts'
 import { type KeyPairs, loadKeyPairs } from './keypairs.ts'
 import { pageOfNodes } from './node-list.ts'
@@ -59,10 +59,8 @@ async function bench() {
     backend: {
       config: () => hub.config,
       authorities: () => ({ host: [], user: [] }),
-      login: (body, client) => auth.call(routes.login, { body: { ...body, client } }),
-      changePassword: (body, client) => auth.call(routes.changePassword, { body: { ...body, client } }),
-      openInvite: (token, client) => auth.call(routes.getInvite, { body: { token, client } }),
-      acceptInvite: (body, client) => auth.call(routes.acceptInvite, { body: { ...body, client } }),
+      ...loginBackend(auth),
+      script: '',
       sessions: sessionBackend({ call: auth.call, openStream }),
       nodes: {
         list: (session, client, query) => pageOfNodes(nodes, identityOf(hub, session, client.address, made.env), query),
@@ -77,7 +75,7 @@ async function bench() {
   const { port } = await web.listen(0, '127.0.0.1')
   onTestFinished(() => web.close())
   const named = web.routes.map((route) => ({
-    name: route.kind === 'page' ? `${route.method} ${route.path}` : `${route.endpoint.method} ${route.endpoint.path}`,
+    name: 'endpoint' in route ? `${route.endpoint.method} ${route.endpoint.path}` : `${route.method} ${route.path}`,
   }))
   return { made, port, origin: `https://localhost:${port}`, routes: named }
 }
@@ -357,9 +355,16 @@ const openTo: Readonly<Record<string, 'everybody' | 'page' | 'session'>> = {
   'GET /': 'everybody',
   'GET /web/invite/:token': 'everybody',
   'GET /web/reset/:token': 'everybody',
+  'GET /web/mfa/:token': 'everybody',
+  'GET /web/assets/page.js': 'everybody',
   'GET /webapi/ping': 'everybody',
   'GET /webapi/authorities': 'everybody',
   'POST /webapi/ssh/certs': 'everybody',
+  'POST /webapi/login/begin': 'everybody',
+  'POST /webapi/login/ceremony': 'everybody',
+  'POST /webapi/ceremonies/open': 'everybody',
+  'POST /webapi/ceremonies/answer': 'everybody',
+  'POST /webapi/invites/webauthn': 'everybody',
   'POST /webapi/invites/open': 'everybody',
   'POST /webapi/password': 'everybody',
   'POST /webapi/invites/accept': 'everybody',

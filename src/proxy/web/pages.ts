@@ -1,13 +1,14 @@
 /**
- * The few pages a proxy shows until the portal exists: plain HTML, one style sheet inside, no script, nothing loaded from
- * elsewhere. A page must look right on a phone, in the dark, and with every header of the strictest policy.
+ * The few pages a proxy shows until the portal exists: plain HTML, one style sheet inside, at most one script and that a file of the
+ * proxy's own, nothing loaded from elsewhere. A page must look right on a phone, in the dark, and with every header of the strictest
+ * policy.
  */
 
 import { createHash } from 'node:crypto'
 
 const style = `
-:root{color-scheme:light dark;--ink:#17202a;--soft:#5b6875;--paper:#f6f7f9;--card:#fff;--line:#dfe4ea;--accent:#3949ab;--code:#f0f2f6}
-@media (prefers-color-scheme:dark){:root{--ink:#e8ecf1;--soft:#9aa7b5;--paper:#10151b;--card:#182029;--line:#2a3540;--accent:#9fa8ff;--code:#0d1217}}
+:root{color-scheme:light dark;--ink:#17202a;--soft:#5b6875;--paper:#f6f7f9;--card:#fff;--line:#dfe4ea;--accent:#3949ab;--code:#f0f2f6;--bad:#b3261e}
+@media (prefers-color-scheme:dark){:root{--ink:#e8ecf1;--soft:#9aa7b5;--paper:#10151b;--card:#182029;--line:#2a3540;--accent:#9fa8ff;--code:#0d1217;--bad:#ff8a80}}
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.25rem;background:var(--paper);color:var(--ink);font:1rem/1.6 system-ui,sans-serif}
 main{width:100%;max-width:38rem;background:var(--card);border:1px solid var(--line);border-radius:14px;padding:clamp(1.25rem,5vw,2.5rem)}
@@ -20,13 +21,29 @@ li{margin:.75rem 0}
 pre{margin:.5rem 0;padding:.8rem .95rem;background:var(--code);border:1px solid var(--line);border-radius:9px;white-space:pre-wrap;overflow-wrap:anywhere;user-select:all}
 code{font:.92em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .soft{color:var(--soft);font-size:.92rem}
+label,legend{display:block;font-weight:600;margin-top:1rem}
+fieldset{border:1px solid var(--line);border-radius:9px;margin:1.2rem 0 0;padding:.2rem 1rem 1rem}
+fieldset label{font-weight:400;margin-top:.5rem}
+input[type=password],input[type=text]{width:100%;font:inherit;padding:.6rem .75rem;border:1px solid var(--line);border-radius:9px;background:var(--paper);color:var(--ink)}
+button{font:inherit;font-weight:600;margin-top:1.4rem;padding:.7rem 1.3rem;border:0;border-radius:9px;background:var(--accent);color:var(--card);cursor:pointer}
+button:disabled{opacity:.6;cursor:default}
+:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.35rem 1.1rem;margin:1.1rem 0}
+dt{color:var(--soft)}
+dd{margin:0;overflow-wrap:anywhere}
+#phrase{font:600 1.3rem/1.4 ui-monospace,Menlo,Consolas,monospace;letter-spacing:.06em}
+#qr svg{display:block;width:min(15rem,100%);margin:.8rem 0;border-radius:9px}
+.error{color:var(--bad);font-weight:600}
+[hidden]{display:none}
 footer{margin-top:1.6rem;padding-top:1rem;border-top:1px solid var(--line)}
 `.trim()
 
-/** The Content-Security-Policy under which the pages work: the style sheet by its hash, and nothing else at all. */
+/** The Content-Security-Policy under which the pages work: the style sheet by its hash, the proxy's own script, its own API. */
 export const pagePolicy = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
+  "script-src 'self'",
+  "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
@@ -48,7 +65,10 @@ const escapes: Readonly<Record<string, string>> = {
 }
 const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => escapes[character] ?? '')
 
-const page = (title: string, body: string): string =>
+/** Where the script of the pages lies. */
+export const scriptPath = '/web/assets/page.js'
+
+const page = (title: string, body: string, script?: 'invite' | 'ceremony'): string =>
   `<!doctype html>
 <html lang="en">
 <head>
@@ -57,8 +77,9 @@ const page = (title: string, body: string): string =>
 <meta name="robots" content="noindex">
 ${html`<title>${title}</title>`}
 <style>${style}</style>
+${script === undefined ? '' : `<script type="module" src="${scriptPath}"></script>`}
 </head>
-<body>
+<body${script === undefined ? '' : ` data-page="${script}"`}>
 <main>
 ${mark}
 ${body}
@@ -90,25 +111,78 @@ const notice = ({ messageOfTheDay }: PageContext): string =>
     : html`<pre role="note">${messageOfTheDay.trim()}</pre>
 `
 
+const status = `<p id="status" role="status" aria-live="polite">One moment…</p>
+<noscript><p class="error">This page needs JavaScript.</p></noscript>`
+
 /** What a person sees who opens an invite (or reset) link in a browser. Says the same for a used-up link: nothing leaks here. */
 export function linkPage(kind: 'invite' | 'reset', token: string, context: PageContext): string {
   const command = `tsh signup${insecure(context)} https://${context.webAddress}/web/${kind}/${token}`
   const title = kind === 'invite' ? 'Finish your sign-up' : 'Choose a new password'
   const lead =
     kind === 'invite'
-      ? html`You were invited to the cluster <strong>${context.clusterName}</strong>. One command in a terminal sets your password and your second factor.`
-      : html`Your access to the cluster <strong>${context.clusterName}</strong> was reset. One command in a terminal sets a new password and second factor.`
+      ? html`You were invited to the cluster <strong>${context.clusterName}</strong>.`
+      : html`Your access to the cluster <strong>${context.clusterName}</strong> was reset.`
   return page(
     title,
     `<h1>${title}</h1>
-<p>${lead}</p>
-${notice(context)}<ol>
-<li>Have an authenticator app ready on your phone.</li>
-<li>On your computer, run:${html`<pre><code>${command}</code></pre>`}</li>
-<li>Then log in:${html`<pre><code>tsh login${insecure(context)} --proxy=${context.webAddress}</code></pre>`}</li>
-</ol>
+<p>${lead} Set a password and a second factor.</p>
+${notice(context)}${status}
+<form id="signup" hidden>
+<p>User name: <strong id="user"></strong></p>
+<label for="password">New password</label>
+<input id="password" type="password" autocomplete="new-password" required aria-describedby="password-hint">
+<p class="soft" id="password-hint"></p>
+<label for="again">The same password again</label>
+<input id="again" type="password" autocomplete="new-password" required>
+<fieldset id="factors">
+<legend>Second factor</legend>
+<label id="choice-app"><input type="radio" name="factor" id="factor-app" value="app"> An authenticator app on a phone</label>
+<label id="choice-key"><input type="radio" name="factor" id="factor-key" value="key"> A security key, or this device</label>
+<label id="choice-none"><input type="radio" name="factor" id="factor-none" value="none"> None</label>
+<div id="app" hidden>
+<div id="qr"></div>
+<p>Scan it, or type this secret into the app: <code id="secret"></code></p>
+<label for="code">Code that the app shows</label>
+<input id="code" type="text" inputmode="numeric" autocomplete="one-time-code" maxlength="12">
+</div>
+<div id="key" hidden>
+<label for="key-name">A name for the key</label>
+<input id="key-name" type="text" maxlength="64" autocomplete="off" placeholder="security key">
+</div>
+</fieldset>
+<button id="finish">Finish</button>
+</form>
+<section id="done" tabindex="-1" hidden>
+<h2>Done</h2>
+<div id="recovery">
+<p>Keep these recovery codes in a safe place. Each one stands once for your second factor should you lose it. They are shown only now.</p>
+<ul id="codes"></ul>
+</div>
+<p>Now log in:</p>${html`<pre><code>tsh login${insecure(context)} --proxy=${context.webAddress}</code></pre>`}
+</section>
+<footer class="soft">
+<p>In a terminal the same is done by:</p>${html`<pre><code>${command}</code></pre>`}
 ${insecureNote(context)}
-<footer class="soft">This link works once and only for a while. Do not pass it on: whoever runs the command becomes this user.</footer>`,
+<p>This link works once and only for a while. Do not pass it on: whoever uses it becomes this user.</p>
+</footer>`,
+    'invite',
+  )
+}
+
+/** On which somebody proves their security key for a program on their computer. */
+export function ceremonyPage(context: PageContext): string {
+  return page(
+    'Security key',
+    `<h1 id="title">Security key</h1>
+${status}
+<div id="ask" hidden>
+<dl id="details"></dl>
+<p>Your terminal shows the same words: <span id="phrase"></span></p>
+<p class="soft">Go on only if you have just started this yourself, on this computer, and the words agree.</p>
+<button id="use-key">Use security key</button>
+</div>
+${html`<footer class="soft">${context.clusterName}</footer>`}`,
+    'ceremony',
   )
 }
 

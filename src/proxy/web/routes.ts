@@ -5,13 +5,14 @@
 
 import type { z } from 'zod'
 import type { Endpoint } from '../../api/endpoint.ts'
+import type { CeremonyStart, CeremonyView } from '../../api/mfa-model.ts'
 import type { ClusterConfig, Invite, UserCredentials } from '../../api/model.ts'
 import * as web from '../../api/web.ts'
 import type { WebSession } from '../../api/web-session-routes.ts'
 import { ConnectionProblem } from '../../errors/errors.ts'
 import type { SessionBackend } from './browser-sessions.ts'
 import type { NodeListing } from './node-list.ts'
-import { landingPage, linkPage, type PageContext } from './pages.ts'
+import { ceremonyPage, landingPage, linkPage, type PageContext, scriptPath } from './pages.ts'
 
 /** The true client, as the auth service is told. */
 export interface WebClient {
@@ -19,18 +20,38 @@ export interface WebClient {
   readonly userAgent?: string
 }
 
+/** What people without a certificate come for. */
+export interface LoginBackend {
+  login(body: z.output<typeof web.webLogin.body>, client: WebClient): Promise<UserCredentials>
+  changePassword(body: z.output<typeof web.webChangePassword.body>, client: WebClient): Promise<Record<string, never>>
+  openInvite(token: string, client: WebClient): Promise<Invite>
+  acceptInvite(
+    body: z.output<typeof web.webAcceptInvite.body>,
+    client: WebClient,
+  ): Promise<z.output<typeof web.webAcceptInvite.output>>
+  beginInviteKey(token: string, client: WebClient): Promise<z.output<typeof web.webInviteKey.output>>
+  beginLogin(
+    body: z.output<typeof web.webBeginLogin.body>,
+    client: WebClient,
+  ): Promise<z.output<typeof web.webBeginLogin.output>>
+  startLoginCeremony(body: z.output<typeof web.webLoginCeremony.body>, client: WebClient): Promise<CeremonyStart>
+  openCeremony(id: string, client: WebClient): Promise<CeremonyView>
+  answerCeremony(
+    body: z.output<typeof web.webAnswerCeremony.body>,
+    client: WebClient,
+  ): Promise<z.output<typeof web.webAnswerCeremony.output>>
+}
+
 /** What the HTTPS side needs from the rest of the proxy. */
-export interface WebBackend {
+export interface WebBackend extends LoginBackend {
   /** Undefined until the cluster was heard of for the first time. */
   config(): ClusterConfig | undefined
   /** Public keys that are trusted now, as lines. */
   authorities(): { readonly host: readonly string[]; readonly user: readonly string[] }
-  login(body: z.output<typeof web.webLogin.body>, client: WebClient): Promise<UserCredentials>
-  changePassword(body: z.output<typeof web.webChangePassword.body>, client: WebClient): Promise<Record<string, never>>
-  openInvite(token: string, client: WebClient): Promise<Invite>
-  acceptInvite(body: z.output<typeof web.webAcceptInvite.body>, client: WebClient): Promise<{ user: string }>
   readonly sessions: SessionBackend
   readonly nodes: NodeListing
+  /** The script of the pages. */
+  readonly script: string
 }
 
 export interface WebInfo {
@@ -82,7 +103,14 @@ export interface BrowserRoute<E extends Endpoint = Endpoint> {
   handle(call: BrowserCall<E>): Promise<z.input<E['output']>>
 }
 
-export type WebRoute = ApiRoute | PageRoute | BrowserRoute
+interface ScriptRoute {
+  readonly kind: 'script'
+  readonly method: 'GET'
+  readonly path: string
+  readonly text: string
+}
+
+export type WebRoute = ApiRoute | PageRoute | ScriptRoute | BrowserRoute
 
 /** Tokens as the auth service makes them: a link with anything else in it was not made here. */
 const tokenShape = /^[A-Za-z0-9_-]{16,256}$/
@@ -106,6 +134,14 @@ export function webRoutes(backend: WebBackend, info: WebInfo): readonly WebRoute
     { kind: 'page', method: 'GET', path: '/', limited: false, render: () => landingPage(pageContext(backend, info)) },
     pageOf('invite'),
     pageOf('reset'),
+    {
+      kind: 'page',
+      method: 'GET',
+      path: '/web/mfa/:token',
+      limited: false,
+      render: ({ token = '' }) => (tokenShape.test(token) ? ceremonyPage(pageContext(backend, info)) : undefined),
+    },
+    { kind: 'script', method: 'GET', path: scriptPath, text: backend.script },
     api(web.ping, false, async () => {
       const config = configOf(backend)
       return {
@@ -125,7 +161,18 @@ export function webRoutes(backend: WebBackend, info: WebInfo): readonly WebRoute
     }),
     api(web.webLogin, true, (body, client) => backend.login(body, client)),
     api(web.webChangePassword, true, (body, client) => backend.changePassword(body, client)),
-    api(web.webGetInvite, true, (body, client) => backend.openInvite(body.token, client)),
+    api(web.webBeginLogin, true, (body, client) => backend.beginLogin(body, client)),
+    api(web.webLoginCeremony, true, (body, client) => backend.startLoginCeremony(body, client)),
+    api(web.webOpenCeremony, true, (body, client) => backend.openCeremony(body.id, client)),
+    api(web.webAnswerCeremony, true, (body, client) => backend.answerCeremony(body, client)),
+    api(web.webGetInvite, true, async (body, client) => {
+      const invite = await backend.openInvite(body.token, client)
+      if (invite.otp === undefined) return invite
+      // Loaded with the first sign-up.
+      const { qrOf } = await import('./qr.ts')
+      return { ...invite, qr: qrOf(invite.otp.uri) }
+    }),
+    api(web.webInviteKey, true, (body, client) => backend.beginInviteKey(body.token, client)),
     api(web.webAcceptInvite, true, (body, client) => backend.acceptInvite(body, client)),
   ]
 }

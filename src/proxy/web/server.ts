@@ -184,6 +184,10 @@ function addRoute(
   route: Exclude<WebRoute, BrowserRoute>,
   onLimit: (request: FastifyRequest, reply: FastifyReply) => void,
 ): void {
+  if (route.kind === 'script') {
+    app.get(route.path, (_request, reply) => reply.type('text/javascript; charset=utf-8').send(route.text))
+    return
+  }
   if (route.kind === 'page') {
     app.route({
       method: route.method,

@@ -22,6 +22,8 @@ export interface ConfigBlock {
   readonly knownHosts: string
   readonly key: string
   readonly certificate: string
+  /** Of a proof of a second factor; tried first, and not there most of the time. */
+  readonly mfaCertificate: string
   readonly port: number
   /** A name of the proxy's certificate, where the address that the user typed is not one. */
   readonly alias?: string
@@ -68,6 +70,7 @@ Host *.${cluster}
     StrictHostKeyChecking yes
     UpdateHostKeys no
     IdentityFile "${configPath(block.key)}"
+    CertificateFile "${configPath(block.mfaCertificate)}"
     CertificateFile "${configPath(block.certificate)}"
     IdentitiesOnly yes
     ProxyCommand ${inner.join(' ')}
@@ -97,6 +100,7 @@ export const config: CommandRun = async ({ options }) => {
       knownHosts: paths.knownHosts,
       key: paths.key,
       certificate: paths.certificate,
+      mfaCertificate: paths.mfaCertificate,
       port: port === undefined ? 3022 : checkPort(port, '--port'),
       ...(alias === undefined ? {} : { alias }),
     }),

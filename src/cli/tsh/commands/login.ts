@@ -2,8 +2,9 @@
 
 import { userInfo } from 'node:os'
 import { clockRemedy, describeSkew, issuedAt } from '../../../api/clock-skew.ts'
-import type { UserCredentials } from '../../../api/model.ts'
-import { ping, webLogin } from '../../../api/web.ts'
+import type { Proof } from '../../../api/mfa-model.ts'
+import type { SecondFactor, UserCredentials } from '../../../api/model.ts'
+import { ping, webBeginLogin, webLogin, webLoginCeremony } from '../../../api/web.ts'
 import { parseDuration } from '../../../common/durations.ts'
 import { BadParameter, MissingParameter, NotFound } from '../../../errors/errors.ts'
 import type { Certificate } from '../../../ssh/certificate/types.ts'
@@ -15,7 +16,16 @@ import type { CommandRun, OptionValues } from '../../common/spec.ts'
 import { checkName, joinHostPort, parseProxyAddress, splitHostPort } from '../address.ts'
 import { certificateOfLine, publicKeyLine, validBefore } from '../keys.ts'
 import { addToAgent, agentWanted } from '../local-agent.ts'
-import { type ActiveLogin, defaultSshPort, defaultWebPort, openLogin, type Wanted, wantedFrom } from '../login-state.ts'
+import {
+  type ActiveLogin,
+  defaultSshPort,
+  defaultWebPort,
+  type MfaSettings,
+  openLogin,
+  type Wanted,
+  wantedFrom,
+} from '../login-state.ts'
+import { proofOfText, prove } from '../mfa/prove.ts'
 import { loadLogin, loadProfile, type Profile, type StoredLogin, saveLogin } from '../profile.ts'
 import { type Ask, askAndWait, elevate } from '../request/elevate.ts'
 import { tshHome } from '../store.ts'
@@ -190,15 +200,15 @@ async function newLogin(
   const user = checkName(wanted.user ?? loadProfile(home, target.host)?.user ?? userInfo().username, 'user')
   const read = await acknowledge(about.messageOfTheDay)
   const password = await ask(`Enter password for Teleport user ${user}:\n`, { hidden: true })
-  const otp = about.auth.secondFactor === 'off' ? undefined : await askCode(about.auth.secondFactor === 'optional')
   const key = generateEd25519(undefined, `teleport:${user}`)
-  const credentials = await callWeb(target, webLogin, {
+  const request = {
     user,
     password,
     publicKey: publicKeyLine(key.publicKey),
-    ...(otp === undefined ? {} : { otp }),
     ...(ttl === undefined ? {} : { ttlSeconds: ttl }),
-  })
+  }
+  const proof = await askProof(about.auth.secondFactor, target, request, wanted.mfa)
+  const credentials = await callWeb(target, webLogin, { ...request, ...proof })
   warnOfClock(certificateOfLine(credentials.certificate, 'certificate'), new Date())
   const profile: Profile = {
     proxyHost: target.host,
@@ -237,6 +247,36 @@ export async function askCode(optional: boolean): Promise<string | undefined> {
   if (answer === '') return undefined
   if (!/^\d{6,8}$/.test(answer)) throw new BadParameter('otp', 'a one-time code has six digits')
   return answer
+}
+
+interface LoginRequest {
+  readonly user: string
+  readonly password: string
+  readonly publicKey: string
+  readonly ttlSeconds?: number
+}
+
+/** Where codes are the only factor the code goes with the password; else the cluster says which devices the user has. */
+async function askProof(
+  secondFactor: SecondFactor,
+  target: WebTarget,
+  request: LoginRequest,
+  settings: MfaSettings,
+): Promise<Proof> {
+  if (secondFactor === 'off') return {}
+  if (secondFactor === 'otp') {
+    return proofOfText(await ask('Enter your OTP token:\n', { hidden: false }), true)
+  }
+  const { user, password } = request
+  const { choice } = await callWeb(target, webBeginLogin, { user, password })
+  const hasDevice = choice.otp || choice.webauthn
+  if (secondFactor === 'optional' && !hasDevice) return {}
+  return await prove({
+    choice,
+    settings,
+    recovery: true,
+    start: (callback) => callWeb(target, webLoginCeremony, { ...request, callback }),
+  })
 }
 
 /** The flag's port, else what the proxy says; an unspecified host means the one that was dialled. */

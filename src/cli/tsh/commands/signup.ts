@@ -1,6 +1,5 @@
 /** `tsh signup URL`: what the web page behind an invite or reset link does, in a terminal. */
 
-import { toString as qrToString } from 'qrcode'
 import { webAcceptInvite, webGetInvite } from '../../../api/web.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import { printable } from '../../common/printable.ts'
@@ -9,6 +8,7 @@ import type { CommandRun } from '../../common/spec.ts'
 import { checkHost, checkPort } from '../address.ts'
 import { defaultWebPort, wantedFrom } from '../login-state.ts'
 import { callWeb, type WebTarget } from '../web-client.ts'
+import { showRecoveryCodes, showSecret } from './mfa.ts'
 
 /** Host, port and secret of an invite or reset link. Throws BadParameter without repeating the secret. */
 export function parseInviteUrl(text: string): { readonly host: string; readonly port: number; readonly token: string } {
@@ -38,6 +38,9 @@ export const signup: CommandRun = async ({ options, args }) => {
   const invite = await callWeb(target, webGetInvite, { token })
   const what = invite.kind === 'invite' ? 'Sign up' : 'Set a new password'
   process.stderr.write(`${what} as ${printable(invite.user)} in the cluster ${printable(invite.clusterName)}.\n`)
+  if (invite.otp === undefined && invite.webauthn && invite.secondFactor !== 'optional') {
+    throw new BadParameter('url', 'this cluster takes security keys only: open the link in a browser')
+  }
   const password = await askPassword(invite.minPasswordLength)
   let otp: string | undefined
   if (invite.otp !== undefined) {
@@ -48,7 +51,12 @@ export const signup: CommandRun = async ({ options, args }) => {
     if (answer !== '' && !/^\d{6,8}$/.test(answer)) throw new BadParameter('otp', 'a one-time code has six digits')
     otp = answer === '' ? undefined : answer
   }
-  await callWeb(target, webAcceptInvite, { token, password, ...(otp === undefined ? {} : { otp }) })
+  const { recoveryCodes } = await callWeb(target, webAcceptInvite, {
+    token,
+    password,
+    ...(otp === undefined ? {} : { otp }),
+  })
+  if (recoveryCodes !== undefined) showRecoveryCodes(recoveryCodes)
   const proxy = port === defaultWebPort ? host : `${host}:${port}`
   const insecure = target.insecure ? ' --insecure' : ''
   process.stdout.write(
@@ -65,10 +73,4 @@ async function askPassword(minimum: number): Promise<string> {
   const again = await ask('The same password again:\n', { hidden: true })
   if (password !== again) throw new BadParameter('password', 'the two passwords differ; nothing was changed')
   return password
-}
-
-async function showSecret(otp: { readonly secret: string; readonly uri: string }): Promise<void> {
-  const picture = await qrToString(otp.uri, { type: 'utf8', errorCorrectionLevel: 'L' })
-  process.stderr.write(`\nScan this with an authenticator app:\n\n${picture}\n`)
-  process.stderr.write(`or type the secret into it: ${printable(otp.secret)}\n\n`)
 }

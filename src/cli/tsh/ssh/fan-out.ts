@@ -97,7 +97,7 @@ async function runOne(
   let client: SshClient | undefined
   try {
     const target = { host: node.uuid, port: request.port ?? 0, login: osLogin(request, login) }
-    client = await connectNode(proxy, login, target)
+    client = await connectNode(proxy, login, target, { batch: true })
     const session = await client.openSession()
     for (const [key, value] of request.setEnv) session.setEnv(key, value)
     await session.exec(request.command ?? '')
