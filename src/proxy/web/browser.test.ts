@@ -446,6 +446,15 @@ describe('A1 every route against every caller', () => {
       },
     },
     {
+      name: 'the cookie and token of a user who was locked',
+      is: 'page',
+      async make(made) {
+        const browser = await loggedIn(made)
+        await made.made.as(adminCaller).call(routes.createLock, { body: { target: { user: 'alice' } } })
+        return { browser }
+      },
+    },
+    {
       name: 'a foreign page in the browser of a user',
       is: 'foreign',
       make: async (made) => ({ browser: await loggedIn(made), headers: { ...foreign, 'x-csrf-token': undefined } }),
