@@ -24,6 +24,10 @@ export interface Cluster extends AsyncDisposable {
   /** `ssh` through the proxy, up to, and without, what runs on the node. */
   readonly ssh: readonly string[]
   readonly tsh: readonly string[]
+  /** `tsh` with its login, and `tctl` on the auth machine, up to, and without, the subcommand. */
+  readonly tshAs: readonly string[]
+  readonly tctl: readonly string[]
+  readonly dataDir: string
   /** Ends all processes; `start` then runs on the existing data. */
   stop(): Promise<void>
   /** Milliseconds until all four ports answer. */
@@ -67,7 +71,8 @@ export async function startCluster(
 
   await start()
   const login = userInfo().username
-  const tctl = (...argv: readonly string[]) => must([bin('tctl'), '-c', config, ...argv])
+  const tctlAs = [bin('tctl'), '-c', config]
+  const tctl = (...argv: readonly string[]) => must([...tctlAs, ...argv])
   await tctl('users', 'add', 'bench', `--logins=${login}`, '--roles=access')
   await tctl('auth', 'sign', '--user=bench', '--format=openssh', `--out=${join(directory, 'id')}`)
   await tctl('auth', 'sign', '--user=bench', '--format=file', `--out=${join(directory, 'identity')}`)
@@ -95,19 +100,21 @@ Host *
   LogLevel ERROR
 `,
   )
+  const tshAs = [
+    bin('tsh'),
+    '-i',
+    join(directory, 'identity'),
+    `--proxy=127.0.0.1:${ports.web},${ports.proxy}`,
+    '--insecure',
+  ]
   return {
     ports,
     pid: () => child?.pid ?? 0,
     ssh: ['ssh', '-F', sshConfig, 'node'],
-    tsh: [
-      bin('tsh'),
-      '-i',
-      join(directory, 'identity'),
-      `--proxy=127.0.0.1:${ports.web},${ports.proxy}`,
-      '--insecure',
-      'ssh',
-      `${login}@bench-node`,
-    ],
+    tsh: [...tshAs, 'ssh', `${login}@bench-node`],
+    tshAs,
+    tctl: tctlAs,
+    dataDir: join(directory, 'data'),
     start,
     stop: stopAll,
     [Symbol.asyncDispose]: stopAll,

@@ -13,6 +13,7 @@ import { root, startCluster } from './cluster.ts'
 import { must, run } from './processes.ts'
 import { quietShell } from './quiet-shell.ts'
 import { type Figure, type Row, rows } from './rows.ts'
+import { closeScale } from './scale.ts'
 import { startReference } from './sshd.ts'
 
 const names = rows.map(({ name }) => name)
@@ -85,6 +86,7 @@ async function main(): Promise<number> {
     return 0
   } finally {
     await closeAudit()
+    await closeScale()
     await rm(directory, { recursive: true, force: true })
   }
 }

@@ -9,6 +9,7 @@ import { type Cluster, node, root } from './cluster.ts'
 import { fileRows } from './files.ts'
 import { memoryOf, must, run, stop } from './processes.ts'
 import { recordingRows } from './recording.ts'
+import { scaleRows } from './scale.ts'
 import type { Reference } from './sshd.ts'
 import { alternate, median } from './statistics.ts'
 
@@ -22,7 +23,7 @@ export interface Figure {
   readonly ours: number
   /** What ours is compared with; undefined for a figure that stands alone. */
   readonly theirs: number | undefined
-  readonly unit: 'ms' | 'MB/s' | '1/s' | 'MiB'
+  readonly unit: 'ms' | 'MB/s' | '1/s' | 'MiB' | 'cores'
 }
 
 export interface Row {
@@ -119,6 +120,7 @@ export const rows: readonly Row[] = [
   },
   ...accessRows,
   ...auditRows,
+  ...scaleRows,
 ]
 
 const bareNode = async (): Promise<number> => (await must([node, '-e', '0'])).ms

@@ -7,12 +7,21 @@ interface Entry {
   readonly expiresMs: number
 }
 
+/** A server and where it stands in listings. */
+export interface Placed {
+  /** Of no other server. Compared as it is. */
+  readonly place: string
+  readonly presence: Presence
+}
+
 const keyOf = (role: ServerRole, uuid: string): string => `${role}/${uuid}`
 
 export class ServerIndex {
   readonly #entries = new Map<string, Entry>()
   /** Search term → keys of entries. Terms of different kinds cannot be equal: each starts with its kind. */
   readonly #terms = new Map<string, Set<string>>()
+  /** Places in their order, with the key of each; made when a listing asks, and again when there are other servers or names. */
+  #order: readonly (readonly [place: string, key: string])[] | undefined
 
   get size(): number {
     return this.#entries.size
@@ -23,6 +32,7 @@ export class ServerIndex {
     const old = this.#entries.get(key)?.presence
     this.#entries.set(key, { presence, expiresMs: Date.parse(presence.expires) })
     const terms = termsOf(presence)
+    if (old === undefined || placeOf(old) !== placeOf(presence)) this.#order = undefined
     // A heartbeat mostly changes nothing but the expiry.
     if (old !== undefined) {
       const oldTerms = termsOf(old)
@@ -41,6 +51,7 @@ export class ServerIndex {
     const old = this.#entries.get(id)
     if (old === undefined) return false
     this.#entries.delete(id)
+    this.#order = undefined
     this.#forget(id, termsOf(old.presence))
     return true
   }
@@ -60,6 +71,23 @@ export class ServerIndex {
       if (expiresMs > nowMs && (role === undefined || presence.role === role)) found.push(presence)
     }
     return found
+  }
+
+  /** The same by name, then uuid, from behind a place on ('' for all); what is not taken costs nothing. */
+  *inOrder(role: ServerRole | undefined, nowMs: number, after: string): Generator<Placed> {
+    this.#order ??= this.#sorted()
+    const order = this.#order
+    for (let i = firstBehind(order, after); i < order.length; i++) {
+      const [place, key] = order[i] ?? ['', '']
+      const entry = this.#entries.get(key)
+      if (entry === undefined || entry.expiresMs <= nowMs) continue
+      if (role === undefined || entry.presence.role === role) yield { place, presence: entry.presence }
+    }
+  }
+
+  #sorted(): (readonly [string, string])[] {
+    const order = [...this.#entries].map(([key, { presence }]) => [placeOf(presence), key] as const)
+    return order.sort(([a], [b]) => (a < b ? -1 : 1))
   }
 
   /** Every entry, expired or not. */
@@ -104,6 +132,20 @@ export class ServerIndex {
     }
     return found
   }
+}
+
+const placeOf = ({ hostname, role, uuid }: Presence): string => `${hostname.toLowerCase()} ${role} ${uuid}`
+
+/** Index of the first place behind this one. */
+function firstBehind(order: readonly (readonly [place: string, key: string])[], place: string): number {
+  let low = 0
+  let high = order.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((order[middle]?.[0] ?? '') > place) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 function termsOf(presence: Presence): string[] {

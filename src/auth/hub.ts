@@ -194,7 +194,8 @@ export class Hub implements ClusterState {
       const change = event.type === 'put' ? this.#changeOf(table, event.item) : deletionOf(table, id)
       if (change === undefined) return
       this.#announce(change)
-      if (change.kind === 'presence') this.#followProxy()
+      // Of thousands of servers, most are nodes, and say something new every few minutes.
+      if (change.kind === 'presence' && id.startsWith('proxy/')) this.#followProxy()
     } catch (error) {
       this.#logger.error('a change of the store cannot be read', { table, reason: messageOf(error) })
     }

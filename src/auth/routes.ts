@@ -9,6 +9,7 @@ import { formatCertificateLine, parseKeyLine } from '../api/lines.ts'
 import type { Authority, Presence } from '../api/model.ts'
 import * as routes from '../api/routes.ts'
 import { PreparedLines, serve } from '../api/serve.ts'
+import type { Placed } from '../api/server-index.ts'
 import { version } from '../common/version.ts'
 import { AccessDenied, BadParameter } from '../errors/errors.ts'
 import { verifyAudit } from './audit-verify.ts'
@@ -76,7 +77,8 @@ function mountMachines(app: FastifyInstance, { machines, presence, hub, env }: S
   serve(app, routes.listPresence, async ({ caller, query }) => {
     const role = caller.role === 'User' ? 'node' : query.role
     const { user } = caller
-    const page = pageOf(visibleServers(caller, hub.snapshot.servers.list(role, env.now().getTime())), query)
+    const after = query.after === undefined ? '' : decodeCursor(query.after)
+    const page = visiblePage(caller, hub.snapshot.servers.inOrder(role, env.now().getTime(), after), query.limit)
     if (query.logins === 'false' || user === undefined) return page
     return { ...page, items: page.items.map((node) => ({ ...node, logins: [...loginsFor(user, node.labels)] })) }
   })
@@ -90,27 +92,23 @@ function mountMachines(app: FastifyInstance, { machines, presence, hub, env }: S
   })
 }
 
-/** A user sees the nodes on which some login is allowed; a node that they may not reach does not exist for them. */
-function visibleServers(caller: Caller, servers: readonly Presence[]): readonly Authorized<Presence>[] {
+/**
+ * A user sees the nodes on which some login is allowed; a node that they may not reach does not exist for them. The cursor is the last
+ * one's place in the order of servers, which are looked at until the page is full and one more is found.
+ */
+function visiblePage(caller: Caller, servers: Iterable<Placed>, limit: number) {
   const actor = actorOf(caller)
-  const nodesOnly = caller.role === 'User'
-  return servers.flatMap((server) => {
-    if (nodesOnly && server.role !== 'node') return []
-    return authorizeSight(actor, server) ?? []
-  })
-}
-
-/** Sorted by name, then uuid; the cursor is the last one's place in that order. */
-function pageOf(servers: readonly Authorized<Presence>[], query: { limit: number; after?: string | undefined }) {
-  const placeOf = (server: Presence) => `${server.hostname.toLowerCase()} ${server.role} ${server.uuid}`
-  const placed = servers.map(({ target }) => [placeOf(target), target] as const)
-  placed.sort(([a], [b]) => (a < b ? -1 : 1))
-  const after = query.after === undefined ? '' : decodeCursor(query.after)
-  const rest = placed.filter(([place]) => place > after)
-  const page = rest.slice(0, query.limit)
-  const last = page.at(-1)
-  const items = page.map(([, server]) => server)
-  return rest.length > page.length && last !== undefined ? { items, next: encodeCursor(last[0]) } : { items }
+  const items: Presence[] = []
+  let last = ''
+  for (const { place, presence } of servers) {
+    if (caller.role === 'User' && presence.role !== 'node') continue
+    const seen: Authorized<Presence> | undefined = authorizeSight(actor, presence)
+    if (seen === undefined) continue
+    if (items.length === limit) return { items, next: encodeCursor(last) }
+    items.push(seen.target)
+    last = place
+  }
+  return { items }
 }
 
 const encodeCursor = (place: string): string => Buffer.from(place, 'utf8').toString('base64url')

@@ -3,8 +3,12 @@
 // C0, DEL, C1, line separators, bidirectional overrides and isolates, zero-width characters, byte order mark.
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\u200b-\u200f\ufeff]/g
 
+/** Most of what is printed, in listings of thousands of rows. */
+const PRINTABLE_ASCII = /^[\x20-\x7e]*$/
+
 /** Removes what a terminal would act on. Half surrogate pairs become U+FFFD. */
 export function stripControl(text: string): string {
+  if (PRINTABLE_ASCII.test(text)) return text
   return text.toWellFormed().replace(UNSAFE, '')
 }
 
@@ -24,6 +28,7 @@ export function truncate(text: string, max: number): string {
 
 /** Columns that a character takes: 2 for East Asian wide ones and emoji, 0 for combining marks. */
 export function displayWidth(text: string): number {
+  if (PRINTABLE_ASCII.test(text)) return text.length
   let width = 0
   for (const char of text) {
     if (/\p{Mark}/u.test(char)) continue
@@ -42,23 +47,35 @@ export function displayWidth(text: string): number {
  * Cells are stripped of control characters. Layout of the original's `asciitable`.
  */
 export function formatTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  const body = rows.map((row) => headings.map((_, column) => stripControl(row[column] ?? '')))
-  const widths = headings.map((heading, column) =>
-    Math.max(displayWidth(heading), ...body.map((row) => displayWidth(row[column] ?? ''))),
+  const widths = headings.map(displayWidth)
+  const body = rows.map((row) =>
+    headings.map((_, column) => {
+      const cell = measured(stripControl(row[column] ?? ''))
+      widths[column] = Math.max(widths[column] ?? 0, cell.width)
+      return cell
+    }),
   )
-  const rule = widths.map((width) => '-'.repeat(width))
-  return [headings, rule, ...body].map((row) => alignRow(row, widths)).join('')
+  const rule = widths.map((width) => measured('-'.repeat(width)))
+  return [headings.map(measured), rule, ...body].map((row) => alignRow(row, widths)).join('')
 }
 
 /** Like `formatTable` without headings: for "name value" lists such as a status. */
 export function formatPairs(rows: readonly (readonly [string, string])[]): string {
-  const body = rows.map((row) => row.map(stripControl))
-  const width = Math.max(0, ...body.map((row) => displayWidth(row[0] ?? '')))
+  const body = rows.map((row) => row.map((cell) => measured(stripControl(cell))))
+  const width = body.reduce((widest, [name]) => Math.max(widest, name?.width ?? 0), 0)
   return body.map((row) => alignRow(row, [width, 0])).join('')
 }
 
-function alignRow(row: readonly string[], widths: readonly number[]): string {
-  const cells = row.map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - displayWidth(cell))))
+interface Cell {
+  readonly text: string
+  readonly width: number
+}
+
+/** Once for each cell: it is asked for the width of its column and again for its own padding. */
+const measured = (text: string): Cell => ({ text, width: displayWidth(text) })
+
+function alignRow(row: readonly Cell[], widths: readonly number[]): string {
+  const cells = row.map(({ text, width }, column) => text + ' '.repeat(Math.max(0, (widths[column] ?? 0) - width)))
   return `${cells.join('  ').trimEnd()}\n`
 }
 
