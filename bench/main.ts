@@ -53,10 +53,11 @@ async function main(): Promise<number> {
       prefix,
       ...(profileTo === undefined ? {} : { profileTo }),
     })
+    const context = { cluster, reference, quick: values.quick, ...(profileTo === undefined ? {} : { profileTo }) }
     const results: { row: Row; figure: Figure; ratio: number; reached: boolean }[] = []
     for (const row of chosen) {
       console.error(`==> ${row.title}`)
-      const figure = await row.measure({ cluster, reference, quick: values.quick })
+      const figure = await row.measure(context)
       const ratio = figure.theirs === undefined ? figure.ours : figure.ours / figure.theirs
       const reached = row.goal.is === 'at most' ? ratio <= row.goal.value : ratio >= row.goal.value
       results.push({ row, figure, ratio, reached })

@@ -17,6 +17,8 @@ export interface Context {
   readonly cluster: Cluster
   readonly reference: Reference
   readonly quick: boolean
+  /** A directory for CPU profiles of each role, where they are wanted. */
+  readonly profileTo?: string
 }
 
 export interface Figure {

@@ -21,7 +21,7 @@ import { must, processTree, settled, stop, until } from './processes.ts'
 import type { Context, Figure, Row } from './rows.ts'
 import { alternate, median } from './statistics.ts'
 
-const machines = Number(process.env.BENCH_MACHINES ?? 10_000)
+const machines = 10_000
 const many = machines.toLocaleString('en')
 
 interface ScaleBench {
@@ -32,8 +32,8 @@ interface ScaleBench {
 }
 
 let prepared: Promise<ScaleBench> | undefined
-const bench = (): Promise<ScaleBench> => {
-  prepared ??= prepare()
+const bench = (context: Context): Promise<ScaleBench> => {
+  prepared ??= prepare(context)
   return prepared
 }
 
@@ -81,12 +81,12 @@ export const scaleRows: readonly Row[] = [
   },
 ]
 
-async function prepare(): Promise<ScaleBench> {
+async function prepare({ profileTo }: Context): Promise<ScaleBench> {
   const directory = await mkdtemp(join(tmpdir(), 'teleport-bench-scale-'))
   const token = randomBytes(16).toString('hex')
   const cluster = await startCluster(directory, {
-    ...(process.env.PROF ? { profileTo: process.env.PROF } : {}),
     auth: `  tokens: ["node:${token}"]\n`,
+    ...(profileTo === undefined ? {} : { profileTo }),
   })
   const plan: FleetPlan = { address: `127.0.0.1:${cluster.ports.auth}`, token, count: machines }
   const fleet = fork(join(root, 'bench/fleet.ts'), [JSON.stringify(plan)], {
@@ -134,8 +134,8 @@ async function nextCounts(fleet: ChildProcess): Promise<FleetCounts> {
 const seconds = 60
 
 /** Cores that the auth process uses, all of its threads together. Throws when the machines were not all there meanwhile. */
-async function heartbeats(): Promise<Figure> {
-  const { cluster, counts } = await bench()
+async function heartbeats(context: Context): Promise<Figure> {
+  const { cluster, counts } = await bench(context)
   const pid = await authProcess(cluster)
   // The joining and what it left behind, such as the search index of its events, is another matter.
   await delay(10_000)
@@ -179,10 +179,11 @@ interface Listing {
 const listings = new Map<string, Listing>()
 
 /** Milliseconds of a listing of all, of one node, and of Node.js that does nothing; measured in turn. */
-async function listing(program: 'tsh' | 'tctl', { cluster: small, quick }: Context): Promise<Listing> {
+async function listing(program: 'tsh' | 'tctl', context: Context): Promise<Listing> {
+  const { cluster: small, quick } = context
   const known = listings.get(program)
   if (known !== undefined) return known
-  const { cluster: large } = await bench()
+  const { cluster: large } = await bench(context)
   const command = (cluster: Cluster) =>
     program === 'tsh' ? [...cluster.tshAs, 'ls'] : [...cluster.tctl, 'nodes', 'ls']
   await shows(command(large), machines + 1)
