@@ -6,6 +6,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { apiOver, sshIdent } from '../src/api/auth-channel.ts'
 import type { ApiClient } from '../src/api/client.ts'
 import { type AuthConnection, connectAuth } from '../src/api/connect.ts'
@@ -38,6 +39,8 @@ export interface FleetCounts {
   /** What went wrong: a watch that ended, a heartbeat that failed. */
   readonly failures: readonly string[]
 }
+
+const attempts = 10
 
 const counts = { heartbeats: 0, lines: 0, failures: [] as string[] }
 const report = () => process.send?.(counts satisfies FleetCounts)
@@ -97,12 +100,7 @@ async function joinThrough({ api, authority }: Joining, hostname: string): Promi
 /** Resolves when the machine is connected, knows the cluster and has been heard of. */
 async function live({ address }: FleetPlan, identity: MachineIdentity, n: number): Promise<void> {
   const connection = connectAuth({ addresses: [address], identity: () => identity })
-  const ready = Promise.withResolvers<void>()
-  void follow(connection, ready.resolve).catch((error: unknown) => {
-    failed('a watch ended', error)
-    ready.reject(error)
-  })
-  await ready.promise
+  await connectPatiently(connection)
   const heard = Promise.withResolvers<void>()
   const call: ApiClient['call'] = async (endpoint, ...args) => {
     try {
@@ -112,7 +110,6 @@ async function live({ address }: FleetPlan, identity: MachineIdentity, n: number
       return answer
     } catch (error) {
       failed('a heartbeat failed', error)
-      heard.reject(error)
       throw error
     }
   }
@@ -126,6 +123,28 @@ async function live({ address }: FleetPlan, identity: MachineIdentity, n: number
     signal: new AbortController().signal,
   })
   await heard.promise
+}
+
+/** Resolves when the watch stands. On a busy machine the first attempts may come to nothing, as with any node. */
+async function connectPatiently(connection: AuthConnection): Promise<void> {
+  for (let left = attempts; ; left--) {
+    const ready = Promise.withResolvers<void>()
+    let stands = false
+    const seen = () => {
+      stands = true
+      ready.resolve()
+    }
+    follow(connection, seen).catch((error: unknown) => {
+      if (stands) failed('a watch ended', error)
+      else ready.reject(error)
+    })
+    try {
+      return await ready.promise
+    } catch (error) {
+      if (left <= 1) throw error
+      await delay(2_000)
+    }
+  }
 }
 
 async function follow(connection: AuthConnection, ready: () => void): Promise<void> {

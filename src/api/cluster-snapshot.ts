@@ -100,8 +100,8 @@ export class ClusterSnapshot {
     this.hostAuthorities = keys('host')
   }
 
-  /** Everything as changes that would build it. */
-  *changes(): Generator<Extract<Change, { op: 'put' }>> {
+  /** Everything as changes that would build it; thousands of servers are left alone where nobody wants them. */
+  *changes({ presence = true } = {}): Generator<Extract<Change, { op: 'put' }>> {
     for (const value of this.authorities.values()) yield { op: 'put', kind: 'authority', value }
     if (this.config !== undefined) yield { op: 'put', kind: 'config', value: this.config }
     // Before those whom they shut out.
@@ -109,6 +109,7 @@ export class ClusterSnapshot {
     for (const { record } of this.roles.values()) yield { op: 'put', kind: 'role', value: record }
     for (const value of this.grants.values()) yield { op: 'put', kind: 'access_request', value }
     for (const value of this.users.values()) yield { op: 'put', kind: 'user', value }
+    if (!presence) return
     for (const value of this.servers.all()) yield { op: 'put', kind: 'presence', value }
   }
 

@@ -122,10 +122,7 @@ export class Hub implements ClusterState {
     try {
       // Taken in one go with the subscription, so that no change falls in between.
       let text = ''
-      for (const change of this.#snapshot.changes()) {
-        if (change.kind === 'presence' && !options.presence) continue
-        text += line(change)
-      }
+      for (const change of this.#snapshot.changes(options)) text += line(change)
       yield `${text}${line({ op: 'ready' })}`
       yield* follower.lines()
     } finally {

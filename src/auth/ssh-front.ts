@@ -3,7 +3,7 @@
 import { duplexPair } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { AccessGuard } from '../api/access-guard.ts'
-import { authApiHost, authKeepAlive, sshIdent } from '../api/auth-channel.ts'
+import { authApiHost, sshIdent } from '../api/auth-channel.ts'
 import { authenticateUser } from '../api/authenticate-user.ts'
 import type { Caller } from '../api/caller.ts'
 import type { BuiltinRole } from '../api/endpoint.ts'
@@ -109,7 +109,7 @@ export function createSshFront(options: FrontOptions): SshServer {
       },
       closed: (connection) => unguard.get(connection)?.(),
       preamble: preambleVerifier({ target: 'auth', state: hub, env, logger }),
-      keepAlive: authKeepAlive,
+      keepAlive,
       logger,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     },
@@ -141,6 +141,12 @@ async function auditDisconnect(
     logger.error('the end of a connection could not be audited', { reason: messageOf(error) })
   }
 }
+
+/**
+ * Machines say something every minute, and look after the connection themselves (`authKeepAlive`). To ask thousands of them more often
+ * costs more than their heartbeats do.
+ */
+const keepAlive = { intervalMs: 60_000, maxMissed: 2 }
 
 /** Strangers must not be able to fill the audit log: a hundred refusals at once, then five a second, are in it. */
 const auditedRefusals = { burst: 100, perSecond: 5 }
