@@ -20,7 +20,7 @@ import { clusterConfig, secondFactor } from './model.ts'
 /** Each spec is a part of the cluster's configuration; a new setting stands there and in one of these. */
 export const settingsSpecs = {
   cluster_auth_preference: clusterConfig
-    .pick({ secondFactor: true, requireSessionMfa: true, disconnectExpiredCert: true })
+    .pick({ secondFactor: true, requireSessionMfa: true, lockingMode: true, disconnectExpiredCert: true })
     .extend({ messageOfTheDay: z.string().max(4096) }),
   cluster_networking_config: clusterConfig.pick({
     clientIdleTimeout: true,
@@ -79,6 +79,7 @@ const forms: { readonly [Kind in SettingsKind]: Form<Kind> } = {
         type: oneOf(['local']).optional(),
         second_factor: factor,
         require_session_mfa: yamlBool.optional(),
+        locking_mode: oneOf(['strict', 'best_effort']).optional(),
         disconnect_expired_cert: yamlBool.optional(),
         message_of_the_day: yamlString
           .refine((value) => value.length <= 4096, { message: 'is longer than 4096 characters' })
@@ -87,7 +88,6 @@ const forms: { readonly [Kind in SettingsKind]: Form<Kind> } = {
       {
         connector_name: `single sign-on is ${LATER}`,
         allow_local_auth: `single sign-on is ${LATER}, so that local users are always allowed`,
-        locking_mode: LATER,
       },
     )
       .refine((spec) => spec.second_factor !== 'off' || spec.require_session_mfa !== true, {
@@ -96,6 +96,7 @@ const forms: { readonly [Kind in SettingsKind]: Form<Kind> } = {
       .transform((spec) => ({
         secondFactor: spec.second_factor,
         requireSessionMfa: spec.require_session_mfa ?? false,
+        lockingMode: spec.locking_mode ?? 'best_effort',
         disconnectExpiredCert: spec.disconnect_expired_cert ?? false,
         messageOfTheDay: spec.message_of_the_day ?? '',
       })),
@@ -103,6 +104,7 @@ const forms: { readonly [Kind in SettingsKind]: Form<Kind> } = {
       type: 'local',
       second_factor: spec.secondFactor,
       require_session_mfa: spec.requireSessionMfa,
+      locking_mode: spec.lockingMode,
       disconnect_expired_cert: spec.disconnectExpiredCert,
       message_of_the_day: spec.messageOfTheDay,
     }),

@@ -175,6 +175,7 @@ function fileSettings(section: Section<'auth_service'>): readonly ClusterSetting
     cluster_auth_preference: [
       authentication.second_factor,
       authentication.require_session_mfa,
+      authentication.locking_mode,
       section.disconnect_expired_cert,
       section.message_of_the_day,
     ],
