@@ -4,7 +4,10 @@
  */
 
 import { existsSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { brotliCompress, constants } from 'node:zlib'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
 
 /**
@@ -70,12 +73,25 @@ const parts = Object.entries({
   'sftp-server': 'src/node/files/sftp-main.ts',
 }).filter(([, file]) => existsSync(file))
 
+/** The page for browsers, and its files compressed as well as they can be, once. */
+async function buildPage(): Promise<void> {
+  const { build: buildWeb } = await import('vite')
+  await buildWeb({ configFile: 'web/vite.config.ts' })
+  const directory = 'dist/web/assets'
+  for (const name of await readdir(directory)) {
+    const plain = await readFile(join(directory, name))
+    const compressed = await promisify(brotliCompress)(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } })
+    if (compressed.length < plain.length) await writeFile(join(directory, `${name}.br`), compressed)
+  }
+}
+
 const programs = ['teleport', 'tctl', 'tsh'].filter((name) => existsSync(`src/cli/${name}/main.ts`))
 await rm('dist', { recursive: true, force: true })
 await mkdir('dist')
 // Spares Node.js the search for a package.json above.
 await writeFile('dist/package.json', '{"type":"module"}\n')
 await Promise.all([
+  buildPage(),
   build({
     ...shared,
     platform: 'browser',

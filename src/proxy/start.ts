@@ -20,12 +20,15 @@ import type { Config } from '../config/types.ts'
 import { BadParameter, isNotFound, MissingParameter } from '../errors/errors.ts'
 import type { AlgorithmPreferences } from '../ssh/transport/types.ts'
 import { proxyAudit } from './audit.ts'
+import { Clients } from './ssh/clients.ts'
 import { createSshSide } from './ssh/server.ts'
+import { loadAppFiles } from './web/app-files.ts'
 import { loginBackend, nodeListing, sessionBackend } from './web/backend.ts'
 import { loadKeyPairs } from './web/keypairs.ts'
 import type { WebBackend } from './web/routes.ts'
 import { loadPageScript } from './web/script.ts'
 import { createWebServer } from './web/server.ts'
+import { Terminals } from './web/terminals.ts'
 
 export interface StartProxyOptions {
   readonly config: Config
@@ -115,8 +118,9 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
     script: await loadPageScript(),
   }
   const { maxConnections, maxUsers } = config.limits
-  const web = await createWebServer({ backend, info, keyPairs: pairs, env, logger, maxConnections })
-  const ssh = createSshSide({
+  const clientLimits = { maxConnections, maxUsers }
+  const clients = new Clients(clientLimits)
+  const targets = {
     state: cache,
     guard: new AccessGuard({
       onChange: (listener) => cache.onChange(listener),
@@ -128,11 +132,27 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
     identity: () => identity,
     authServers,
     env,
-    logger,
     connectTimeoutMs: connectTimeout,
+  }
+  const app = await loadAppFiles()
+  if (app === undefined) logger.warn('the web page was not built; there is no login with a browser (npm run build)')
+  const web = await createWebServer({
+    backend,
+    info: { ...info, hasApp: app !== undefined },
+    keyPairs: pairs,
+    env,
+    logger,
+    maxConnections,
+    ...(app === undefined ? {} : { app }),
+    terminals: (sessions) => new Terminals({ sessions, targets, clients, env, logger }),
+  })
+  const ssh = createSshSide({
+    ...targets,
+    logger,
+    clients,
     serverVersion: version,
     algorithms: algorithmsOf(config),
-    clientLimits: { maxConnections, maxUsers },
+    clientLimits,
     audit: proxyAudit({ spool, clusterName, serverId: uuid, serverHostname: config.nodename, env, logger }),
   })
   // Without anything to decide with, every certificate would be refused: the ports open when there is.

@@ -1,6 +1,7 @@
 /** Connections: to the proxy's SSH port, through it to a node, through it to the auth API. */
 
 import { connect, type Socket } from 'node:net'
+import { checkNodeHost, checkProxyHost, type HostCheck } from '../../api/host-check.ts'
 import { sessionMfaHint, sessionMfaRefusal } from '../../api/mfa-names.ts'
 import { quote } from '../../common/text.ts'
 import { AccessDenied, ConnectionProblem, isAccessDenied, isConnectionProblem, NotFound } from '../../errors/errors.ts'
@@ -10,7 +11,6 @@ import type { SshClient, SshClientOptions } from '../../ssh/client-types.ts'
 import { ChannelOpenError } from '../../ssh/connection/types.ts'
 import { PeerDisconnected } from '../../ssh/transport/problem.ts'
 import { joinHostPort } from './address.ts'
-import { checkNodeHost, checkProxyHost, type HostCheck } from './host-check.ts'
 import { fromApart } from './loaded-apart.ts'
 import { type ActiveLogin, sshProxy } from './login-state.ts'
 import { explainRefusedLogin, withFreshAuthorities } from './trust.ts'

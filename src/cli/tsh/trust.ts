@@ -4,13 +4,13 @@
  * loads this file, so it loads the API only when there is something to ask.
  */
 
+import { UnknownAuthority } from '../../api/host-check.ts'
 import { AccessDenied } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
 import { equalKeys } from '../../ssh/keys/public-key.ts'
 import type { PublicKey } from '../../ssh/keys/types.ts'
 import { splitHostPort } from './address.ts'
 import type { ClusterAuthorities } from './fetch-authorities.ts'
-import { UnknownAuthority } from './host-check.ts'
 import { publicKeyLine } from './keys.ts'
 import type { ActiveLogin } from './login-state.ts'
 import { saveHostAuthorities } from './profile.ts'

@@ -64,6 +64,8 @@ export interface SshSideOptions extends TargetOptions {
   readonly state: TargetOptions['state'] & ClusterState
   readonly audit: ProxyAudit
   readonly clientLimits: ClientLimits
+  /** Counts together with others; absent: by itself. */
+  readonly clients?: Clients
   readonly limits?: Partial<Limits>
   readonly algorithms?: Partial<AlgorithmPreferences>
   readonly serverVersion: string
@@ -81,7 +83,7 @@ const noShell =
 
 export function createSshSide(options: SshSideOptions): SshServer {
   const { state, env, logger, audit } = options
-  const clients = new Clients(options.clientLimits)
+  const clients = options.clients ?? new Clients(options.clientLimits)
   const penalties = new Penalties(env)
   const leave = new WeakMap<Connection, () => void>()
   const unguard = new WeakMap<Connection, () => void>()

@@ -35,6 +35,7 @@ dd{margin:0;overflow-wrap:anywhere}
 #qr svg{display:block;width:min(15rem,100%);margin:.8rem 0;border-radius:9px}
 .error{color:var(--bad);font-weight:600}
 [hidden]{display:none}
+a.go{display:inline-block;margin:.4rem 0;padding:.6rem 1.1rem;border-radius:9px;background:var(--accent);color:var(--card);font-weight:600;text-decoration:none}
 footer{margin-top:1.6rem;padding-top:1rem;border-top:1px solid var(--line)}
 `.trim()
 
@@ -187,10 +188,11 @@ ${html`<footer class="soft">${context.clusterName}</footer>`}`,
 }
 
 /** The front page: what this is and how to get in. */
-export function landingPage(context: PageContext): string {
+export function landingPage(context: PageContext, hasApp = false): string {
   return page(
     'Teleport',
     `<h1>${html`SSH access to ${context.clusterName}`}</h1>
+${hasApp ? '<p><a class="go" href="/web">Log in with this browser</a></p>' : ''}
 <p>This proxy is the way into the servers of this cluster. You log in once, get a certificate that lives for hours, and use it with <code>tsh</code> or with the <code>ssh</code> you have.</p>
 <ol>
 <li>Log in:${html`<pre><code>tsh login${insecure(context)} --proxy=${context.webAddress} --user=NAME</code></pre>`}</li>

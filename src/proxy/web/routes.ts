@@ -61,6 +61,8 @@ export interface WebInfo {
   readonly tunnelAddress: string
   readonly webAddress: string
   readonly selfSigned: boolean
+  /** The page at `/web` is there. */
+  readonly hasApp?: boolean
 }
 
 interface ApiRoute<E extends Endpoint = Endpoint> {
@@ -131,7 +133,13 @@ export function webRoutes(backend: WebBackend, info: WebInfo): readonly WebRoute
       tokenShape.test(token) ? linkPage(kind, token, pageContext(backend, info)) : undefined,
   })
   return [
-    { kind: 'page', method: 'GET', path: '/', limited: false, render: () => landingPage(pageContext(backend, info)) },
+    {
+      kind: 'page',
+      method: 'GET',
+      path: '/',
+      limited: false,
+      render: () => landingPage(pageContext(backend, info), info.hasApp === true),
+    },
     pageOf('invite'),
     pageOf('reset'),
     {

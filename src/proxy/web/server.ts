@@ -3,6 +3,7 @@
  * TLS key: passwords and tokens pass through to the auth service and are never logged, and neither is a path that holds one.
  */
 
+import type { IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -13,6 +14,7 @@ import { sourceOf } from '../../common/source.ts'
 import { BadParameter, httpStatus, KindError, LimitExceeded, NotFound } from '../../errors/errors.ts'
 import { errorToJson } from '../../errors/json.ts'
 import { convertSystemError, messageOf } from '../../errors/system.ts'
+import { type AppFiles, appPaths } from './app-files.ts'
 import { checkOrigin, NotLoggedIn, type Visit, visitOf } from './browser-guard.ts'
 import { browserRoutes } from './browser-routes.ts'
 import { BrowserSessions } from './browser-sessions.ts'
@@ -28,6 +30,7 @@ import {
   type WebRoute,
   webRoutes,
 } from './routes.ts'
+import type { Terminals } from './terminals.ts'
 
 export interface WebServerOptions {
   readonly backend: WebBackend
@@ -37,6 +40,10 @@ export interface WebServerOptions {
   readonly logger: Logger
   /** Connections at once; further ones are closed. */
   readonly maxConnections?: number
+  /** The built page; without it there are only the plain ones. */
+  readonly app?: AppFiles
+  /** Makes what serves terminals. */
+  terminals?(sessions: BrowserSessions): Terminals
   /** Tries of login and invite endpoints for each address: at once, and regained per minute. */
   readonly attempts?: { readonly burst: number; readonly perMinute: number }
   /** Milliseconds for a TLS handshake, for the request's headers and for the whole request. */
@@ -121,6 +128,19 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
   const info: { -readonly [K in keyof WebInfo]: WebInfo[K] } = { webAddress: '', sshAddress: '', ...options.info }
   const sessions = new BrowserSessions({ backend: options.backend.sessions, env, logger })
   const routes = [...webRoutes(options.backend, info), ...browserRoutes(options.backend, info, sessions)]
+  if (options.app !== undefined) serveApp(app, options.app, env)
+  const terminals = options.terminals?.(sessions)
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    const refuse = (status: number, error: unknown) =>
+      socket.end(rawAnswer(status, 'Refused', 'application/json; charset=utf-8', JSON.stringify(errorToJson(error))))
+    socket.on('error', () => socket.destroy())
+    if (terminals === undefined) refuse(404, new NotFound('there is no such WebSocket'))
+    else
+      terminals.upgrade(request, socket, head, refuse).catch((error: unknown) => {
+        logger.error('a WebSocket failed', { error: messageOf(error) })
+        socket.destroy()
+      })
+  })
   app.setNotFoundHandler((request, reply) => {
     if (request.url.startsWith('/webapi/')) return sendError(reply, new NotFound('no such endpoint'))
     return sendPage(reply.code(404), notFoundPage(pageContext(options.backend, info)))
@@ -169,6 +189,7 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
       return sockets.size
     },
     async close() {
+      await terminals?.close()
       sessions.close()
       const closed = app.close()
       server.close()
@@ -219,6 +240,26 @@ function addRoute(
       parse(endpoint.query, request.query)
       return await route.handle(body, clientOf(request))
     },
+  })
+}
+
+function serveApp(app: FastifyInstance, files: AppFiles, env: Env): void {
+  for (const url of appPaths) {
+    app.get(url, async (_request, reply) => {
+      const { html, policy } = files.page(env)
+      return reply.header('content-security-policy', policy).type('text/html; charset=utf-8').send(html)
+    })
+  }
+  app.get<{ Params: { name: string } }>('/web/assets/:name', async (request, reply) => {
+    const file = files.asset(request.params.name)
+    if (file === undefined) return reply.callNotFound()
+    reply
+      .type(file.type)
+      .header('cache-control', 'public, max-age=31536000, immutable')
+      .header('vary', 'accept-encoding')
+    const isBrotli = /\bbr\b/.test(String(request.headers['accept-encoding'] ?? ''))
+    if (!isBrotli || file.brotli === undefined) return reply.send(file.plain)
+    return reply.header('content-encoding', 'br').send(file.brotli)
   })
 }
 

@@ -1,10 +1,10 @@
 /** What makes a proxy the proxy and a node the node: host certificates only, no trust on first use. */
 
-import { AccessDenied } from '../../errors/errors.ts'
-import type { Certificate } from '../../ssh/certificate/types.ts'
-import { verifyCertificate } from '../../ssh/certificate/verify.ts'
-import type { PublicKey } from '../../ssh/keys/types.ts'
-import type { PresentedHostKey } from '../../ssh/transport/types.ts'
+import { AccessDenied } from '../errors/errors.ts'
+import type { Certificate } from '../ssh/certificate/types.ts'
+import { verifyCertificate } from '../ssh/certificate/verify.ts'
+import type { PublicKey } from '../ssh/keys/types.ts'
+import type { PresentedHostKey } from '../ssh/transport/types.ts'
 
 type Refusal = Extract<ReturnType<typeof verifyCertificate>, { ok: false }>
 
@@ -26,7 +26,7 @@ export class UnknownAuthority extends AccessDenied {
 function certificateOf(presented: PresentedHostKey, what: string): Certificate {
   if (presented.certificate !== undefined) return presented.certificate
   throw new AccessDenied(
-    `${what} showed a bare host key without a certificate; tsh accepts only certificates of the cluster`,
+    `${what} showed a bare host key without a certificate; only certificates of the cluster are accepted`,
   )
 }
 

@@ -1,0 +1,281 @@
+/**
+ * The page in a real browser against a real cluster: login, servers, a shell, its recording, logout; in the light, in the dark and as
+ * wide as a phone, each looked at by axe. Pictures go to a directory that is named when `WEB_PICTURES` is set.
+ */
+
+import { mkdirSync, readFileSync } from 'node:fs'
+import { request } from 'node:https'
+import { join } from 'node:path'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Cluster, login, password, startCluster } from './cluster.ts'
+import { root, until } from './run.ts'
+
+const pictures = process.env.WEB_PICTURES
+const axe = readFileSync(join(root, 'node_modules/axe-core/axe.min.js'), 'utf8')
+
+let cluster: Cluster
+let browser: Browser
+let context: BrowserContext
+let page: Page
+const problems: string[] = []
+
+beforeAll(async () => {
+  cluster = await startCluster({
+    ssh: `  labels: {env: dev, 'note': '<img src=x onerror=alert(1)>'}`,
+  })
+  await cluster.addUser('alice', { logins: `${login},nobody` })
+  browser = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+  context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    viewport: { width: 1280, height: 800 },
+    colorScheme: 'light',
+    baseURL: `https://${cluster.proxyAddress}`,
+    permissions: ['clipboard-read', 'clipboard-write'],
+  })
+  page = await context.newPage()
+  page.setDefaultTimeout(20_000)
+  page.on('pageerror', (error) => problems.push(`error: ${error.message}`))
+  page.on('dialog', (dialog) => problems.push(`dialog: ${dialog.message()}`))
+  page.on('console', (message) => {
+    // A refused login is an answer that browsers write down as an error.
+    if (message.type() === 'error' && !/status of 40[13]/.test(message.text()))
+      problems.push(`${message.text()} ${JSON.stringify(message.location())}`)
+  })
+})
+
+afterAll(async () => {
+  await browser?.close()
+  await cluster?.remove()
+})
+
+/** No violation of WCAG 2.1 AA, in the light, in the dark, and on a phone. */
+async function look(name: string): Promise<void> {
+  for (const scheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+    for (const width of [1280, 390]) {
+      await page.setViewportSize({ width, height: 800 })
+      if (pictures !== undefined) {
+        mkdirSync(pictures, { recursive: true })
+        await page.waitForTimeout(250)
+        await page.screenshot({ path: join(pictures, `${name}-${scheme}-${width}.png`) })
+      }
+      const wide = await page.evaluate('document.documentElement.scrollWidth > window.innerWidth')
+      expect(wide, `${name} is wider than ${width}`).toBe(false)
+    }
+    await page.setViewportSize({ width: 1280, height: 800 })
+    const isStill = `document.getAnimations().every((one) => one.playState !== 'running' || one.effect?.getComputedTiming().endTime === Infinity)`
+    await until('the page to come to rest', async () => ((await page.evaluate(isStill)) ? true : undefined))
+    expect(await violations(), `${name}, ${scheme}`).toEqual([])
+  }
+  await page.emulateMedia({ colorScheme: 'light' })
+}
+
+/** What a program shows in a terminal is its own business. Run through the inspector: the policy lets no foreign script in. */
+async function violations(): Promise<unknown[]> {
+  return await page.evaluate(
+    `${axe}; axe.run({ exclude: ['.xterm'] }, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }).then((result) =>
+      result.violations.map(({ id, nodes }) => ({ id, where: nodes.map((node) => node.html.slice(0, 160) + ' ' + node.failureSummary) })))`,
+  )
+}
+
+const screen = () => page.locator('.terminal:visible .xterm-rows')
+const shows = (wanted: string) =>
+  until(`${wanted} on the screen`, async () => ((await screen().innerText()).includes(wanted) ? true : undefined))
+
+const prompt = () =>
+  until('a prompt', async () => (/[$#>]\s*$/.test((await screen().innerText()).trimEnd()) ? true : undefined))
+
+async function type(command: string): Promise<void> {
+  await page.locator('.terminal:visible textarea').focus()
+  await page.keyboard.type(command)
+  await page.keyboard.press('Enter')
+}
+
+describe('the page', () => {
+  test('leads to the login, refuses a wrong password with the words of every login, and lets in', async () => {
+    await page.goto('/')
+    await page.getByRole('link', { name: 'Log in with this browser' }).click()
+    await page.getByRole('heading', { name: 'Log in to feat' }).waitFor()
+    await page.getByLabel('User name').fill('alice')
+    await page.getByLabel('Password', { exact: true }).fill('wrong')
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.getByText('access denied: wrong user name, password or code').waitFor()
+    await look('login')
+    await page.getByLabel('Password', { exact: true }).fill(password)
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.getByRole('heading', { name: 'Servers' }).waitFor()
+  })
+
+  test('W2 shows servers and their labels as text, searches them, and filters by a label', async () => {
+    await page.getByText('note=<img src=x onerror=alert(1)>').waitFor()
+    await look('nodes')
+    await page.getByRole('button', { name: 'Show only servers with env=dev' }).click()
+    await page.getByRole('searchbox').fill('nothing-like-this')
+    await page.getByRole('heading', { name: 'Nothing matches' }).waitFor()
+    await page.getByRole('searchbox').fill('NODE-1')
+    await page.getByText('node-1', { exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Choose how to connect to node-1' }).click()
+    await page.getByRole('menuitem', { name: 'Copy the tsh command' }).click()
+    await page.getByText('Copied').waitFor()
+    expect(await page.evaluate('navigator.clipboard.readText()')).toMatch(/^tsh ssh [\w-]+@node-1$/)
+    await page.getByRole('menuitem', { name: login, exact: true }).click()
+  })
+
+  test('opens a shell with the size of its window, UTF-8, search, copy and paste', async () => {
+    await prompt()
+    await type(`PS1='> '; stty size; echo "é世界-$((40+2))"`)
+    await shows('é世界-42')
+    await type(`printf '\\033[38;2;1;200;3mgre%s\\033[0m\\n' en`)
+    await shows('green')
+    const colours = `[...document.querySelectorAll('.xterm-rows span')].map((span) => getComputedStyle(span).color)`
+    expect(await page.evaluate(colours)).toContain('rgb(1, 200, 3)')
+    await look('terminal')
+    await page.evaluate(`navigator.clipboard.writeText('echo pasted-$((1+1))')`)
+    await page.keyboard.press('Control+Shift+V')
+    await shows('> echo pasted-')
+    await page.keyboard.press('Enter')
+    await shows('pasted-2')
+    const before = (await screen().innerText()).match(/^(\d+) (\d+)$/m)
+    await page.setViewportSize({ width: 800, height: 500 })
+    await type('clear; stty size')
+    await until('another size', async () => {
+      const after = (await screen().innerText()).match(/^(\d+) (\d+)$/m)
+      return after !== null && Number(after[2]) < Number(before?.[2]) ? true : undefined
+    })
+    await page.setViewportSize({ width: 1280, height: 800 })
+  })
+
+  test('a burst of output does not stop the page, which shows its end', async () => {
+    await type('clear; yes 0123456789012345678901234567890123456789 | head -c 3000000; echo; echo burst-is-over')
+    // The page answers while it draws.
+    await page.getByRole('button', { name: 'Settings of the terminal' }).click()
+    await page.getByRole('menuitem', { name: 'Larger text' }).waitFor()
+    await page.keyboard.press('Escape')
+    await until('the end of the burst', async () =>
+      (await screen().innerText()).includes('burst-is-over') ? true : undefined,
+    )
+  })
+
+  test('the session is recorded and audited like any other, from the address of the browser', async () => {
+    await type('exit')
+    await page.locator('.ended').getByText('the session has ended').waitFor()
+    const events = await until('the end of the session in the log', async () => {
+      const found = await cluster.tctl('audit', 'ls', '--format=json', '--user=alice')
+      const all = found.code === 0 ? (JSON.parse(found.stdout) as Record<string, unknown>[]) : []
+      return all.some(({ event }) => event === 'session.end') ? all : undefined
+    })
+    const start = events.find(({ event }) => event === 'session.start')
+    expect(start).toMatchObject({ user: 'alice', login, interactive: true })
+    expect(String(start?.['addr.remote'])).toMatch(/^(127\.0\.0\.1|\[::1\]):\d+$/)
+    const home = await cluster.login('alice')
+    await until('the recording', async () => {
+      const played = await cluster.tsh(home, ['recordings', 'ls', '--format=json'])
+      return played.stdout.includes(String(start?.sid)) ? true : undefined
+    })
+  })
+
+  test('W7 a WebSocket is opened by our own page with its own token only', async () => {
+    const cookies = await context.cookies()
+    const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
+    const state = await page.evaluate(
+      async () => (await (await fetch('/webapi/session')).json()) as { csrfToken: string },
+    )
+    const nodes = await page.evaluate(
+      async () => (await (await fetch('/webapi/nodes')).json()) as { items: { uuid: string }[] },
+    )
+    const origin = `https://${cluster.proxyAddress}`
+    const protocol = (token: string) => `teleport.terminal.v1, csrf.${token}`
+    const right = { cookie, origin, 'sec-websocket-protocol': protocol(state.csrfToken) }
+    const node = nodes.items[0]?.uuid ?? ''
+    const path = `/webapi/terminal?node=${node}&login=${login}`
+    const rows: readonly (readonly [string, Record<string, string | undefined>, number])[] = [
+      ['as the page does it', right, 101],
+      ['from another origin', { ...right, origin: 'https://evil.example' }, 403],
+      ['without an origin', { ...right, origin: undefined }, 403],
+      ['without a token', { ...right, 'sec-websocket-protocol': 'teleport.terminal.v1' }, 403],
+      ['with another token', { ...right, 'sec-websocket-protocol': protocol('A'.repeat(43)) }, 403],
+      ['without a cookie', { ...right, cookie: undefined }, 403],
+      ['with a cookie that is nobody’s', { ...right, cookie: `__Host-teleport-session=${'0'.repeat(32)}` }, 403],
+    ]
+    for (const [name, headers, status] of rows) expect(await upgrade(path, headers), name).toBe(status)
+    expect(await upgrade('/webapi/other', right)).toBe(404)
+    expect(await upgrade('/webapi/terminal?node=../../etc&login=root', right)).toBe(400)
+  })
+
+  test('W7 logging out closes open terminals at once, and the cookie opens nothing any more', async () => {
+    await page.getByRole('button', { name: 'Open a new session' }).click()
+    await prompt()
+    await type('echo still-$((3*3))')
+    await shows('still-9')
+    const other = await context.newPage()
+    await other.goto('/web/account')
+    await other.getByRole('button', { name: 'Log out everywhere' }).click()
+    await page.getByText('you have logged out').first().waitFor()
+    await other.close()
+    await page.reload()
+    await page.getByRole('heading', { name: 'Log in to feat' }).waitFor()
+    expect(new URL(page.url()).pathname).toBe('/web/login')
+  })
+
+  test('nothing went wrong in the browser, and nothing was loaded from elsewhere or against the policy', () => {
+    expect(problems).toEqual([])
+  })
+
+  test('the first load is small', async () => {
+    const fresh = await context.newPage()
+    let bytes = 0
+    const client = await context.newCDPSession(fresh)
+    await client.send('Network.enable')
+    client.on('Network.loadingFinished', ({ encodedDataLength }) => {
+      bytes += encodedDataLength
+    })
+    await fresh.goto('/web/login', { waitUntil: 'networkidle' })
+    expect(bytes).toBeGreaterThan(10_000)
+    expect(bytes).toBeLessThan(300_000)
+    await fresh.close()
+  })
+})
+
+/** The status with which a request for a WebSocket is answered. */
+function upgrade(path: string, headers: Record<string, string | undefined>): Promise<number> {
+  const given = Object.entries(headers).filter((pair): pair is [string, string] => pair[1] !== undefined)
+  return new Promise((resolve, reject) => {
+    const outgoing = request({
+      host: '127.0.0.1',
+      port: cluster.ports.web,
+      path,
+      agent: false,
+      rejectUnauthorized: false,
+      headers: {
+        host: cluster.proxyAddress,
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        ...Object.fromEntries(given),
+      },
+    })
+    outgoing.on('upgrade', (response, socket) => {
+      socket.destroy()
+      resolve(response.statusCode ?? 0)
+    })
+    outgoing.on('response', (response) => {
+      response.resume()
+      resolve(response.statusCode ?? 0)
+    })
+    outgoing.on('error', reject)
+    outgoing.end()
+  })
+}

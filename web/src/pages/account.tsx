@@ -1,0 +1,63 @@
+/** Who one is here, and the end of it. */
+
+import { Badge, Button, Group, Paper, Text, Title } from '@mantine/core'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { type ReactNode, useEffect } from 'react'
+import { logOut, type WebState } from '../api.ts'
+import { text } from '../text.ts'
+
+const words = text.account
+const time = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+
+const Row = ({ name, children }: { name: string; children: ReactNode }) => (
+  <div className="fact">
+    <dt>{name}</dt>
+    <dd>{children}</dd>
+  </div>
+)
+
+export function AccountPage({ state }: { state: WebState }) {
+  const client = useQueryClient()
+  const everywhere = useMutation({ mutationFn: () => logOut(true), onSettled: () => client.invalidateQueries() })
+  useEffect(() => {
+    document.title = `${words.title} · ${state.clusterName}`
+  }, [state.clusterName])
+  const { user } = state
+  if (user === undefined) return null
+  return (
+    <div className="page narrow">
+      <Title order={1} size="h2" mb="md">
+        {words.title}
+      </Title>
+      <Paper className="card" p="lg" withBorder>
+        <dl className="facts">
+          <Row name={words.user}>{user.name}</Row>
+          <Row name={words.roles}>
+            <Group gap={6}>
+              {user.roles.map((role) => (
+                <Badge key={role} variant="default" tt="none">
+                  {role}
+                </Badge>
+              ))}
+            </Group>
+          </Row>
+          <Row name={words.logins}>{user.logins.join(', ') || '–'}</Row>
+          <Row name={words.until}>{time.format(new Date(user.expires))}</Row>
+          <Row name={words.idle}>{time.format(new Date(user.idleExpires))}</Row>
+        </dl>
+        <Button
+          color="red.9"
+          variant="filled"
+          mt="lg"
+          loading={everywhere.isPending}
+          onClick={() => everywhere.mutate()}
+        >
+          {words.everywhere}
+        </Button>
+        <Text c="dimmed" size="sm" mt="xs">
+          {words.everywhereHint}
+        </Text>
+      </Paper>
+    </div>
+  )
+}

@@ -1,0 +1,289 @@
+/** The servers that one may reach: searched at the proxy, fetched in pages, and only those on the screen drawn. */
+
+import { ActionIcon, Alert, Button, Menu, Skeleton, Text, TextInput, Title } from '@mantine/core'
+import { useDebouncedValue } from '@mantine/hooks'
+import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
+import { useWindowVirtualizer } from '@tanstack/react-virtual'
+import { useEffect, useRef, useState } from 'react'
+import { listNodes, type WebNode, type WebState } from '../api.ts'
+import { ChevronIcon, CloseIcon, CopyIcon, SearchIcon, ServerIcon, TerminalIcon } from '../icons.tsx'
+import { useLostSession } from '../session.tsx'
+import { openTerminal } from '../terminal/tabs.ts'
+import { text } from '../text.ts'
+
+const words = text.nodes
+
+export function NodesPage({ state }: { state: WebState }) {
+  const [search, setSearch] = useState('')
+  const [labels, setLabels] = useState<readonly string[]>([])
+  const [settled] = useDebouncedValue(search, 150)
+  const input = useRef<HTMLInputElement>(null)
+  const user = state.user?.name ?? ''
+  const query = useInfiniteQuery({
+    queryKey: ['nodes', user, settled, labels],
+    queryFn: ({ pageParam, signal }) => listNodes({ search: settled, labels }, pageParam, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next,
+    placeholderData: keepPreviousData,
+    enabled: user !== '',
+  })
+  useLostSession(query.error)
+  useEffect(() => {
+    document.title = `${words.title} · ${state.clusterName}`
+    const focus = (event: KeyboardEvent) => {
+      if (event.key !== '/' || (event.target instanceof HTMLElement && event.target.matches('input, textarea'))) return
+      event.preventDefault()
+      input.current?.focus()
+    }
+    window.addEventListener('keydown', focus)
+    return () => window.removeEventListener('keydown', focus)
+  }, [state.clusterName])
+
+  const pages = query.data?.pages ?? []
+  const nodes = pages.flatMap((page) => page.items)
+  const [first] = pages
+  const toggle = (label: string) =>
+    setLabels((before) => (before.includes(label) ? before.filter((one) => one !== label) : [...before, label]))
+  return (
+    <div className="page">
+      <div className="page-head">
+        <Title order={1} size="h2">
+          {words.title}
+        </Title>
+        <Text c="dimmed" size="sm" aria-live="polite">
+          {first === undefined ? ' ' : words.count(first.matching, first.total)}
+        </Text>
+      </div>
+      <TextInput
+        ref={input}
+        type="search"
+        aria-label={words.search}
+        placeholder={words.search}
+        leftSection={<SearchIcon />}
+        rightSection={
+          search === '' ? (
+            <kbd>/</kbd>
+          ) : (
+            <ActionIcon variant="subtle" color="gray" aria-label={words.clear} onClick={() => setSearch('')}>
+              <CloseIcon />
+            </ActionIcon>
+          )
+        }
+        value={search}
+        onChange={(event) => setSearch(event.currentTarget.value)}
+        spellCheck={false}
+      />
+      {labels.length === 0 ? null : (
+        <ul className="chips filters" aria-label={words.filters}>
+          {labels.map((label) => (
+            <li key={label}>
+              <button
+                type="button"
+                className="chip chosen"
+                aria-label={words.removeFilter(label)}
+                onClick={() => toggle(label)}
+              >
+                {label} <CloseIcon size={11} />
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      {query.error === null ? null : (
+        <Alert color="red" variant="light" role="alert" mt="md" className="refusal" title={text.failed}>
+          <Text size="sm">{query.error.message}</Text>
+          <Button size="xs" mt="xs" variant="default" onClick={() => void query.refetch()}>
+            {text.retry}
+          </Button>
+        </Alert>
+      )}
+      {query.isPending ? <Placeholder /> : null}
+      {first !== undefined && nodes.length === 0 ? <Nothing isFiltered={first.total > 0} /> : null}
+      {nodes.length === 0 ? null : (
+        <NodeRows
+          nodes={nodes}
+          count={first?.matching ?? nodes.length}
+          chosen={labels}
+          onLabel={toggle}
+          onEnd={() => {
+            if (query.hasNextPage && !query.isFetchingNextPage) void query.fetchNextPage()
+          }}
+          state={state}
+        />
+      )}
+    </div>
+  )
+}
+
+function NodeRows(props: {
+  nodes: readonly WebNode[]
+  count: number
+  chosen: readonly string[]
+  state: WebState
+  onLabel(label: string): void
+  onEnd(): void
+}) {
+  const { nodes, count, chosen, onLabel, onEnd, state } = props
+  const list = useRef<HTMLDivElement>(null)
+  const rows = useWindowVirtualizer({
+    count: nodes.length,
+    estimateSize: () => 60,
+    overscan: 12,
+    scrollMargin: list.current?.offsetTop ?? 0,
+    getItemKey: (index) => nodes[index]?.uuid ?? index,
+  })
+  const drawn = rows.getVirtualItems()
+  const last = drawn.at(-1)?.index ?? 0
+  useEffect(() => {
+    if (last >= nodes.length - 20) onEnd()
+  }, [last, nodes.length, onEnd])
+  return (
+    <div className="card nodes" role="table" aria-label={words.title} aria-rowcount={count + 1}>
+      <div role="rowgroup">
+        <div role="row" className="node head" aria-rowindex={1}>
+          {[words.name, words.address, words.labels, words.actions].map((name) => (
+            <div key={name} role="columnheader">
+              {name}
+            </div>
+          ))}
+        </div>
+      </div>
+      <div role="rowgroup" ref={list} className="node-list" style={{ height: rows.getTotalSize() }}>
+        {drawn.map((row) => {
+          const node = nodes[row.index]
+          if (node === undefined) return null
+          return (
+            <div
+              key={row.key}
+              role="row"
+              aria-rowindex={row.index + 2}
+              data-index={row.index}
+              ref={rows.measureElement}
+              className="node"
+              style={{ transform: `translateY(${row.start - rows.options.scrollMargin}px)` }}
+            >
+              <div role="cell" className="node-name">
+                {node.hostname}
+              </div>
+              <div role="cell" className="node-address">
+                {node.address}
+              </div>
+              <div role="cell">
+                <ul className="chips">
+                  {Object.entries(node.labels).map(([name, value]) => {
+                    const label = `${name}=${value}`
+                    return (
+                      <li key={name}>
+                        <button
+                          type="button"
+                          className={chosen.includes(label) ? 'chip chosen' : 'chip'}
+                          aria-label={chosen.includes(label) ? words.removeFilter(label) : words.addFilter(label)}
+                          onClick={() => onLabel(label)}
+                        >
+                          {label}
+                        </button>
+                      </li>
+                    )
+                  })}
+                </ul>
+              </div>
+              <div role="cell" className="node-actions">
+                <Connect node={node} state={state} />
+              </div>
+            </div>
+          )
+        })}
+      </div>
+    </div>
+  )
+}
+
+function Connect({ node, state }: { node: WebNode; state: WebState }) {
+  const navigate = useNavigate()
+  const open = (login: string) => {
+    openTerminal({ node: node.uuid, hostname: node.hostname, login })
+    void navigate({ to: '/web/terminal' })
+  }
+  const [first = ''] = node.logins
+  const isOne = node.logins.length === 1
+  return (
+    <Button.Group>
+      {isOne ? (
+        <Button
+          size="xs"
+          leftSection={<TerminalIcon />}
+          aria-label={words.connectAs(node.hostname, first)}
+          onClick={() => open(first)}
+        >
+          {words.connect}
+        </Button>
+      ) : null}
+      <Menu position="bottom-end" width={230} shadow="md" withinPortal>
+        <Menu.Target>
+          {isOne ? (
+            <Button size="xs" px={8} className="split" aria-label={words.chooseLogin(node.hostname)}>
+              <ChevronIcon />
+            </Button>
+          ) : (
+            <Button
+              size="xs"
+              leftSection={<TerminalIcon />}
+              rightSection={<ChevronIcon />}
+              aria-label={words.chooseLogin(node.hostname)}
+            >
+              {words.connect}
+            </Button>
+          )}
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Label>{words.loginAs}</Menu.Label>
+          {node.logins.map((login) => (
+            <Menu.Item key={login} leftSection={<TerminalIcon />} onClick={() => open(login)}>
+              {login}
+            </Menu.Item>
+          ))}
+          <Menu.Divider />
+          <CopyItem name={words.copyTsh} value={`tsh ssh ${quoted(`${first}@${node.hostname}`)}`} />
+          <CopyItem name={words.copySsh} value={`ssh ${quoted(`${first}@${node.hostname}.${state.clusterName}`)}`} />
+        </Menu.Dropdown>
+      </Menu>
+    </Button.Group>
+  )
+}
+
+/** A server chooses its name: what a shell would read as more than a word is quoted before anybody pastes it. */
+const quoted = (word: string): string => (/^[\w.@:-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
+
+function CopyItem({ name, value }: { name: string; value: string }) {
+  const [copied, setCopied] = useState(false)
+  return (
+    <Menu.Item
+      leftSection={<CopyIcon />}
+      closeMenuOnClick={false}
+      onClick={() => void navigator.clipboard.writeText(value).then(() => setCopied(true))}
+      title={value}
+    >
+      {copied ? words.copied : name}
+    </Menu.Item>
+  )
+}
+
+const Placeholder = () => (
+  <div className="card nodes" aria-busy="true">
+    {[1, 2, 3, 4, 5].map((row) => (
+      <Skeleton key={row} height={20} my={20} mx={16} width="auto" />
+    ))}
+    <span className="visually-hidden">{text.loading}</span>
+  </div>
+)
+
+const Nothing = ({ isFiltered }: { isFiltered: boolean }) => (
+  <div className="card nothing">
+    <ServerIcon />
+    <Title order={2} size="h4">
+      {isFiltered ? words.noMatchTitle : words.noneTitle}
+    </Title>
+    <Text c="dimmed">{isFiltered ? words.noMatch : words.none}</Text>
+  </div>
+)

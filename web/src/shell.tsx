@@ -1,0 +1,147 @@
+/** What is around every page: the bar on top, the terminals that stay open, and the login that comes back when a session is over. */
+
+import { Button, Menu, Modal, Text, Title, useMantineColorScheme } from '@mantine/core'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { Link, useLocation, useNavigate } from '@tanstack/react-router'
+import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react'
+import { logOut, type WebState } from './api.ts'
+import { ChevronIcon, ServerIcon, ShieldIcon, UserIcon } from './icons.tsx'
+import { LoginForm } from './login-form.tsx'
+import { useRenewal } from './session.tsx'
+import { closeAll, useTabs } from './terminal/tabs.ts'
+import { text } from './text.ts'
+
+const Deck = lazy(async () => ({ default: (await import('./terminal/deck.tsx')).TerminalDeck }))
+
+export function Shell({ state, children }: { state: WebState; children: ReactNode }) {
+  const { pathname, href } = useLocation()
+  const navigate = useNavigate()
+  const { all } = useTabs()
+  const name = state.user?.name
+  const [known, setKnown] = useState(name)
+  const leaving = useRef(false)
+  useRenewal(name !== undefined)
+  useEffect(() => {
+    if (name !== undefined) {
+      // Somebody else's terminals are nobody's business.
+      if (known !== undefined && known !== name) closeAll()
+      setKnown(name)
+    } else if (known === undefined && !leaving.current) {
+      // Once: the address changes before this page has gone.
+      leaving.current = true
+      void navigate({ to: '/web/login', search: { to: href }, replace: true })
+    }
+  }, [name, known, navigate, href])
+  const isTerminal = pathname === '/web/terminal'
+  if (known === undefined) return null
+  return (
+    <div className={isTerminal ? 'shell full' : 'shell'}>
+      <a className="skip" href="#content">
+        {text.skip}
+      </a>
+      <header className="bar">
+        <Link to="/web/nodes" className="mark">
+          <ShieldIcon size={22} />
+          <span>{state.clusterName}</span>
+        </Link>
+        <nav aria-label={text.nav.main} className="nav">
+          <Link to="/web/nodes">{text.nav.nodes}</Link>
+          <Link to="/web/terminal">
+            {text.nav.terminal}
+            {all.length === 0 ? null : <span className="count">{all.length}</span>}
+          </Link>
+        </nav>
+        <UserMenu name={known} onLeave={() => setKnown(undefined)} />
+      </header>
+      <main id="content" tabIndex={-1}>
+        {children}
+        {isTerminal && all.length === 0 ? <NoTerminal /> : null}
+        {all.length === 0 ? null : (
+          <Suspense fallback={<Text p="md">{text.loading}</Text>}>
+            <Deck isShown={isTerminal} clusterName={state.clusterName} />
+          </Suspense>
+        )}
+      </main>
+      <Modal
+        opened={name === undefined}
+        onClose={() => undefined}
+        withCloseButton={false}
+        closeOnEscape={false}
+        closeOnClickOutside={false}
+        title={text.login.again}
+        centered
+      >
+        <Text c="dimmed" size="sm" mb="md">
+          {text.login.againHint}
+        </Text>
+        <LoginForm state={state} user={known} />
+      </Modal>
+    </div>
+  )
+}
+
+function NoTerminal() {
+  return (
+    <div className="page">
+      <div className="card nothing">
+        <ServerIcon />
+        <Title order={1} size="h4">
+          {text.terminal.none}
+        </Title>
+        <Text c="dimmed">{text.terminal.noneHint}</Text>
+        <Link to="/web/nodes" className="go">
+          {text.terminal.chooseServer}
+        </Link>
+      </div>
+    </div>
+  )
+}
+
+function UserMenu({ name, onLeave }: { name: string; onLeave(): void }) {
+  const client = useQueryClient()
+  const navigate = useNavigate()
+  const { colorScheme, setColorScheme } = useMantineColorScheme()
+  const leave = useMutation({
+    mutationFn: () => logOut(false),
+    onSuccess: async () => {
+      closeAll()
+      onLeave()
+      await navigate({ to: '/web/login' })
+      client.removeQueries({ queryKey: ['nodes'] })
+      await client.invalidateQueries()
+    },
+  })
+  return (
+    <Menu position="bottom-end" width={220} shadow="md">
+      <Menu.Target>
+        <Button
+          variant="subtle"
+          size="sm"
+          className="quiet"
+          leftSection={<UserIcon />}
+          rightSection={<ChevronIcon />}
+          aria-label={text.menu.user(name)}
+        >
+          <span className="user-name">{name}</span>
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item onClick={() => void navigate({ to: '/web/account' })}>{text.nav.account}</Menu.Item>
+        <Menu.Divider />
+        {(['light', 'dark', 'auto'] as const).map((scheme) => (
+          <Menu.Item
+            key={scheme}
+            role="menuitemradio"
+            aria-checked={scheme === colorScheme}
+            rightSection={scheme === colorScheme ? '✓' : null}
+            onClick={() => setColorScheme(scheme)}
+          >
+            {text.menu[scheme]}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        <Menu.Item onClick={() => leave.mutate()}>{text.menu.logout}</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  )
+}

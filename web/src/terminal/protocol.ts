@@ -1,0 +1,8 @@
+/** What page and proxy say to each other about a terminal. The words are those of `src/api/web-app.ts`, of which the page takes types only. */
+
+import type * as app from '../../../src/api/web-app.ts'
+
+export type { TerminalNotice, TerminalRequest } from '../../../src/api/web-app.ts'
+
+export const terminalPath: typeof app.terminalPath = '/webapi/terminal'
+export const terminalProtocol: typeof app.terminalProtocol = 'teleport.terminal.v1'

@@ -1,0 +1,35 @@
+/** Colours with enough contrast to be read by everybody (WCAG 2.1 AA), in the light and in the dark. */
+
+import { type CSSVariablesResolver, createTheme } from '@mantine/core'
+
+export const theme = createTheme({
+  primaryColor: 'indigo',
+  primaryShade: { light: 7, dark: 7 },
+  defaultRadius: 'md',
+  fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif',
+  fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace',
+  headings: { fontWeight: '650' },
+  cursorType: 'pointer',
+})
+
+export const variables: CSSVariablesResolver = () => ({
+  variables: {},
+  light: {
+    '--mantine-color-body': '#f6f7f9',
+    '--mantine-color-dimmed': '#5b6875',
+    '--mantine-color-placeholder': '#5b6875',
+    '--mantine-color-error': '#b3261e',
+    '--mantine-color-anchor': '#3949ab',
+    '--app-card': '#ffffff',
+    '--app-line': '#dfe4ea',
+  },
+  dark: {
+    '--mantine-color-body': '#10151b',
+    '--mantine-color-dimmed': '#9aa7b5',
+    '--mantine-color-placeholder': '#9aa7b5',
+    '--mantine-color-error': '#ff8a80',
+    '--mantine-color-anchor': '#9fa8ff',
+    '--app-card': '#182029',
+    '--app-line': '#2a3540',
+  },
+})

@@ -1,0 +1,22 @@
+/** Builds the page into `dist/web`: no address but our own in it, one style sheet, the terminal apart. */
+
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vite'
+
+export default defineConfig({
+  root: import.meta.dirname,
+  base: '/web/',
+  logLevel: 'warn',
+  plugins: [react()],
+  build: {
+    outDir: '../dist/web',
+    emptyOutDir: true,
+    target: 'es2023',
+    // A data: address would be one more thing that the policy must let in.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    // What counts is the compressed size, which a test measures.
+    chunkSizeWarningLimit: 1_000,
+  },
+})
