@@ -97,7 +97,7 @@ describe('the first steps of a user', () => {
     expect(listed[1]).toMatch(/^-+ {2}-+ +-+$/)
     expect(listed[2]).toMatch(/^node-1 +127\.0\.0\.1:\d+ +env=dev, tier=web$/)
     expect((await tsh('ls', 'env=prod')).stdout.split('\n')).toHaveLength(3)
-    expect((await tsh('ls', '-v')).stdout).toMatch(/^Node Name {2}Node ID +Address +Labels\n/)
+    expect((await tsh('ls', '-v')).stdout).toMatch(/^Node Name {2}Node ID +Address +Labels +Logins\n/)
     expect(JSON.parse((await tsh('ls', '--format=json')).stdout)[0].hostname).toBe('node-1')
     expect((await tsh('clusters')).stdout).toMatch(/feat +online +root +\*/)
     expect((await tsh('env')).stdout).toContain('export TELEPORT_USER=bob\n')
