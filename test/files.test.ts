@@ -206,7 +206,7 @@ test.skipIf(!existsSync('/dev/fuse'))('sshfs mounts a directory of the node (nee
 })
 
 test('Ansible: copy by each way of transfer, template and command; the second run changes nothing', {
-  timeout: 120_000,
+  timeout: 420_000,
 }, async () => {
   const methods = ['sftp', 'scp', 'piped']
   const control = at('cp')
@@ -242,7 +242,7 @@ test('Ansible: copy by each way of transfer, template and command; the second ru
   const play = () =>
     succeed('ansible-playbook', ['-i', at('ansible/inventory'), at('ansible/play.yml')], {
       cwd: at('ansible'),
-      timeoutMs: 50_000,
+      timeoutMs: 180_000,
       env: {
         HOME: at('ansible'),
         ANSIBLE_NOCOLOR: '1',

@@ -355,15 +355,19 @@ describe('a recorded session', () => {
 
   test('one that goes on is followed, by a player and as lines', async () => {
     const env = cluster.env({ TELEPORT_HOME: home })
+    const listed = async () => {
+      const { stdout } = await cluster.tsh(home, ['recordings', 'ls', '--format=json'])
+      return JSON.parse(stdout) as { sid: string; state: string; durationMs: number }[]
+    }
+    // One that ended a moment ago may still be on its way.
+    const earlier = new Set((await listed()).map(({ sid }) => sid))
     const open = new Window(bin('tsh'), ['ssh', '-t', `${login}@node-1`, 'cat'], [80, 24], env)
     open.type('one\r')
     await open.shows(/one\none/)
-    const listed = async () => {
-      const { stdout } = await cluster.tsh(home, ['recordings', 'ls', '--format=json'])
-      const all = JSON.parse(stdout) as { sid: string; state: string; durationMs: number }[]
-      return all.find(({ state, durationMs }) => state === 'running' && durationMs > 0)?.sid
-    }
-    const running = await until('the recording that goes on', listed)
+    const running = await until('the recording that goes on', async () => {
+      const found = (await listed()).find(({ sid, durationMs }) => !earlier.has(sid) && durationMs > 0)
+      return found?.sid
+    })
     const player = new Window(bin('tsh'), ['play', running, '--follow'], [100, 30], env)
     const lines = new Dialog(bin('tsh'), ['play', running, '--follow', '--format=json'], { env })
     await player.shows(/one\none/)
