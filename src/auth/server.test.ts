@@ -71,7 +71,7 @@ test('from an empty directory to a user certificate, over SSH', async () => {
 
   const { items: events } = await admin.call(searchEvents)
   expect(new Set(events.map((event) => event.event))).toEqual(
-    new Set(['cert.create', 'token.create', 'user.create', 'user.password_change', 'user.login']),
+    new Set(['cert.create', 'mfa.add', 'token.create', 'user.create', 'user.password_change', 'user.login']),
   )
   expect(JSON.stringify(events)).not.toContain(token)
 })
