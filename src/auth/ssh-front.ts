@@ -52,6 +52,9 @@ export interface FrontOptions {
   readonly limits?: Partial<Limits>
 }
 
+/** Milliseconds between the end of somebody's access and the end of their connection. */
+const lastAnswerMs = 500
+
 export function createSshFront(options: FrontOptions): SshServer {
   const guard = new AccessGuard({
     onChange: (listener) => options.services.hub.onChange(({ kind, id }) => listener(kind, id)),
@@ -102,7 +105,11 @@ export function createSshFront(options: FrontOptions): SshServer {
             judge: () => refusalOf(connection.identity),
             end(reason) {
               void auditDisconnect(options, name, reason, connection)
-              connection.disconnect(reason)
+              // The change that ends it may be its own, and then it still gets the answer. Until then each request is refused.
+              void env.sleep(lastAnswerMs, connection.signal).then(
+                () => connection.disconnect(reason),
+                () => undefined,
+              )
             },
           }),
         )

@@ -32,5 +32,7 @@ test('what the file says about connections reaches the cluster', () => {
     sessionRecording: 'off',
     sessionDetachTimeout: 120,
     messageOfTheDay: 'hello',
+    lockingMode: 'best_effort',
+    requireSessionMfa: false,
   })
 })
