@@ -2,33 +2,16 @@
 
 import http from 'node:http'
 import https from 'node:https'
-import type { z } from 'zod'
 import { type Env, realEnv } from '../common/env.ts'
 import { ConnectionProblem, KindError } from '../errors/errors.ts'
 import { errorFromJson } from '../errors/json.ts'
 import { convertSystemError } from '../errors/system.ts'
+import type { CallArguments, CallOutput } from './call-types.ts'
 import { type Deadline, deadline } from './deadline.ts'
 import type { Endpoint } from './endpoint.ts'
 import { splitLines } from './ndjson.ts'
 
-type Part<Name extends string, Schema extends z.ZodType> =
-  Record<never, never> extends z.input<Schema>
-    ? { readonly [K in Name]?: z.input<Schema> }
-    : { readonly [K in Name]: z.input<Schema> }
-
-/** What an endpoint takes; parts that may be empty may be left out. */
-export type CallInput<E extends Endpoint> = Part<'params', E['params']> &
-  Part<'query', E['query']> &
-  Part<'body', E['body']>
-
-/** What an endpoint answers with (for streams: each line). */
-export type CallOutput<E extends Endpoint> = z.output<E['output']>
-
-/** No input argument is needed where every part may be left out. */
-export type CallArguments<E extends Endpoint> =
-  Record<never, never> extends CallInput<E>
-    ? [input?: CallInput<E>, signal?: AbortSignal]
-    : [input: CallInput<E>, signal?: AbortSignal]
+export type { CallArguments, CallInput, CallOutput } from './call-types.ts'
 
 export interface ApiClient {
   /**

@@ -16,6 +16,8 @@ export const webUser = z.strictObject({
   roles: z.array(z.string()),
   /** OS accounts on one server or another. */
   logins: z.array(z.string()),
+  /** `METHOD /v1/…` of the calls to auth that the roles let through; the rest is not offered. */
+  calls: z.array(z.string()),
   /** The end, whatever happens. */
   expires: isoTime,
   /** The end unless something is done before. */

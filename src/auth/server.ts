@@ -2,10 +2,8 @@
 
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
-import { checkRule } from '../access/rules.ts'
 import { createApiApp } from '../api/app.ts'
-import type { Caller } from '../api/caller.ts'
-import type { RuleRequirement } from '../api/endpoint.ts'
+import { refusalByRules } from '../api/rule-refusal.ts'
 import { openRecordingDirectory } from '../audit/recording/directory.ts'
 import { openThreadBackend } from '../backend/thread.ts'
 import { type Env, realEnv } from '../common/env.ts'
@@ -144,12 +142,4 @@ export async function startAuth(options: StartAuthOptions): Promise<AuthService>
 function makeApp(logger: Logger) {
   const callers = new Callers()
   return [createApiApp({ logger, callerOf: callers.of, checkRule: refusalByRules }), callers] as const
-}
-
-/** Why the roles of a user do not allow it; undefined when they do. */
-export function refusalByRules(caller: Caller, rule: RuleRequirement): string | undefined {
-  if (caller.user === undefined) return 'the connection has no user'
-  const { resource: kind, verb, each = false } = rule
-  const decision = checkRule(caller.user, { kind, verb, perhaps: each })
-  return decision.allow ? undefined : decision.reason
 }

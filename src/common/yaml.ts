@@ -31,7 +31,8 @@ const MAX_PROBLEMS = 50
 
 /** The documents of a file, `---` between them; empty ones are left out. Throws BadParameter with `file:line: what`. */
 export function readYaml(text: string, file: string, maxBytes = 1024 * 1024): readonly YamlDocument[] {
-  if (Buffer.byteLength(text) > maxBytes) throw new BadParameter(file, `${file}: larger than ${maxBytes} bytes`)
+  if (new TextEncoder().encode(text).length > maxBytes)
+    throw new BadParameter(file, `${file}: larger than ${maxBytes} bytes`)
   checkIndentation(text, file)
   const lines = new LineCounter()
   try {

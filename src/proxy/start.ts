@@ -23,7 +23,7 @@ import { proxyAudit } from './audit.ts'
 import { Clients } from './ssh/clients.ts'
 import { createSshSide } from './ssh/server.ts'
 import { loadAppFiles } from './web/app-files.ts'
-import { loginBackend, nodeListing, sessionBackend } from './web/backend.ts'
+import { loginBackend, nodeListing, sessionBackend, userCalls, userConnector } from './web/backend.ts'
 import { loadKeyPairs } from './web/keypairs.ts'
 import type { WebBackend } from './web/routes.ts'
 import { loadPageScript } from './web/script.ts'
@@ -115,6 +115,7 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
     ...loginBackend(auth),
     sessions: sessionBackend(auth),
     nodes: nodeListing(cache, env),
+    callsOf: userCalls(cache, env),
     script: await loadPageScript(),
   }
   const { maxConnections, maxUsers } = config.limits
@@ -145,6 +146,7 @@ async function start(options: StartProxyOptions, stack: AsyncDisposableStack): P
     maxConnections,
     ...(app === undefined ? {} : { app }),
     terminals: (sessions) => new Terminals({ sessions, targets, clients, env, logger }),
+    connectUser: userConnector(targets, logger),
   })
   const ssh = createSshSide({
     ...targets,

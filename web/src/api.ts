@@ -1,9 +1,11 @@
 /** Calls of the web API. The types are those of the proxy; a refusal becomes an `ApiError` with its words. */
 
 import type { WebNodePage, WebState, WebUser } from '../../src/api/web-app.ts'
+import type { CallInput, CallOutput, Endpoint } from '../../src/api/web-calls.ts'
 import { text } from './text.ts'
 
 export type { WebNode, WebNodePage, WebState, WebUser } from '../../src/api/web-app.ts'
+export type { routes } from '../../src/api/web-calls.ts'
 
 export class ApiError extends Error {
   readonly status: number
@@ -19,6 +21,8 @@ let csrfToken = ''
 /** Needed to open a terminal. */
 export const currentToken = (): string => csrfToken
 
+type Method = Endpoint['method']
+
 interface Options {
   readonly body?: unknown
   /** Made by the page itself: does not count as somebody being there. */
@@ -26,13 +30,14 @@ interface Options {
   readonly signal?: AbortSignal
 }
 
-async function call<T>(method: 'GET' | 'POST', path: string, options: Options = {}): Promise<T> {
+async function call<T>(method: Method, path: string, options: Options = {}): Promise<T> {
   let response: Response
   try {
     response = await fetch(path, {
       method,
       headers: {
-        ...(method === 'GET' ? {} : { 'content-type': 'application/json', 'x-csrf-token': csrfToken }),
+        ...(method === 'GET' ? {} : { 'x-csrf-token': csrfToken }),
+        ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(options.background === true ? { 'x-background': '1' } : {}),
       },
       ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
@@ -49,15 +54,16 @@ async function call<T>(method: 'GET' | 'POST', path: string, options: Options = 
 }
 
 /** Another tab may have renewed the session, and this page's token be of the cookie before: then once more. */
-async function change<T>(path: string, body: unknown = {}): Promise<T> {
+async function change<T>(path: string, body: unknown = {}, method: Method = 'POST'): Promise<T> {
+  const options = method === 'DELETE' ? {} : { body }
   try {
-    return await call<T>('POST', path, { body })
+    return await call<T>(method, path, options)
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 403) throw error
     const before = csrfToken
     await getState(true)
     if (before === csrfToken) throw error
-    return call<T>('POST', path, { body })
+    return call<T>(method, path, options)
   }
 }
 
@@ -77,4 +83,68 @@ export function listNodes(query: NodeSearch, after: string | undefined, signal: 
   const params = new URLSearchParams({ search: query.search, labels: query.labels.join('\n'), limit: '200' })
   if (after !== undefined) params.set('after', after)
   return call('GET', `/webapi/nodes?${params}`, { signal })
+}
+
+/** `METHOD /v1/path/:param`, as auth names it. */
+export type CallName = `${Method} /v1/${string}`
+
+/** Whether the roles of the user let such a call through: what they do not is not shown. */
+export const may = (user: WebUser | undefined, name: CallName): boolean => user?.calls.includes(name) === true
+
+interface AuthOptions {
+  readonly signal?: AbortSignal
+  readonly background?: boolean
+}
+
+/** A call that auth answers with the rights of the user, such as `auth<typeof routes.listUsers>('GET /v1/users', {})`. */
+export function auth<E extends Endpoint>(
+  name: CallName,
+  input: CallInput<E>,
+  options: AuthOptions = {},
+): Promise<CallOutput<E>> {
+  const [method, path] = addressOf(name, input)
+  if (method === 'GET') return call(method, path, options)
+  return change(path, (input as { body?: unknown }).body ?? {}, method)
+}
+
+/** The same for a call that answers with a stream of lines, each given as it comes. */
+export async function* authLines<E extends Endpoint>(
+  name: CallName,
+  input: CallInput<E>,
+  signal: AbortSignal,
+): AsyncIterable<CallOutput<E>> {
+  const [, path] = addressOf(name, input)
+  const response = await fetch(path, { signal }).catch((error: unknown) => {
+    if (signal.aborted) throw error
+    throw new ApiError(0, text.unreachable)
+  })
+  if (!response.ok || response.body === null) {
+    const answer = (await response.json().catch(() => ({}))) as { error?: { message?: string } }
+    throw new ApiError(response.status, answer.error?.message ?? text.failed)
+  }
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+  let rest = ''
+  for (;;) {
+    const { done, value } = await reader.read()
+    const lines = (rest + (value ?? '')).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) if (line !== '') yield JSON.parse(line) as CallOutput<E>
+    if (done) return
+  }
+}
+
+/** Where a call leads, for a link that downloads it. */
+export const authHref = (name: CallName, input: { params?: unknown; query?: unknown }): string =>
+  addressOf(name, input)[1]
+
+function addressOf(name: CallName, input: object): [Method, string] {
+  const { params = {}, query = {} } = input as {
+    params?: Readonly<Record<string, unknown>>
+    query?: Readonly<Record<string, unknown>>
+  }
+  const [method = '', pattern = ''] = name.split(' ')
+  const path = pattern.replaceAll(/:([A-Za-z]+)/g, (_, key: string) => encodeURIComponent(String(params[key])))
+  const search = new URLSearchParams()
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value))
+  return [method as Method, `/webapi${path}${search.size === 0 ? '' : `?${search}`}`]
 }

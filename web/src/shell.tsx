@@ -4,9 +4,10 @@ import { Button, Menu, Modal, Text, Title, useMantineColorScheme } from '@mantin
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Link, useLocation, useNavigate } from '@tanstack/react-router'
 import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react'
-import { logOut, type WebState } from './api.ts'
+import { logOut, may, type WebState } from './api.ts'
 import { ChevronIcon, ServerIcon, ShieldIcon, UserIcon } from './icons.tsx'
 import { LoginForm } from './login-form.tsx'
+import { places } from './places.ts'
 import { useRenewal } from './session.tsx'
 import { closeAll, useTabs } from './terminal/tabs.ts'
 import { text } from './text.ts'
@@ -45,11 +46,14 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
           <span>{state.clusterName}</span>
         </Link>
         <nav aria-label={text.nav.main} className="nav">
-          <Link to="/web/nodes">{text.nav.nodes}</Link>
-          <Link to="/web/terminal">
-            {text.nav.terminal}
-            {all.length === 0 ? null : <span className="count">{all.length}</span>}
-          </Link>
+          {places
+            .filter(({ needs }) => needs === undefined || may(state.user, needs))
+            .map(({ to, name }) => (
+              <Link key={to} to={to}>
+                {name}
+                {to !== '/web/terminal' || all.length === 0 ? null : <span className="count">{all.length}</span>}
+              </Link>
+            ))}
         </nav>
         <UserMenu name={known} onLeave={() => setKnown(undefined)} />
       </header>

@@ -1,8 +1,9 @@
 /** What the HTTPS side needs, from the auth API and from what the proxy knows of the cluster. */
 
-import type { AuthConnection } from '../../api/auth-channel.ts'
+import { type AuthConnection, authApiHost } from '../../api/auth-channel.ts'
 import { authenticateUser } from '../../api/authenticate-user.ts'
 import type { ClusterCache } from '../../api/cache.ts'
+import { connectAuthAsUser } from '../../api/connect.ts'
 import { parseCertificateLine } from '../../api/lines.ts'
 import {
   acceptInvite,
@@ -19,12 +20,16 @@ import {
   renewWebSession,
   startLoginCeremony,
 } from '../../api/routes.ts'
+import { callsAllowed } from '../../api/rule-refusal.ts'
 import { type WebSession, webAgentHost } from '../../api/web-session-routes.ts'
 import type { Env } from '../../common/env.ts'
+import type { Logger } from '../../common/log.ts'
 import { AccessDenied } from '../../errors/errors.ts'
+import { openTarget, type TargetOptions } from '../ssh/targets.ts'
 import type { SessionBackend } from './browser-sessions.ts'
 import { type NodeListing, pageOfNodes } from './node-list.ts'
-import type { LoginBackend } from './routes.ts'
+import type { LoginBackend, WebBackend } from './routes.ts'
+import type { UserApiOptions } from './user-api.ts'
 
 export const sessionBackend = (auth: Pick<AuthConnection, 'call' | 'openStream'>): SessionBackend => ({
   open: (body, client) => auth.call(openWebSession, { body: { ...body, client } }),
@@ -72,3 +77,32 @@ export const nodeListing = (cache: ClusterCache, env: Env): NodeListing => ({
   list: (session, client, query) =>
     pageOfNodes(cache.servers('node'), identityOf(cache, session, client.address, env), query),
 })
+
+export const userCalls =
+  (state: Parameters<typeof authenticateUser>[0], env: Env): WebBackend['callsOf'] =>
+  (session, client) =>
+    callsAllowed(identityOf(state, session, client.address, env), client.address)
+
+/** Auth for the user of a browser's session, told where the browser is. */
+export const userConnector =
+  (
+    targets: TargetOptions & { readonly state: Parameters<typeof identityOf>[0] & TargetOptions['state'] },
+    logger: Logger,
+  ): UserApiOptions['connect'] =>
+  async (held, peer, signal) => {
+    const { state, env } = targets
+    const { user, roles, traits } = identityOf(state, held.session, peer.address, env)
+    const asker = { user, subject: { roles, traits }, peer, signal }
+    const stream = await openTarget(targets, asker, { host: authApiHost, port: 0, cluster: undefined })
+    const { clusterName, hostAuthorities } = state
+    return connectAuthAsUser({
+      stream,
+      user,
+      identity: held.identity,
+      hostAuthorities,
+      clusterName,
+      env,
+      logger,
+      signal,
+    })
+  }

@@ -18,7 +18,13 @@ import {
   sessionCookie,
   visitorCookie,
 } from './cookies.ts'
-import type { BrowserRoute, WebClient } from './routes.ts'
+import type { WebClient } from './routes.ts'
+
+/** What a route says of who may call it. */
+export interface Guarded {
+  readonly endpoint: { readonly method: string }
+  readonly needs: 'nothing' | 'session'
+}
 
 export interface Visit {
   readonly visitor: string
@@ -30,7 +36,7 @@ export interface Visit {
 export class NotLoggedIn extends AccessDenied {}
 
 /** Before the body is read. Throws AccessDenied. */
-export function checkOrigin(route: BrowserRoute, request: FastifyRequest): void {
+export function checkOrigin(route: Guarded, request: FastifyRequest): void {
   const { headers } = request
   const reads = route.endpoint.method === 'GET'
   if (reads ? !isOwnSite(headers) : !isOwnOrigin(headers)) {
@@ -46,7 +52,7 @@ export function checkOrigin(route: BrowserRoute, request: FastifyRequest): void 
 
 /** Throws NotLoggedIn where a session is needed and there is none. */
 export async function visitOf(
-  route: BrowserRoute,
+  route: Guarded,
   request: FastifyRequest,
   reply: FastifyReply,
   deps: { readonly sessions: BrowserSessions; readonly client: WebClient; readonly env: Env },

@@ -7,7 +7,7 @@ import type { WebSession } from '../../api/web-session-routes.ts'
 import { AccessDenied, ConnectionProblem } from '../../errors/errors.ts'
 import type { BrowserSessions } from './browser-sessions.ts'
 import { clearCookie, csrfTokenOf, sessionCookie, setCookie, visitorCookie } from './cookies.ts'
-import type { BrowserRoute, WebBackend, WebInfo } from './routes.ts'
+import type { BrowserRoute, WebBackend, WebClient, WebInfo } from './routes.ts'
 
 const browser = <E extends Endpoint>(
   endpoint: E,
@@ -22,8 +22,16 @@ const browser = <E extends Endpoint>(
 })
 
 export function browserRoutes(backend: WebBackend, info: WebInfo, sessions: BrowserSessions): readonly BrowserRoute[] {
+  const userOf = (session: WebSession, client: WebClient): WebUser => ({
+    name: session.user,
+    roles: session.roles,
+    logins: session.logins,
+    calls: [...backend.callsOf(session, client)],
+    expires: session.expires,
+    idleExpires: session.idleExpires,
+  })
   return [
-    browser(web.webGetState, { needs: 'nothing' }, async ({ visitor, token, session, setCookie: set }) => {
+    browser(web.webGetState, { needs: 'nothing' }, async ({ visitor, token, session, client, setCookie: set }) => {
       const config = backend.config()
       if (config === undefined) throw new ConnectionProblem('the proxy has not reached an auth server yet; try again')
       if (session === undefined) {
@@ -38,7 +46,7 @@ export function browserRoutes(backend: WebBackend, info: WebInfo, sessions: Brow
         webAddress: info.webAddress,
         selfSigned: info.selfSigned,
         csrfToken: csrfTokenOf(session === undefined ? visitor : token),
-        ...(session === undefined ? {} : { user: userOf(session) }),
+        ...(session === undefined ? {} : { user: userOf(session, client) }),
       }
     }),
     browser(
@@ -50,13 +58,13 @@ export function browserRoutes(backend: WebBackend, info: WebInfo, sessions: Brow
         if (token !== '') await sessions.end(token, false, client)
         set(setCookie(sessionCookie, opened.token))
         set(clearCookie(visitorCookie))
-        return { csrfToken: csrfTokenOf(opened.token), user: userOf(opened.session) }
+        return { csrfToken: csrfTokenOf(opened.token), user: userOf(opened.session, client) }
       },
     ),
     browser(web.webRenewSession, { needs: 'session' }, async ({ client, token, setCookie: set }) => {
       const renewed = await sessions.renew(token, client)
       set(setCookie(sessionCookie, renewed.token))
-      return { csrfToken: csrfTokenOf(renewed.token), user: userOf(renewed.session) }
+      return { csrfToken: csrfTokenOf(renewed.token), user: userOf(renewed.session, client) }
     }),
     browser(web.webEndSession, { needs: 'session' }, async ({ body, client, token, setCookie: set }) => {
       await sessions.end(token, body.everywhere, client)
@@ -69,11 +77,3 @@ export function browserRoutes(backend: WebBackend, info: WebInfo, sessions: Brow
     }),
   ]
 }
-
-const userOf = (session: WebSession): WebUser => ({
-  name: session.user,
-  roles: session.roles,
-  logins: session.logins,
-  expires: session.expires,
-  idleExpires: session.idleExpires,
-})

@@ -83,8 +83,8 @@ export class BrowserSessions {
   }
 
   /** For as long as a terminal is open. Throws AccessDenied, ConnectionProblem, LimitExceeded. */
-  async hold(token: string, client: WebClient): Promise<HeldSession> {
-    const session = await this.check(token, client, true)
+  async hold(token: string, client: WebClient, touch = true): Promise<HeldSession> {
+    const session = await this.check(token, client, touch)
     let live = this.#live.get(session.id)
     if (live === undefined) {
       live = new LiveSession(session, token, client, this.backend, this.#env, this.#logger)
@@ -94,7 +94,7 @@ export class BrowserSessions {
         if (this.#live.get(session.id) === made) this.#live.delete(session.id)
       })
     }
-    if (live.holders >= maxHeld) throw new AccessDenied(`this login has ${maxHeld} terminals open already`)
+    if (live.holders >= maxHeld) throw new AccessDenied(`this login has ${maxHeld} connections open already`)
     const held = live
     held.holders++
     let released = false

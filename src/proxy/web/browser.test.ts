@@ -10,7 +10,8 @@ import * as routes from '../../api/routes.ts'
 import { adminCaller, machineCaller, type TestServices, testServices } from '../../auth/testing/services.ts'
 import { realEnv } from '../../common/env.ts'
 import { silentLogger } from '../../common/log.ts'
-import { identityOf, loginBackend, sessionBackend } from './backend.ts'
+import { ConnectionProblem } from '../../errors/errors.ts'
+import { identityOf, loginBackend, sessionBackend, userCalls } from './backend.ts'
 import { csrfTokenOf, sessionCookie, visitorCookie } from './cookies.ts'
 import { type KeyPairs, loadKeyPairs } from './keypairs.ts'
 import { pageOfNodes } from './node-list.ts'
@@ -62,9 +63,17 @@ async function bench() {
       ...loginBackend(auth),
       script: '',
       sessions: sessionBackend({ call: auth.call, openStream }),
+      callsOf: userCalls(hub, made.env),
       nodes: {
         list: (session, client, query) => pageOfNodes(nodes, identityOf(hub, session, client.address, made.env), query),
       },
+    },
+    connectUser: async (held, peer) => {
+      const user = identityOf(hub, held.session, peer.address, made.env)
+      const client = made.as({ role: 'User', name: user.user, address: peer.address, user })
+      const close = async () => undefined
+      const openStream = () => Promise.reject(new ConnectionProblem('not here'))
+      return { ...client, connected: true, openStream, close, [Symbol.asyncDispose]: close }
     },
     info: { serverVersion: '0.1.0', sshAddress: '', tunnelAddress: '', selfSigned: true },
     keyPairs,
@@ -75,7 +84,12 @@ async function bench() {
   const { port } = await web.listen(0, '127.0.0.1')
   onTestFinished(() => web.close())
   const named = web.routes.map((route) => ({
-    name: 'endpoint' in route ? `${route.endpoint.method} ${route.endpoint.path}` : `${route.method} ${route.path}`,
+    name:
+      route.kind === 'forward'
+        ? `${route.endpoint.method} /webapi${route.endpoint.path}`
+        : 'endpoint' in route
+          ? `${route.endpoint.method} ${route.endpoint.path}`
+          : `${route.method} ${route.path}`,
   }))
   return { made, port, origin: `https://localhost:${port}`, routes: named }
 }
@@ -91,7 +105,8 @@ function ask(
   path: string,
   options: { readonly body?: unknown; readonly headers?: Record<string, string | undefined> } = {},
 ): Promise<Answer> {
-  const defaults = { host: `localhost:${port}`, origin, 'content-type': 'application/json' }
+  const type = method === 'DELETE' ? {} : { 'content-type': 'application/json' }
+  const defaults = { host: `localhost:${port}`, origin, ...type }
   const headers = Object.entries({ ...defaults, ...options.headers }).filter(([, value]) => value !== undefined)
   return new Promise((resolve, reject) => {
     const outgoing = request(
@@ -185,6 +200,26 @@ describe('a browser', () => {
       expect(json).toMatchObject({ error: { message: 'access denied: wrong user name, password or code' } })
       expect(cookies).toEqual([])
     }
+  })
+
+  test('A2 calls auth with the rights of its user and no others, and is told which they are', async () => {
+    const made = await bench()
+    const admin = made.made.as(adminCaller)
+    await admin.call(routes.putUser, { params: { name: 'bob' }, body: { roles: ['editor'], traits: {} } })
+    const [alice, bob] = [new Browser(made), new Browser(made)]
+    await alice.login()
+    await bob.login('bob')
+    const callsOf = async (browser: Browser) => ((await browser.open()).json.user as { calls: string[] }).calls
+    expect(await callsOf(alice)).not.toContain('GET /v1/users')
+    expect(await callsOf(bob)).toContain('GET /v1/users')
+    expect((await alice.send('GET', '/webapi/v1/users')).status).toBe(403)
+    expect((await bob.send('GET', '/webapi/v1/users?limit=1')).json).toMatchObject({ items: [{ name: 'alice' }] })
+    const lock = { target: { user: 'alice' }, message: 'away' }
+    expect((await alice.send('POST', '/webapi/v1/locks', lock)).status).toBe(403)
+    expect((await bob.send('POST', '/webapi/v1/locks', lock)).status).toBe(200)
+    await expectLoggedOut(alice)
+    // What gives out certificates is not for pages.
+    expect((await bob.send('POST', '/webapi/v1/certificates/renew', {})).status).toBe(404)
   })
 
   test('A1 nothing is answered without a session but who one is', async () => {
@@ -351,7 +386,7 @@ describe('W5 W6 cookies and sessions', () => {
  * origin and the token of the page unless `everybody` may call it. A new route needs a row here; a new kind of caller (half way
  * through a login, locked) a line in `callers`.
  */
-const openTo: Readonly<Record<string, 'everybody' | 'page' | 'session'>> = {
+const openTo: Readonly<Record<string, 'everybody' | 'page' | 'session' | 'auth'>> = {
   'GET /': 'everybody',
   'GET /web/invite/:token': 'everybody',
   'GET /web/reset/:token': 'everybody',
@@ -373,6 +408,25 @@ const openTo: Readonly<Record<string, 'everybody' | 'page' | 'session'>> = {
   'POST /webapi/session/renew': 'session',
   'POST /webapi/session/end': 'session',
   'GET /webapi/nodes': 'session',
+  // Answered by auth, with the rights of the user: who may call what there is the table of `src/auth/access.test.ts`.
+  ...Object.fromEntries(
+    `GET /v1/status · GET /v1/config · GET /v1/authorities · GET /v1/authorities/rotation · POST /v1/authorities/rotate
+     GET /v1/presence · DELETE /v1/presence/:role/:uuid · POST /v1/tokens · GET /v1/tokens · DELETE /v1/tokens/:name
+     POST /v1/users · GET /v1/users · GET /v1/users/:name · PUT /v1/users/:name · DELETE /v1/users/:name
+     POST /v1/users/:name/reset · GET /v1/roles · GET /v1/roles/:name · PUT /v1/roles/:name · DELETE /v1/roles/:name
+     GET /v1/settings/auth-preference · PUT /v1/settings/auth-preference · DELETE /v1/settings/auth-preference
+     GET /v1/settings/networking · PUT /v1/settings/networking · DELETE /v1/settings/networking
+     GET /v1/settings/session-recording · PUT /v1/settings/session-recording · DELETE /v1/settings/session-recording
+     POST /v1/locks · GET /v1/locks · GET /v1/locks/:id · DELETE /v1/locks/:id
+     POST /v1/access-requests · GET /v1/access-requests · GET /v1/access-requests/:id
+     POST /v1/access-requests/:id/reviews · PUT /v1/access-requests/:id/state · DELETE /v1/access-requests/:id
+     GET /v1/sessions · GET /v1/sessions/:sid · GET /v1/recordings · GET /v1/recordings/:sid · GET /v1/recordings/:sid/chunks
+     GET /v1/audit/events · GET /v1/audit/export · GET /v1/audit/verify
+     POST /v1/mfa/devices/begin · POST /v1/mfa/devices · GET /v1/mfa/devices · POST /v1/mfa/devices/remove
+     POST /v1/mfa/recovery-codes`
+      .split(/·|\n/)
+      .map((line) => [line.trim().replace(' /', ' /webapi/'), 'auth' as const]),
+  ),
 }
 
 describe('A1 every route against every caller', () => {
@@ -467,8 +521,9 @@ describe('A1 every route against every caller', () => {
   ]
 
   /** 200 and 400 (the body is empty) are answers; the others are refusals. */
-  const expected = (open: 'everybody' | 'page' | 'session', method: string, is: Kind): readonly number[] => {
-    const answered = [200, 400]
+  const expected = (open: (typeof openTo)[string], method: string, is: Kind): readonly number[] => {
+    // Auth has words of its own, after the guard of the page.
+    const answered = open === 'auth' ? [200, 400, 403, 404] : [200, 400]
     if (open === 'everybody') return answered
     if (is === 'foreign') return [403]
     if (is === 'stranger' && method !== 'GET') return [403]
@@ -494,8 +549,13 @@ describe('A1 every route against every caller', () => {
         for (const [cookie, value] of kept.jar) browser.jar.set(cookie, value)
         browser.token = kept.token
       }
-      const body = method === 'GET' ? undefined : {}
-      const { status, cookies } = await browser.send(method, path.replace(':token', '0'.repeat(32)), body, headers)
+      const body = method === 'GET' || method === 'DELETE' ? undefined : {}
+      const { status, cookies } = await browser.send(
+        method,
+        path.replace(/:(token|name|id|sid|role|uuid)/g, '0'.repeat(32)),
+        body,
+        headers,
+      )
       expect(expected(openTo[name] ?? 'session', method, is), `${name}: ${status}`).toContain(status)
       if (openTo[name] === 'everybody' || is === 'foreign') expect(cookies, name).toEqual([])
     }

@@ -50,6 +50,8 @@ export interface WebBackend extends LoginBackend {
   authorities(): { readonly host: readonly string[]; readonly user: readonly string[] }
   readonly sessions: SessionBackend
   readonly nodes: NodeListing
+  /** `METHOD /v1/…` of the calls to auth that the session's user may make. Throws AccessDenied. */
+  callsOf(session: WebSession, client: WebClient): readonly string[]
   /** The script of the pages. */
   readonly script: string
 }
@@ -105,6 +107,13 @@ export interface BrowserRoute<E extends Endpoint = Endpoint> {
   handle(call: BrowserCall<E>): Promise<z.input<E['output']>>
 }
 
+/** A call that auth answers, for the user of the session and with no more rights than theirs: `/webapi` and the endpoint's path. */
+export interface ForwardRoute {
+  readonly kind: 'forward'
+  readonly endpoint: Endpoint
+  readonly needs: 'session'
+}
+
 interface ScriptRoute {
   readonly kind: 'script'
   readonly method: 'GET'
@@ -112,7 +121,7 @@ interface ScriptRoute {
   readonly text: string
 }
 
-export type WebRoute = ApiRoute | PageRoute | ScriptRoute | BrowserRoute
+export type WebRoute = ApiRoute | PageRoute | ScriptRoute | BrowserRoute | ForwardRoute
 
 /** Tokens as the auth service makes them: a link with anything else in it was not made here. */
 const tokenShape = /^[A-Za-z0-9_-]{16,256}$/

@@ -110,6 +110,7 @@ const backend: WebBackend = {
     end: () => Promise.reject(new AccessDenied('no')),
     openAgent: () => Promise.reject(new AccessDenied('no')),
   },
+  callsOf: () => [],
   nodes: {
     list() {
       throw new AccessDenied('no')

@@ -7,7 +7,6 @@ import type { IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { z } from 'zod'
 import type { Env } from '../../common/env.ts'
 import type { Logger } from '../../common/log.ts'
 import { sourceOf } from '../../common/source.ts'
@@ -18,11 +17,14 @@ import { type AppFiles, appPaths } from './app-files.ts'
 import { checkOrigin, NotLoggedIn, type Visit, visitOf } from './browser-guard.ts'
 import { browserRoutes } from './browser-routes.ts'
 import { BrowserSessions } from './browser-sessions.ts'
+import { addForwardRoute, forwardRoutes } from './forward.ts'
 import { type KeyPairs, tlsOptions } from './keypairs.ts'
 import { notFoundPage, pagePolicy } from './pages.ts'
+import { parseInput } from './parse-input.ts'
 import { limitKey, plainAddress, RateLimit } from './rate-limit.ts'
 import {
   type BrowserRoute,
+  type ForwardRoute,
   pageContext,
   type WebBackend,
   type WebClient,
@@ -31,6 +33,7 @@ import {
   webRoutes,
 } from './routes.ts'
 import type { Terminals } from './terminals.ts'
+import { UserApi, type UserApiOptions } from './user-api.ts'
 
 export interface WebServerOptions {
   readonly backend: WebBackend
@@ -44,6 +47,8 @@ export interface WebServerOptions {
   readonly app?: AppFiles
   /** Makes what serves terminals. */
   terminals?(sessions: BrowserSessions): Terminals
+  /** Reaches auth for the user of a session. */
+  connectUser?: UserApiOptions['connect']
   /** Tries of login and invite endpoints for each address: at once, and regained per minute. */
   readonly attempts?: { readonly burst: number; readonly perMinute: number }
   /** Milliseconds for a TLS handshake, for the request's headers and for the whole request. */
@@ -127,7 +132,13 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
   )
   const info: { -readonly [K in keyof WebInfo]: WebInfo[K] } = { webAddress: '', sshAddress: '', ...options.info }
   const sessions = new BrowserSessions({ backend: options.backend.sessions, env, logger })
-  const routes = [...webRoutes(options.backend, info), ...browserRoutes(options.backend, info, sessions)]
+  const users =
+    options.connectUser === undefined ? undefined : new UserApi({ sessions, connect: options.connectUser, env })
+  const routes: readonly WebRoute[] = [
+    ...webRoutes(options.backend, info),
+    ...browserRoutes(options.backend, info, sessions),
+    ...(users === undefined ? [] : forwardRoutes()),
+  ]
   if (options.app !== undefined) serveApp(app, options.app, env)
   const terminals = options.terminals?.(sessions)
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -153,7 +164,9 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
   }
   for (const route of routes) {
     if (route.kind === 'browser') addBrowserRoute(app, route, { sessions, env, onLimit })
-    else addRoute(app, route, onLimit)
+    else if (route.kind === 'forward') {
+      if (users !== undefined) addForwardRoute(app, route, { sessions, env, users, clientOf })
+    } else addRoute(app, route, onLimit)
   }
   await app.ready()
 
@@ -190,6 +203,7 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
     },
     async close() {
       await terminals?.close()
+      users?.close()
       sessions.close()
       const closed = app.close()
       server.close()
@@ -202,7 +216,7 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
 
 function addRoute(
   app: FastifyInstance,
-  route: Exclude<WebRoute, BrowserRoute>,
+  route: Exclude<WebRoute, BrowserRoute | ForwardRoute>,
   onLimit: (request: FastifyRequest, reply: FastifyReply) => void,
 ): void {
   if (route.kind === 'script') {
@@ -236,8 +250,8 @@ function addRoute(
         }
       : {}),
     async handler(request) {
-      const body = parse(endpoint.body, endpoint.method === 'GET' ? {} : request.body)
-      parse(endpoint.query, request.query)
+      const body = parseInput(endpoint.body, endpoint.method === 'GET' ? {} : request.body)
+      parseInput(endpoint.query, request.query)
       return await route.handle(body, clientOf(request))
     },
   })
@@ -287,24 +301,13 @@ function addBrowserRoute(
     async handler(request, reply) {
       const visit = visits.get(request)
       if (visit === undefined) throw new NotLoggedIn('log in first')
-      const body = parse(endpoint.body, endpoint.method === 'GET' ? {} : request.body)
-      const query = parse(endpoint.query, request.query)
+      const body = parseInput(endpoint.body, endpoint.method === 'GET' ? {} : request.body)
+      const query = parseInput(endpoint.query, request.query)
       const client = clientOf(request)
       const setCookie = (cookie: string) => void reply.header('set-cookie', cookie)
       return endpoint.output.parse(await route.handle({ ...visit, body, query, client, setCookie }))
     },
   })
-}
-
-function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
-  const result = schema.safeParse(value ?? {})
-  if (result.success) return result.data
-  const [issue] = result.error.issues
-  const where = issue?.path.join('.') ?? ''
-  throw new BadParameter(
-    where,
-    where === '' ? (issue?.message ?? 'bad request') : `${where}: ${issue?.message ?? 'not valid'}`,
-  )
 }
 
 function clientOf(request: FastifyRequest): WebClient {

@@ -1,0 +1,65 @@
+/**
+ * What the page in a browser may ask auth as its user: `METHOD /webapi/v1/…` for each `METHOD /v1/…` named here. Auth decides about each
+ * call as it does about a call of `tsh`. Named one by one, since what gives out certificates must not be here: the page has no use
+ * for one, and a script that got into it would carry it away.
+ */
+
+import type { Endpoint } from './endpoint.ts'
+import * as routes from './routes.ts'
+
+export const pageEndpoints: readonly Endpoint[] = [
+  routes.getStatus,
+  routes.getConfig,
+  routes.listAuthorities,
+  routes.getRotation,
+  routes.rotateAuthorities,
+  routes.listPresence,
+  routes.deletePresence,
+  routes.createToken,
+  routes.listTokens,
+  routes.deleteToken,
+  routes.createUser,
+  routes.listUsers,
+  routes.getUser,
+  routes.putUser,
+  routes.deleteUser,
+  routes.resetUser,
+  routes.listRoles,
+  routes.getRole,
+  routes.putRole,
+  routes.deleteRole,
+  routes.getAuthPreference,
+  routes.putAuthPreference,
+  routes.resetAuthPreference,
+  routes.getNetworkingConfig,
+  routes.putNetworkingConfig,
+  routes.resetNetworkingConfig,
+  routes.getRecordingConfig,
+  routes.putRecordingConfig,
+  routes.resetRecordingConfig,
+  routes.createLock,
+  routes.listLocks,
+  routes.getLock,
+  routes.deleteLock,
+  routes.createAccessRequest,
+  routes.listAccessRequests,
+  routes.getAccessRequest,
+  routes.reviewAccessRequest,
+  routes.resolveAccessRequest,
+  routes.deleteAccessRequest,
+  routes.listSessions,
+  routes.getSession,
+  routes.listRecordings,
+  routes.getRecording,
+  routes.readRecording,
+  routes.searchEvents,
+  routes.exportEvents,
+  routes.verifyEvents,
+  routes.beginMfaDevice,
+  routes.addMfaDevice,
+  routes.listMfaDevices,
+  routes.removeMfaDevice,
+  routes.newRecoveryCodes,
+]
+
+export const pagePrefix = '/webapi'

@@ -1,0 +1,57 @@
+/** Puts the calls that auth answers for the page's user on Fastify, behind the same guard as the calls that the proxy answers itself. */
+
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { pageEndpoints, pagePrefix } from '../../api/page-endpoints.ts'
+import { sendLines } from '../../api/send-lines.ts'
+import type { Env } from '../../common/env.ts'
+import { ConnectionProblem } from '../../errors/errors.ts'
+import { checkOrigin, NotLoggedIn, type Visit, visitOf } from './browser-guard.ts'
+import type { BrowserSessions } from './browser-sessions.ts'
+import { parseInput } from './parse-input.ts'
+import type { ForwardRoute, WebClient } from './routes.ts'
+import type { UserApi } from './user-api.ts'
+
+export const forwardRoutes = (): readonly ForwardRoute[] =>
+  pageEndpoints.map((endpoint) => ({ kind: 'forward', endpoint, needs: 'session' }))
+
+export function addForwardRoute(
+  app: FastifyInstance,
+  route: ForwardRoute,
+  deps: {
+    readonly sessions: BrowserSessions
+    readonly env: Env
+    readonly users: UserApi
+    clientOf(request: FastifyRequest): WebClient
+  },
+): void {
+  const { endpoint } = route
+  const visits = new WeakMap<FastifyRequest, Visit>()
+  app.route({
+    method: endpoint.method,
+    url: `${pagePrefix}${endpoint.path}`,
+    bodyLimit: endpoint.maxBody,
+    async onRequest(request, reply) {
+      checkOrigin(route, request)
+      visits.set(request, await visitOf(route, request, reply, { ...deps, client: deps.clientOf(request) }))
+    },
+    async handler(request, reply) {
+      const { token = '', session } = visits.get(request) ?? {}
+      if (session === undefined) throw new NotLoggedIn('log in first')
+      const visit = { token, sessionId: session.id, client: deps.clientOf(request) }
+      const input = {
+        params: parseInput(endpoint.params, request.params),
+        query: parseInput(endpoint.query, request.query),
+        body: parseInput(endpoint.body, endpoint.method === 'GET' || endpoint.method === 'DELETE' ? {} : request.body),
+      }
+      const gone = new AbortController()
+      reply.raw.once('close', () => {
+        if (!reply.raw.writableFinished) gone.abort(new ConnectionProblem('the page has gone'))
+      })
+      if (endpoint.stream) {
+        const lines = deps.users.stream(visit, (api) => api.stream(endpoint, input, gone.signal))
+        return sendLines(reply, endpoint, lines)
+      }
+      return await deps.users.run(visit, (api) => api.call(endpoint, input, gone.signal))
+    },
+  })
+}
