@@ -5,7 +5,8 @@
 
 import { LimitExceeded } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
-import { damagedLine, expandFrame } from './read-cast.ts'
+import { damagedLine } from './cast-entry.ts'
+import { expandFrame } from './read-cast.ts'
 
 const magic = 0xfd2fb528
 const magicBytes = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])

@@ -1,13 +1,13 @@
 /** `tsh play`: shows a recording, from the cluster or from a file. */
 
+import { type TextFormat, textFormats } from '../../../audit/recording/play/formats.ts'
+import type { PlaySource } from '../../../audit/recording/play/source.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import type { CommandRun, OptionValues } from '../../common/spec.ts'
 import { withAuthApi } from '../auth-api.ts'
 import { activeLogin, wantedFrom } from '../login-state.ts'
 import { openFileSource } from '../play/file-source.ts'
-import { type TextFormat, textFormats } from '../play/formats.ts'
 import { openServerSource } from '../play/server-source.ts'
-import type { PlaySource } from '../play/source.ts'
 import { parseAt, parseSpeed, sessionOf } from '../play/target.ts'
 import { writeRecording } from '../play/write-recording.ts'
 

@@ -2,13 +2,13 @@
 
 import type { Writable } from 'node:stream'
 import type { ApiClient } from '../../../api/client.ts'
+import { clockTime } from '../../../audit/recording/play/clock-time.ts'
+import { textFormats } from '../../../audit/recording/play/formats.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import { writeOutputFile } from '../../common/output-file.ts'
 import { printable } from '../../common/printable.ts'
 import type { OptionValues } from '../../common/spec.ts'
-import { textFormats } from './formats.ts'
 import { openServerSource } from './server-source.ts'
-import { clockTime } from './status.ts'
 import { sessionOf } from './target.ts'
 import { writeRecording } from './write-recording.ts'
 

@@ -1,7 +1,6 @@
 /** A recording in a file: asciicast v2, plain or as `.zst`. */
 
 import { setImmediate } from 'node:timers/promises'
-import { Emulator } from '../../../audit/recording/emulator.ts'
 import {
   type CastEntry,
   type CastHeader,
@@ -9,11 +8,12 @@ import {
   EntryReader,
   maxLineBytes,
   parseHeader,
-} from '../../../audit/recording/read-cast.ts'
+} from '../../../audit/recording/cast-entry.ts'
+import { Emulator } from '../../../audit/recording/emulator.ts'
+import type { PlaySource } from '../../../audit/recording/play/source.ts'
 import { serialize } from '../../../audit/recording/serialize.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import { type ByteSource, linesFrom, openBytes } from './byte-source.ts'
-import type { PlaySource } from './source.ts'
 import { type Keyframe, lastBefore, TimeIndex } from './time-index.ts'
 
 /** Characters of output between the keyframes that are made for a recording that brings none. */

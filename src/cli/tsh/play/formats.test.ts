@@ -1,14 +1,15 @@
 import { Writable } from 'node:stream'
 import { zstdCompressSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import type { CastEntry } from '../../../audit/recording/read-cast.ts'
+import type { CastEntry } from '../../../audit/recording/cast-entry.ts'
+import { clockTime } from '../../../audit/recording/play/clock-time.ts'
+import type { TextFormat } from '../../../audit/recording/play/formats.ts'
 import { expandFile } from '../../../audit/recording/zstd-file.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import { inMemory } from './byte-source.ts'
 import { FileSource } from './file-source.ts'
-import type { TextFormat } from './formats.ts'
 import { sizeText } from './list-recordings.ts'
-import { clockTime, statusLine } from './status.ts'
+import { statusLine } from './status.ts'
 import { parseAt, parseSpeed, sessionOf } from './target.ts'
 import { writeRecording } from './write-recording.ts'
 
@@ -169,6 +170,8 @@ describe('on the command line', () => {
         state: 'playing',
         speed: 1.5,
         skipIdle: true,
+        noticed: true,
+        help: false,
         note: 'é日本\u001b[2J'.repeat(30),
       },
       columns,

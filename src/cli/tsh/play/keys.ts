@@ -1,10 +1,9 @@
 /** What the viewer types, as what the player shall do. */
 
-export type PlayerAction =
-  | { readonly type: 'pause' | 'idle' | 'step' | 'quit' | 'help' | 'status' | 'suspend' | 'faster' | 'slower' }
-  /** Milliseconds from here. */
-  | { readonly type: 'seek'; readonly by: number }
-  | { readonly type: 'start' | 'end' }
+import type { PlayerAction as Action } from '../../../audit/recording/play/player.ts'
+
+/** `suspend` is for who owns the terminal. */
+export type PlayerAction = Action | { readonly type: 'suspend' }
 
 const short = 10_000
 const long = 60_000

@@ -3,6 +3,7 @@
 import type { z } from 'zod'
 import type { ApiClient } from '../../../api/client.ts'
 import { listRecordings } from '../../../api/recording-routes.ts'
+import { clockTime } from '../../../audit/recording/play/clock-time.ts'
 import { formatTable } from '../../../common/text.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import { print } from '../../common/output.ts'
@@ -10,7 +11,6 @@ import { printable } from '../../common/printable.ts'
 import type { OptionValues } from '../../common/spec.ts'
 import { shortTime } from '../../common/time.ts'
 import { whenOf } from '../../common/when.ts'
-import { clockTime } from './status.ts'
 
 type Recording = z.output<typeof listRecordings.output>['items'][number]
 

@@ -1,12 +1,14 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import type { CastEntry } from '../../../audit/recording/read-cast.ts'
+import type { CastEntry } from '../../../audit/recording/cast-entry.ts'
+import { type PlayerAction as Action, Player } from '../../../audit/recording/play/player.ts'
+import type { PlaySource } from '../../../audit/recording/play/source.ts'
 import { Screen } from '../../../audit/recording/screen.ts'
 import { fakeEnv } from '../../../common/fake-env.ts'
 import { inMemory } from './byte-source.ts'
+import { Display } from './display.ts'
 import { FileSource } from './file-source.ts'
-import { KeyReader, type PlayerAction } from './keys.ts'
-import { Player } from './player.ts'
-import type { PlaySource } from './source.ts'
+import { KeyReader } from './keys.ts'
 
 const view = { columns: 60, rows: 6 }
 
@@ -23,15 +25,20 @@ const cast = [
   '[100, "o", "end"]',
 ].join('\n')
 
-async function start(options: { speed?: number; skipIdle?: boolean; atMs?: number; source?: PlaySource } = {}) {
+async function start(
+  options: { speed?: number; skipIdle?: boolean; atMs?: number; source?: PlaySource; stays?: boolean } = {},
+) {
   const env = fakeEnv()
   const viewer = new Screen(view.columns, view.rows)
   const source = options.source ?? (await FileSource.open(inMemory(Buffer.from(cast))))
+  const display = new Display({ size: source.header, view, write: (text) => viewer.write(text) })
   const player = new Player({
     source,
     env,
-    view,
-    write: (text) => viewer.write(text),
+    screen: display.screen,
+    paint: (state) => display.paint(state),
+    turn: () => setImmediate(),
+    stays: options.stays ?? false,
     speed: options.speed ?? 1,
     skipIdle: options.skipIdle ?? false,
     atMs: options.atMs ?? 0,
@@ -61,12 +68,12 @@ async function start(options: { speed?: number; skipIdle?: boolean; atMs?: numbe
       await env.advance(Math.min(50, left))
     }
   }
-  const press = (...types: (PlayerAction['type'] | number)[]) => {
+  const press = (...types: (Action['type'] | number)[]) => {
     for (const type of types) {
-      player.press(typeof type === 'number' ? { type: 'seek', by: type } : ({ type } as PlayerAction))
+      player.press(typeof type === 'number' ? { type: 'seek', by: type } : ({ type } as Action))
     }
   }
-  return { env, viewer, player, outcome, done, shows, pass, press, stopping }
+  return { env, viewer, display, player, outcome, done, shows, pass, press, stopping }
 }
 
 describe('playing', () => {
@@ -120,12 +127,12 @@ describe('playing', () => {
     await shows(/^0 1 2 3 4\n\n\n\n\n$/)
   })
   test('both ways, with the size of that time, and not beyond the ends', async () => {
-    const { shows, press, player } = await start({ atMs: 50_000 })
+    const { shows, press, display } = await start({ atMs: 50_000 })
     await shows(/^0 1 2 3 4\n[\s\S]*/)
-    expect(player.screen.columns).toBe(50)
+    expect(display.screen.columns).toBe(50)
     press('pause', -47_000)
     await shows(/^0 1 2 3\n[\s\S]*00:03/)
-    expect(player.screen.columns).toBe(40)
+    expect(display.screen.columns).toBe(40)
     press(-10_000)
     await shows(/^0\n[\s\S]*00:00/)
     press(1000, 1000)
@@ -160,12 +167,25 @@ describe('playing', () => {
     expect(outcome.value).toBe('quit')
   })
   test('another size of the terminal', async () => {
-    const { shows, player, viewer } = await start()
+    const { shows, player, display, viewer } = await start()
     await shows(/^0/)
     viewer.resize(30, 4)
     await viewer.write('\u001b[2Jrubbish')
-    player.resize({ columns: 30, rows: 4 })
+    display.resize({ columns: 30, rows: 4 })
+    player.repaint()
     await shows(/^0\n\n\n$/)
+  })
+  test('to a time, at a speed; who stays at the end sees all of it again', async () => {
+    const { shows, player, pass, press, outcome } = await start({ stays: true })
+    await shows(/^0/)
+    player.press({ type: 'to', atMs: 3200 })
+    player.press({ type: 'speed', speed: 16 })
+    await shows(/^0 1 2 3\n[\s\S]*00:03 [^\n]*16x/)
+    await pass(7000)
+    await shows(/end\n[\s\S]*at the end {2}01:40/)
+    expect(outcome).toEqual({})
+    press('pause')
+    await shows(/^0\n[\s\S]*playing/)
   })
   test('what reading throws', async () => {
     const source: PlaySource = {

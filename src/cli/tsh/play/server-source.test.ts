@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { zstdCompressSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import { ChunkCache } from '../../../audit/recording/play/chunk-cache.ts'
+import type { PlaySource } from '../../../audit/recording/play/source.ts'
 import { ConnectionProblem } from '../../../errors/errors.ts'
-import { ChunkCache } from './chunk-cache.ts'
-import { ServerSource, type ServerSourceOptions } from './server-source.ts'
+import { type ServerRecording, serverSource } from './server-source.ts'
 
 const sid = '3f1c5f6a-0d6b-4f0e-9d8e-1b2c3d4e5f60'
 const hash = '0'.repeat(64)
@@ -43,32 +44,24 @@ function server(options: { readonly fail?: number; readonly without?: number; re
         if (chunk.index !== options.without) yield chunk.index === options.changed ? { ...chunk, sha256: hash } : chunk
       }
     },
-  } as unknown as ServerSourceOptions['api']
-  const source = new ServerSource(
+  } as unknown as ServerRecording['api']
+  const source = serverSource(
     { api, sid, action: 'play' },
     {
-      sid,
       user: 'alice',
       login: 'root',
-      serverId: sid,
       serverHostname: 'db-1',
       started: '2026-11-20T12:00:00.000Z',
-      interactive: true,
       columns: 0,
       rows: 0,
-      state: 'complete',
       durationMs: 9999,
-      chunks: 10,
-      bytes: 1,
-      chain: hash,
-      participants: ['alice'],
     },
   )
   return { source, asked }
 }
 
 /** What is shown from that time on. */
-async function shown(source: ServerSource, atMs: number, until = Number.POSITIVE_INFINITY): Promise<string> {
+async function shown(source: PlaySource, atMs: number, until = Number.POSITIVE_INFINITY): Promise<string> {
   const texts: string[] = []
   for await (const entry of source.from(atMs, new AbortController().signal)) {
     if (entry.atMs > until) break

@@ -1,26 +1,10 @@
 /** What the player says about itself: the line at the bottom, and the help. */
 
+import { clockTime } from '../../../audit/recording/play/clock-time.ts'
+import type { PlayerState } from '../../../audit/recording/play/player.ts'
 import { displayWidth, stripControl, truncate } from '../../../common/text.ts'
 import { keyHelp } from './keys.ts'
 import type { Size } from './painter.ts'
-
-export interface PlayerState {
-  readonly positionMs: number
-  readonly durationMs: number
-  readonly state: 'playing' | 'paused' | 'seeking' | 'at the end'
-  readonly speed: number
-  readonly skipIdle: boolean
-  /** From the recording: who came, what is damaged. */
-  readonly note?: string | undefined
-}
-
-/** `1:02:03`, `02:03`. */
-export function clockTime(ms: number): string {
-  const seconds = Math.floor(Math.max(0, ms) / 1000)
-  const two = (value: number) => String(value).padStart(2, '0')
-  const [hours, minutes] = [Math.floor(seconds / 3600), two(Math.floor((seconds % 3600) / 60))]
-  return hours > 0 ? `${hours}:${minutes}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`
-}
 
 /** One row of that width, in reverse video. */
 export function statusLine(state: PlayerState, columns: number): string {

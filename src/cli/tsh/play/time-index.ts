@@ -3,7 +3,7 @@
  * line: parsing all of a long recording would make its viewer wait.
  */
 
-import { maxLineBytes } from '../../../audit/recording/read-cast.ts'
+import { maxLineBytes } from '../../../audit/recording/cast-entry.ts'
 import { type ByteSource, linesFrom } from './byte-source.ts'
 
 /** Where reading can begin with an empty terminal of that size. */

@@ -1,10 +1,13 @@
 /** The viewer's terminal while a recording plays in it. However the player ends, the terminal is as it was. */
 
 import { writeSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+import { Player, type PlayerOptions, type PlayerState } from '../../../audit/recording/play/player.ts'
+import type { Screen } from '../../../audit/recording/screen.ts'
 import { realEnv } from '../../../common/env.ts'
 import { rawTerminal } from '../ssh/raw-terminal.ts'
+import { Display } from './display.ts'
 import { KeyReader } from './keys.ts'
-import { Player, type PlayerOptions } from './player.ts'
 import { rowText } from './row-text.ts'
 
 /** The alternate screen without automatic wrapping: the last column can be written without scrolling. */
@@ -23,7 +26,9 @@ class Stopped extends Error {
 const stopSignals = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'] as const
 
 /** Plays on standard output, with keys from standard input if that is a terminal. Returns the exit code. */
-export async function playOnTerminal(options: Omit<PlayerOptions, 'env' | 'view' | 'write'>): Promise<number> {
+export async function playOnTerminal(
+  options: Pick<PlayerOptions, 'source' | 'speed' | 'skipIdle' | 'atMs'>,
+): Promise<number> {
   const { stdin, stdout } = process
   const keyboard = stdin.isTTY ? rawTerminal() : undefined
   const stopping = new AbortController()
@@ -46,8 +51,14 @@ export async function playOnTerminal(options: Omit<PlayerOptions, 'env' | 'view'
     }
     keyboard?.leave()
   }
-  const player = new Player({ ...options, env: realEnv, view: view(), write: writer(stopping.signal) })
-  const resize = () => player.resize(view())
+  const display = new Display({ size: options.source.header, view: view(), write: writer(stopping.signal) })
+  const { screen } = display
+  const paint = (state: PlayerState) => display.paint(state)
+  const player = new Player({ ...options, env: realEnv, screen, paint, turn: () => setImmediate() })
+  const resize = () => {
+    display.resize(view())
+    player.repaint()
+  }
   const keys = new KeyReader()
   const type = (data: Buffer) => {
     for (const action of keys.read(data.toString('latin1'))) {
@@ -75,7 +86,7 @@ export async function playOnTerminal(options: Omit<PlayerOptions, 'env' | 'view'
     // Output that takes long to interpret does not keep anybody from leaving.
     await Promise.race([player.run(stopping.signal), stopped(stopping.signal)])
     restore()
-    stdout.write(lastScreen(player))
+    stdout.write(lastScreen(screen))
     return 0
   } catch (error) {
     if (error instanceof Stopped) return error.code
@@ -87,7 +98,7 @@ export async function playOnTerminal(options: Omit<PlayerOptions, 'env' | 'view'
     stdout.off('resize', resize)
     process.off('exit', restore).off('SIGCONT', resume)
     for (const signal of stopSignals) process.off(signal, stop)
-    player.screen.dispose()
+    screen.dispose()
   }
 }
 
@@ -109,7 +120,7 @@ function writer(signal: AbortSignal): (text: string) => Promise<void> {
 }
 
 /** What stays on the terminal at the end: the rows of the last screen. */
-function lastScreen({ screen }: Player): string {
+function lastScreen(screen: Screen): string {
   const width = Math.max(1, process.stdout.columns || 80)
   const rows = Array.from({ length: screen.rows }, (_, row) => rowText(screen, row, 0, width))
   const used = rows.findLastIndex((row) => row !== '') + 1

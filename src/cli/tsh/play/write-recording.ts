@@ -2,8 +2,8 @@
 
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
-import { formatWriter, type TextFormat } from './formats.ts'
-import type { PlaySource } from './source.ts'
+import { formatWriter, type TextFormat } from '../../../audit/recording/play/formats.ts'
+import type { PlaySource } from '../../../audit/recording/play/source.ts'
 
 /** Characters that are collected before they are written. */
 const block = 64 * 1024

@@ -6,7 +6,7 @@ export interface CachedChunk {
   readonly fromMs: number
   readonly toMs: number
   readonly keyframe: boolean
-  readonly data: Buffer
+  readonly data: Uint8Array
   /** What is wrong with it, if something is. */
   readonly damage?: string
 }

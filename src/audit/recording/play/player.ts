@@ -1,24 +1,57 @@
 /** Plays a recording: what is shown when, and what the viewer's keys do to that. Knows no terminal and no file. */
 
-import { setImmediate } from 'node:timers/promises'
-import type { CastEntry } from '../../../audit/recording/read-cast.ts'
-import { Screen } from '../../../audit/recording/screen.ts'
-import type { Env } from '../../../common/env.ts'
-import type { PlayerAction } from './keys.ts'
-import { Painter, type Size } from './painter.ts'
+import type { CastEntry } from '../cast-entry.ts'
 import type { PlaySource } from './source.ts'
-import { helpRows, statusLine } from './status.ts'
+
+export type PlayerAction =
+  | { readonly type: 'pause' | 'idle' | 'step' | 'quit' | 'help' | 'status' | 'faster' | 'slower' }
+  /** Milliseconds from here. */
+  | { readonly type: 'seek'; readonly by: number }
+  /** Milliseconds from the beginning. */
+  | { readonly type: 'to'; readonly atMs: number }
+  | { readonly type: 'speed'; readonly speed: number }
+  | { readonly type: 'start' | 'end' }
+
+export interface PlayerState {
+  readonly positionMs: number
+  readonly durationMs: number
+  readonly state: 'playing' | 'paused' | 'seeking' | 'at the end'
+  readonly speed: number
+  readonly skipIdle: boolean
+  /** From the recording: who came, what is damaged. */
+  readonly note?: string | undefined
+  /** The viewer wants to see how far it is, or did something a moment ago. */
+  readonly noticed: boolean
+  readonly help: boolean
+}
+
+/** Where the recorded terminal is shown. */
+export interface PlayScreen {
+  /** Resolves when the text has taken effect. */
+  write(text: string): Promise<void>
+  resize(columns: number, rows: number): void
+  reset(): void
+}
+
+export interface PlayClock {
+  monotonicMs(): number
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
 
 export interface PlayerOptions {
   readonly source: PlaySource
-  readonly env: Env
-  readonly view: Size
-  /** Resolves when the terminal has taken it. */
-  write(text: string): Promise<void>
+  readonly env: PlayClock
+  readonly screen: PlayScreen
+  /** Resolves when the viewer sees it. */
+  paint(state: PlayerState): Promise<void>
+  /** Resolves after what is due has run: keys, network, timers. */
+  turn(): Promise<void>
   readonly speed: number
   readonly skipIdle: boolean
   /** Milliseconds. */
   readonly atMs: number
+  /** At the end it waits for the viewer, instead of ending. */
+  readonly stays?: boolean
 }
 
 /** Milliseconds between frames. */
@@ -36,9 +69,8 @@ export const speeds = [0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 32, 
 
 export class Player {
   readonly #options: PlayerOptions
-  readonly #env: Env
-  readonly #painter: Painter
-  readonly screen: Screen
+  readonly #env: PlayClock
+  readonly #screen: PlayScreen
   readonly #actions: PlayerAction[] = []
   #wake = Promise.withResolvers<void>()
   #reading = new AbortController()
@@ -70,8 +102,7 @@ export class Player {
     this.#env = options.env
     this.#speed = options.speed
     this.#skipIdle = options.skipIdle
-    this.#painter = new Painter(options.view)
-    this.screen = new Screen(options.source.header.columns, options.source.header.rows)
+    this.#screen = options.screen
   }
 
   press(action: PlayerAction): void {
@@ -79,9 +110,8 @@ export class Player {
     this.#wake.resolve()
   }
 
-  /** The viewer's terminal changed its size, or was used by something else meanwhile. */
-  resize(view: Size): void {
-    this.#painter.resize(view)
+  /** What the viewer sees changed by something else. */
+  repaint(): void {
     this.#paintedAt = Number.NEGATIVE_INFINITY
     this.#wake.resolve()
   }
@@ -121,6 +151,8 @@ export class Player {
         case 'quit':
           return true
         case 'pause':
+          // From the end on there is nothing to show but all of it again.
+          if (this.#options.stays === true && this.#paused && this.#next() === 'done') await this.#seek(0)
           this.#paused = !this.#paused
           break
         case 'idle':
@@ -145,14 +177,17 @@ export class Player {
         case 'seek':
           await this.#seek(this.#positionMs + action.by)
           break
+        case 'to':
+          await this.#seek(action.atMs)
+          break
+        case 'speed':
+          this.#speed = action.speed
+          break
         case 'start':
           await this.#seek(0)
           break
         case 'end':
           await this.#seek(Number.POSITIVE_INFINITY)
-          break
-        case 'suspend':
-          // For who owns the terminal.
           break
         default:
           action satisfies never
@@ -177,6 +212,11 @@ export class Player {
     }
     if (head === 'done') {
       this.#noticeUntil = 0
+      if (this.#options.stays === true) {
+        this.#positionMs = this.#options.source.durationMs()
+        this.#paused = true
+        return false
+      }
       await this.#paint()
       return true
     }
@@ -201,7 +241,7 @@ export class Player {
   async #show(untilMs: number): Promise<void> {
     let text = ''
     const flush = async () => {
-      if (text.length > 0) await this.screen.write(text)
+      if (text.length > 0) await this.#screen.write(text)
       text = ''
     }
     while (text.length < batch) {
@@ -223,7 +263,7 @@ export class Player {
 
   async #other(entry: CastEntry): Promise<void> {
     if (entry.type === 'resize') {
-      this.screen.resize(entry.columns, entry.rows)
+      this.#screen.resize(entry.columns, entry.rows)
       await this.#applyKeyframe()
     } else if (entry.type === 'keyframe') {
       if (this.#fresh) this.#keyframe = entry.text
@@ -237,8 +277,8 @@ export class Player {
     const text = this.#keyframe
     this.#keyframe = undefined
     if (text === undefined) return
-    this.screen.reset()
-    await this.screen.write(text)
+    this.#screen.reset()
+    await this.#screen.write(text)
   }
 
   /** Goes to that time, which is kept within the recording. A key that is pressed meanwhile ends it where it is. */
@@ -253,8 +293,8 @@ export class Player {
     this.#coming = undefined
     this.#fresh = true
     this.#keyframe = undefined
-    this.screen.reset()
-    this.screen.resize(source.header.columns, source.header.rows)
+    this.#screen.reset()
+    this.#screen.resize(source.header.columns, source.header.rows)
     this.#seeking = true
     this.#note = undefined
     this.#positionMs = target
@@ -311,7 +351,7 @@ export class Player {
 
   /** Makes `#head` the next entry if it is here; what has to be waited for must not keep back what is due. */
   async #fetchSoon(): Promise<void> {
-    if (this.#head === undefined) await Promise.race([this.#fetch(), setImmediate()])
+    if (this.#head === undefined) await Promise.race([this.#fetch(), this.#options.turn()])
   }
 
   /** The next entry as far as it is known. Throws what reading it threw. */
@@ -346,24 +386,18 @@ export class Player {
   async #paint(): Promise<void> {
     const now = this.#env.monotonicMs()
     this.#paintedAt = now
-    const frame = this.#painter.frame(this.screen, this.#overlay(now))
-    if (frame !== '') await this.#options.write(frame)
+    await this.#options.paint(this.#state(now))
   }
 
-  #overlay(now: number): ReadonlyMap<number, string> {
-    const { columns, rows } = this.#painter.view
-    const overlay = this.#help ? helpRows({ columns, rows }) : new Map<number, string>()
-    if (!this.#paused && !this.#seeking && !this.#help && !this.#noticed(now)) {
-      this.#note = undefined
-      return overlay
-    }
+  #state(now: number): PlayerState {
     const { source } = this.#options
+    const noticed = this.#paused || this.#seeking || this.#help || this.#noticed(now)
+    if (!noticed) this.#note = undefined
     const atEnd = this.#paused && this.#head === 'done'
     const state = this.#seeking ? 'seeking' : atEnd ? 'at the end' : this.#paused || this.#help ? 'paused' : 'playing'
     const durationMs = source.durationMs()
     const positionMs = Math.min(durationMs, this.#position(now))
-    const [speed, skipIdle, note] = [this.#speed, this.#skipIdle, this.#note]
-    overlay.set(rows - 1, statusLine({ positionMs, durationMs, state, speed, skipIdle, note }, columns))
-    return overlay
+    const [speed, skipIdle, note, help] = [this.#speed, this.#skipIdle, this.#note, this.#help]
+    return { positionMs, durationMs, state, speed, skipIdle, note, noticed, help }
   }
 }

@@ -4,9 +4,9 @@
  */
 
 import type { IBuffer, IMarker } from '@xterm/headless'
-import type { CastEntry, CastHeader } from '../../../audit/recording/read-cast.ts'
-import { Screen } from '../../../audit/recording/screen.ts'
 import { stripControl } from '../../../common/text.ts'
+import type { CastEntry, CastHeader } from '../cast-entry.ts'
+import { Screen } from '../screen.ts'
 import type { Writer } from './writer.ts'
 
 /** Characters that are interpreted before lines are taken from the scrollback; each may be a line feed. */

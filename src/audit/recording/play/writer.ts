@@ -1,6 +1,6 @@
 /** What turns a recording into a stream of text. */
 
-import type { CastEntry, CastHeader } from '../../../audit/recording/read-cast.ts'
+import type { CastEntry, CastHeader } from '../cast-entry.ts'
 
 export interface Writer {
   head(header: CastHeader): string

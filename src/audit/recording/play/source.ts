@@ -1,6 +1,6 @@
 /** Where a player gets a recording from: a file or the auth service. */
 
-import type { CastEntry, CastHeader } from '../../../audit/recording/read-cast.ts'
+import type { CastEntry, CastHeader } from '../cast-entry.ts'
 
 export interface PlaySource {
   readonly header: CastHeader
