@@ -5,24 +5,11 @@
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
 import type { Endpoint } from '../src/api/endpoint.ts'
+import { type Api, openApiDocument as document, sortedEndpoints as sorted } from '../src/api/openapi.ts'
 import * as authRoutes from '../src/api/routes.ts'
 import * as webRoutes from '../src/api/web.ts'
-import { version } from '../src/common/version.ts'
 import { httpStatus } from '../src/errors/errors.ts'
-
-interface Api {
-  readonly title: string
-  readonly description: string
-  readonly endpoints: readonly (readonly [string, Endpoint])[]
-}
-
-/** By path, as people look for them. */
-function sorted(routes: Readonly<Record<string, Endpoint>>): Api['endpoints'] {
-  const place = (endpoint: Endpoint) => `${endpoint.path} ${endpoint.method}`
-  return Object.entries(routes).sort(([, a], [, b]) => (place(a) < place(b) ? -1 : 1))
-}
 
 const apis: Readonly<Record<string, Api>> = {
   auth: {
@@ -36,73 +23,6 @@ const apis: Readonly<Record<string, Api>> = {
     description: 'HTTPS on the proxy’s web port (3080), for clients that have no certificate yet.',
     endpoints: sorted(webRoutes),
   },
-}
-
-const schemaOf = (schema: z.ZodType, io: 'input' | 'output') => {
-  const { $schema: _, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any' })
-  return json
-}
-
-const errorSchema = {
-  type: 'object',
-  required: ['error'],
-  properties: {
-    error: {
-      type: 'object',
-      required: ['kind', 'message'],
-      properties: {
-        kind: { type: 'string', enum: Object.keys(httpStatus) },
-        message: { type: 'string' },
-        param: { type: 'string' },
-        errno: { type: 'string' },
-      },
-    },
-  },
-}
-
-function document(api: Api) {
-  const paths: Record<string, Record<string, unknown>> = {}
-  for (const [name, endpoint] of api.endpoints) {
-    const path = endpoint.path.replaceAll(/:([A-Za-z]+)/g, '{$1}')
-    paths[path] = { ...paths[path], [endpoint.method.toLowerCase()]: operation(name, endpoint) }
-  }
-  return {
-    openapi: '3.1.0',
-    info: { title: api.title, description: api.description, version },
-    paths,
-    components: { schemas: { Error: errorSchema } },
-  }
-}
-
-function operation(name: string, endpoint: Endpoint) {
-  const body = schemaOf(endpoint.body, 'input')
-  const hasBody = endpoint.method === 'POST' || endpoint.method === 'PUT'
-  const type = endpoint.stream ? 'application/x-ndjson' : 'application/json'
-  return {
-    operationId: name,
-    summary: endpoint.summary,
-    'x-callers': endpoint.callers,
-    ...(endpoint.userRule === undefined ? {} : { 'x-user-rule': endpoint.userRule }),
-    parameters: [...parameters(endpoint.params, 'path'), ...parameters(endpoint.query, 'query')],
-    ...(hasBody ? { requestBody: { required: true, content: { 'application/json': { schema: body } } } } : {}),
-    responses: {
-      200: { description: 'Done', content: { [type]: { schema: schemaOf(endpoint.output, 'output') } } },
-      default: {
-        description: 'Refused or failed',
-        content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
-      },
-    },
-  }
-}
-
-function parameters(schema: z.ZodType, place: 'path' | 'query') {
-  const { properties = {}, required = [] } = schemaOf(schema, 'input')
-  return Object.entries(properties).map(([name, each]) => ({
-    name,
-    in: place,
-    required: place === 'path' || required.includes(name),
-    schema: each,
-  }))
 }
 
 function page(): string {

@@ -14,6 +14,7 @@ export const pageEndpoints: readonly Endpoint[] = [
   routes.getRotation,
   routes.rotateAuthorities,
   routes.listPresence,
+  routes.explainAccess,
   routes.deletePresence,
   routes.createToken,
   routes.listTokens,

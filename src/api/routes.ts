@@ -21,6 +21,7 @@ import {
 import { page, pageOf } from './pages.ts'
 
 export * from './audit-routes.ts'
+export { explainAccess } from './explain-routes.ts'
 export * from './lease-routes.ts'
 export * from './lock-routes.ts'
 export * from './mfa-routes.ts'
@@ -57,7 +58,7 @@ export const getStatus = endpoint({
     authorities: z.array(authority.pick({ type: true, rotation: true, rotated: true })),
     /** Server time, for noticing clock skew. */
     time: isoTime,
-    /** For administrators only. */
+    /** For administrators, and users with the rule to list events. */
     audit: z
       .strictObject({
         /** The last event, and the last that the search index knows. */
@@ -69,7 +70,7 @@ export const getStatus = endpoint({
         damaged: z.boolean(),
       })
       .optional(),
-    /** For administrators only: why the store takes no recordings now. */
+    /** For the same: why the store takes no recordings now. */
     recordingAlarm: z.string().optional(),
   }),
 })
@@ -144,7 +145,8 @@ export const heartbeat = endpoint({
 export const listPresence = endpoint({
   method: 'GET',
   path: '/v1/presence',
-  summary: 'Servers of the cluster; a user sees the nodes that their roles let them reach',
+  summary:
+    'Servers of the cluster; a user sees the nodes that their roles let them reach, and what rules for auth_server and proxy let them list',
   callers: ['Admin', 'Proxy', 'Node', 'Auth', 'User'],
   userRule: 'self',
   query: z.strictObject({

@@ -115,6 +115,14 @@ export const webListNodes = endpoint({
   output: webNodePage,
 })
 
+export const webGetApiDocument = endpoint({
+  method: 'GET',
+  path: '/webapi/openapi',
+  summary: 'This document, for users who have a rule for some resource',
+  callers: [],
+  output: z.looseObject({ openapi: z.string() }),
+})
+
 /** The subprotocol of a terminal's WebSocket; a second one, `csrf.` and the token, proves that our own page opens it. */
 export const terminalProtocol = 'teleport.terminal.v1'
 export const terminalPath = '/webapi/terminal'

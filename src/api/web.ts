@@ -146,4 +146,11 @@ export const webAcceptInvite = endpoint({
   }),
   output: acceptedInvite,
 })
-export { webEndSession, webGetState, webListNodes, webOpenSession, webRenewSession } from './web-app.ts'
+export {
+  webEndSession,
+  webGetApiDocument,
+  webGetState,
+  webListNodes,
+  webOpenSession,
+  webRenewSession,
+} from './web-app.ts'

@@ -35,6 +35,7 @@ const table: Readonly<Record<string, { callers: readonly BuiltinRole[]; users?: 
   renewHost: { callers: ['Node', 'Proxy', 'Auth'] },
   heartbeat: { callers: ['Node', 'Proxy', 'Auth'] },
   listPresence: { callers: ['Admin', 'Proxy', 'Node', 'Auth', 'User'], users: 'self' },
+  explainAccess: { callers: ['Admin', 'User'], users: 'rule' },
   deletePresence: { callers: ['Admin', 'User'], users: 'rule' },
   createToken: { callers: ['Admin', 'User'], users: 'rule' },
   listTokens: { callers: ['Admin', 'User'], users: 'rule' },

@@ -1,8 +1,9 @@
 /** What each endpoint does. Who may call it stands in `src/api/routes.ts`; here is only what a user's own limits are. */
 
 import type { FastifyInstance } from 'fastify'
-import { type Authorized, authorizeResource, authorizeSight } from '../access/authorize.ts'
+import { type Authorized, authorizeListed, authorizeResource, authorizeSight } from '../access/authorize.ts'
 import { loginsFor } from '../access/decide.ts'
+import { checkRule } from '../access/rules.ts'
 import type { Caller } from '../api/caller.ts'
 import type { SettingsKind } from '../api/cluster-settings.ts'
 import { formatCertificateLine, parseKeyLine } from '../api/lines.ts'
@@ -14,6 +15,7 @@ import { version } from '../common/version.ts'
 import { AccessDenied, BadParameter } from '../errors/errors.ts'
 import { verifyAudit } from './audit-verify.ts'
 import { authorityTypes } from './authorities.ts'
+import { explainAccess } from './explain.ts'
 import { mountFactors } from './mfa/routes.ts'
 import { actorOf, nodeFacts } from './permits.ts'
 import { mountRecordings } from './recording-routes.ts'
@@ -51,6 +53,10 @@ function statusOf({ type, rotation, rotated }: Authority) {
   return { type, ...(rotation === undefined ? {} : { rotation }), ...(rotated === undefined ? {} : { rotated }) }
 }
 
+/** How the log fares is for those who may read it. */
+const mayKnowAudit = ({ role, user }: Caller): boolean =>
+  role === 'Admin' || (user !== undefined && checkRule(user, { kind: 'event', verb: 'list' }).allow)
+
 function mountCluster(app: FastifyInstance, { hub, authorities, audit, env, recordings }: Services): void {
   serve(app, routes.getStatus, async ({ caller }) => ({
     clusterName: hub.clusterName,
@@ -58,7 +64,7 @@ function mountCluster(app: FastifyInstance, { hub, authorities, audit, env, reco
     caPins: [...authorities.caPins],
     authorities: authorityTypes.map((type) => statusOf(authorities.public(type))),
     time: env.now().toISOString(),
-    ...(caller.role === 'Admin' ? { audit: await audit.summary(), recordingAlarm: await recordings.alarm() } : {}),
+    ...(mayKnowAudit(caller) ? { audit: await audit.summary(), recordingAlarm: await recordings.alarm() } : {}),
   }))
   serve(app, routes.getConfig, async () => hub.config)
   serve(app, routes.listAuthorities, async () => ({ items: [authorities.public('host'), authorities.public('user')] }))
@@ -75,7 +81,7 @@ function mountMachines(app: FastifyInstance, { machines, presence, hub, env }: S
     return { expires: expires.toISOString(), time: env.now().toISOString() }
   })
   serve(app, routes.listPresence, async ({ caller, query }) => {
-    const role = caller.role === 'User' ? 'node' : query.role
+    const role = caller.role === 'User' ? (query.role ?? 'node') : query.role
     const { user } = caller
     const after = query.after === undefined ? '' : decodeCursor(query.after)
     const page = visiblePage(caller, hub.snapshot.servers.inOrder(role, env.now().getTime(), after), query.limit)
@@ -101,14 +107,20 @@ function visiblePage(caller: Caller, servers: Iterable<Placed>, limit: number) {
   const items: Presence[] = []
   let last = ''
   for (const { place, presence } of servers) {
-    if (caller.role === 'User' && presence.role !== 'node') continue
-    const seen: Authorized<Presence> | undefined = authorizeSight(actor, presence)
+    const seen = sightOf(actor, presence)
     if (seen === undefined) continue
     if (items.length === limit) return { items, next: encodeCursor(last) }
     items.push(seen.target)
     last = place
   }
   return { items }
+}
+
+/** Auth servers and proxies are nobody's to reach: a rule lets users list them. */
+function sightOf(actor: ReturnType<typeof actorOf>, presence: Presence): Authorized<Presence> | undefined {
+  if ('builtin' in actor || presence.role === 'node') return authorizeSight(actor, presence)
+  const kind = presence.role === 'auth' ? 'auth_server' : 'proxy'
+  return authorizeListed(actor, kind, [presence], nodeFacts)[0]
 }
 
 const encodeCursor = (place: string): string => Buffer.from(place, 'utf8').toString('base64url')
@@ -151,7 +163,11 @@ function mountUsers(app: FastifyInstance, { users, invites }: Services): void {
   })
 }
 
-function mountRoles(app: FastifyInstance, { roles }: Services): void {
+function mountRoles(app: FastifyInstance, services: Services): void {
+  const { roles } = services
+  serve(app, routes.explainAccess, async ({ caller, query }) => ({
+    items: await explainAccess(services, caller, query),
+  }))
   serve(app, routes.listRoles, ({ caller, query }) => roles.page(caller, query))
   serve(app, routes.getRole, ({ caller, params }) => roles.get(caller, params.name))
   serve(app, routes.putRole, ({ caller, params, body }) => roles.put(caller, params.name, body))

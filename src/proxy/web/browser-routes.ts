@@ -1,6 +1,9 @@
 /** What our own page calls: who is logged in, login, renewal, logout, servers. The rules about origin and token are in `browser-guard.ts`. */
 
 import type { Endpoint } from '../../api/endpoint.ts'
+import type { webDocument } from '../../api/openapi.ts'
+import { pageEndpoints } from '../../api/page-endpoints.ts'
+import { callName } from '../../api/rule-refusal.ts'
 import type { WebUser } from '../../api/web-app.ts'
 import * as web from '../../api/web-app.ts'
 import type { WebSession } from '../../api/web-session-routes.ts'
@@ -30,6 +33,7 @@ export function browserRoutes(backend: WebBackend, info: WebInfo, sessions: Brow
     expires: session.expires,
     idleExpires: session.idleExpires,
   })
+  let document: ReturnType<typeof webDocument> | undefined
   return [
     browser(web.webGetState, { needs: 'nothing' }, async ({ visitor, token, session, client, setCookie: set }) => {
       const config = backend.config()
@@ -75,5 +79,18 @@ export function browserRoutes(backend: WebBackend, info: WebInfo, sessions: Brow
       if (session === undefined) throw new AccessDenied('log in first')
       return backend.nodes.list(session, client, query)
     }),
+    browser(web.webGetApiDocument, { needs: 'session' }, async ({ session, client }) => {
+      if (session === undefined || !isAdministrative(backend.callsOf(session, client))) {
+        throw new AccessDenied('access denied: the documents of the API are for those who administer something')
+      }
+      // Made when somebody reads it, which is seldom.
+      const { webDocument } = await import('../../api/openapi.ts')
+      document ??= webDocument()
+      return document
+    }),
   ]
 }
+
+/** Whether any call is among them that the roles must have a rule for. */
+const isAdministrative = (calls: readonly string[]): boolean =>
+  pageEndpoints.some((endpoint) => typeof endpoint.userRule === 'object' && calls.includes(callName(endpoint)))

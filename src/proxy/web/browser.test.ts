@@ -213,11 +213,14 @@ describe('a browser', () => {
     expect(await callsOf(alice)).not.toContain('GET /v1/users')
     expect(await callsOf(bob)).toContain('GET /v1/users')
     expect((await alice.send('GET', '/webapi/v1/users')).status).toBe(403)
+    expect((await alice.send('GET', '/webapi/openapi')).status).toBe(403)
     expect((await bob.send('GET', '/webapi/v1/users?limit=1')).json).toMatchObject({ items: [{ name: 'alice' }] })
     const lock = { target: { user: 'alice' }, message: 'away' }
     expect((await alice.send('POST', '/webapi/v1/locks', lock)).status).toBe(403)
     expect((await bob.send('POST', '/webapi/v1/locks', lock)).status).toBe(200)
     await expectLoggedOut(alice)
+    // The documents are for those who administer something.
+    expect((await bob.send('GET', '/webapi/openapi')).json).toMatchObject({ paths: { '/webapi/v1/users': {} } })
     // What gives out certificates is not for pages.
     expect((await bob.send('POST', '/webapi/v1/certificates/renew', {})).status).toBe(404)
   })
@@ -225,6 +228,7 @@ describe('a browser', () => {
   test('A1 nothing is answered without a session but who one is', async () => {
     const made = await bench()
     expect((await ask(made, 'GET', '/webapi/nodes')).status).toBe(401)
+    expect((await ask(made, 'GET', '/webapi/openapi')).status).toBe(401)
     expect(
       (await ask(made, 'GET', '/webapi/nodes', { headers: { cookie: `${sessionCookie}=${'0'.repeat(32)}` } })).status,
     ).toBe(401)
@@ -408,10 +412,12 @@ const openTo: Readonly<Record<string, 'everybody' | 'page' | 'session' | 'auth'>
   'POST /webapi/session/renew': 'session',
   'POST /webapi/session/end': 'session',
   'GET /webapi/nodes': 'session',
+  // And then for those whose roles have a rule: 'A2 calls auth with the rights of its user'.
+  'GET /webapi/openapi': 'auth',
   // Answered by auth, with the rights of the user: who may call what there is the table of `src/auth/access.test.ts`.
   ...Object.fromEntries(
     `GET /v1/status · GET /v1/config · GET /v1/authorities · GET /v1/authorities/rotation · POST /v1/authorities/rotate
-     GET /v1/presence · DELETE /v1/presence/:role/:uuid · POST /v1/tokens · GET /v1/tokens · DELETE /v1/tokens/:name
+     GET /v1/presence · GET /v1/access/explain · DELETE /v1/presence/:role/:uuid · POST /v1/tokens · GET /v1/tokens · DELETE /v1/tokens/:name
      POST /v1/users · GET /v1/users · GET /v1/users/:name · PUT /v1/users/:name · DELETE /v1/users/:name
      POST /v1/users/:name/reset · GET /v1/roles · GET /v1/roles/:name · PUT /v1/roles/:name · DELETE /v1/roles/:name
      GET /v1/settings/auth-preference · PUT /v1/settings/auth-preference · DELETE /v1/settings/auth-preference

@@ -1,15 +1,13 @@
 /** `tctl access explain USER LOGIN@NODE`: the decision that proxy and node would make, with every role's part in it. */
 
-import { type Explanation, explainLogin } from '../../../access/explain.ts'
-import type { ClusterConfig, Presence } from '../../../api/model.ts'
-import { getUser } from '../../../api/routes.ts'
+import type { AccessExplanation } from '../../../api/explain-routes.ts'
+import { explainAccess } from '../../../api/routes.ts'
 import { formatDuration } from '../../../common/durations.ts'
 import { formatPairs, formatTable, quote } from '../../../common/text.ts'
 import { BadParameter, MissingParameter } from '../../../errors/errors.ts'
 import { print } from '../../common/output.ts'
 import type { CommandRun } from '../../common/spec.ts'
 import { withAdminApi } from '../connect.ts'
-import { allNodes, allRoles, clusterOptions, DEFAULT_TTL_SECONDS, nodesNamed, rolesOf } from './cluster.ts'
 
 export const explain: CommandRun = async ({ options, args }) => {
   const [name = '', target = ''] = args
@@ -21,43 +19,13 @@ export const explain: CommandRun = async ({ options, args }) => {
   }
   const [login, nodeName] = [target.slice(0, at), target.slice(at + 1)]
   return await withAdminApi(options, async (api) => {
-    const user = await api.call(getUser, { params: { name } })
-    const [roles, nodes, cluster] = [await allRoles(api), await allNodes(api), await clusterOptions(api)]
-    const answers = nodesNamed(nodes, nodeName).map((node) => {
-      const ask = { roles: rolesOf(user, roles), traits: user.traits, login, nodeLabels: node.labels }
-      const { allow, reason, role, conditions, ...more } = explainLogin(ask, cluster, DEFAULT_TTL_SECONDS)
-      const missing = user.roles.filter((known) => !roles.has(known))
-      return {
-        user: name,
-        login,
-        node: node.hostname,
-        nodeId: node.uuid,
-        labels: node.labels,
-        allow,
-        reason,
-        ...(role === undefined ? {} : { role }),
-        ...(conditions === undefined ? {} : { conditions }),
-        ...(missing.length === 0 ? {} : { missingRoles: missing }),
-        ...more,
-        sessionRecording: cluster.sessionRecording,
-      }
-    })
+    const { items: answers } = await api.call(explainAccess, { query: { user: name, login, node: nodeName } })
     await print(options.string('format'), answers, () => answers.map(describe).join('\n'))
     return 0
   })
 }
 
-type Answer = Explanation & {
-  readonly user: string
-  readonly login: string
-  readonly node: string
-  readonly nodeId: string
-  readonly labels: Presence['labels']
-  readonly missingRoles?: readonly string[]
-  readonly sessionRecording: ClusterConfig['sessionRecording']
-}
-
-function describe(answer: Answer): string {
+function describe(answer: AccessExplanation): string {
   const { user, login, node, nodeId, allow, reason, conditions = [], roles, missingRoles = [] } = answer
   const labels = Object.entries(answer.labels).map(([name, value]) => `${name}=${value}`)
   const head = formatPairs([
@@ -77,7 +45,7 @@ function describe(answer: Answer): string {
   return allow ? `${head}\n${table}\n${describeOptions(answer)}` : `${head}\n${table}`
 }
 
-function describeOptions({ options, sessionRecording, createHostUser }: Answer): string {
+function describeOptions({ options, sessionRecording, createHostUser }: AccessExplanation): string {
   const yes = (value: boolean): string => (value ? 'yes' : 'no')
   const limit = (value: number): string => (value === 0 ? 'any number' : String(value))
   const targets = options.forwardTo === undefined ? '' : `, to ${options.forwardTo.join(', ')}`
