@@ -193,7 +193,8 @@ async function searches(
     await admin.call(searchEvents, { query: { limit: 100, ...query } })
     return performance.now() - begin
   }
-  for (const { query } of questions) await one(query)
+  // Without a clock: code is compiled while it first runs.
+  for (let round = 0; round < 5; round++) for (const { query } of questions) await one(query)
   const ours: number[] = []
   const theirs: number[] = []
   for (let round = 0; round < (quick ? 5 : 20); round++) {

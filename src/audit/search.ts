@@ -11,6 +11,8 @@ import { matchesTerms, parseTerms, type Term, wordsOf } from './words.ts'
 const SCAN_ROWS = 1000
 /** Asked of the index at a time: a page of the usual size. */
 const FIND_ROWS = 101
+/** Where few rows match, windows become larger by this factor until they have `SCAN_ROWS`; where all match, one page is read. */
+const GROWTH = 3
 
 /** Events looked at to tell how rare a word is, and words of a phrase, its last ones, of which that is asked. */
 const SAMPLE = 16
@@ -146,7 +148,7 @@ async function* foundRows(
   const rare = hasPhrase ? { ...query, terms: rareWords(index, query.terms ?? [], low, high, direction) } : query
   const find = (from: number, to: number) =>
     index.find(known === 'words' ? query : rare, from, to, FIND_ROWS, direction)
-  for await (const found of inWindows(low, high, FIND_ROWS, order, find, (ei) => ei)) {
+  for await (const found of inWindows(low, high, [FIND_ROWS], order, find, (ei) => ei)) {
     const rows = log.rowsAt(found).filter((row) => matches(row, query, known))
     yield* rows
     // Words that many events have, in another order: then the index is quicker to follow where they stand.
@@ -189,26 +191,32 @@ async function* scanRows(
   high: number,
   order: Order,
 ): AsyncGenerator<StoredRow> {
-  const read = (from: number, to: number) => log.rows(from, to, SCAN_ROWS, directions[order])
-  for await (const rows of inWindows(low, high, SCAN_ROWS, order, read, ({ ei }) => ei)) {
+  const read = (from: number, to: number, size: number) => log.rows(from, to, size, directions[order])
+  for await (const rows of inWindows(low, high, scanSizes, order, read, ({ ei }) => ei)) {
     for (const row of rows) if (matches(row, query, 'nothing')) yield row
   }
 }
 
+const scanSizes = [FIND_ROWS, FIND_ROWS * GROWTH, SCAN_ROWS]
+
 const directions = { newest: 'DESC', oldest: 'ASC' } as const
 
-/** What `take` gives of `low <= ei < high`, at most `size` at a time, each from where the last ended. Other work has its turn in between. */
+/**
+ * What `take` gives of `low <= ei < high`, at most so many at a time as `sizes` says, the last of them for all that follow, each from
+ * where the last ended. Other work has its turn in between.
+ */
 async function* inWindows<T>(
   low: number,
   high: number,
-  size: number,
+  sizes: readonly number[],
   order: Order,
-  take: (from: number, to: number) => readonly T[],
+  take: (from: number, to: number, size: number) => readonly T[],
   numberOf: (one: T) => number,
 ): AsyncGenerator<readonly T[]> {
   let [from, to] = [low, high]
-  while (from < to) {
-    const taken = take(from, to)
+  for (let window = 0; from < to; window++) {
+    const size = sizes[Math.min(window, sizes.length - 1)] ?? FIND_ROWS
+    const taken = take(from, to, size)
     yield taken
     const last = taken.at(-1)
     if (last === undefined || taken.length < size) return
