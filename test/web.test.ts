@@ -1,58 +1,29 @@
 /**
- * The page in a real browser against a real cluster: login, servers, a shell, its recording, logout; in the light, in the dark and as
- * wide as a phone, each looked at by axe. Pictures go to a directory that is named when `WEB_PICTURES` is set.
+ * The page in a real browser against a real cluster: login, servers, a shell, its recording, logout. Pictures go to a directory that is
+ * named when `WEB_PICTURES` is set.
  */
 
-import { mkdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:https'
-import { join } from 'node:path'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Cluster, login, password, startCluster } from './cluster.ts'
-import { root, until } from './run.ts'
-
-const pictures = process.env.WEB_PICTURES
-const axe = readFileSync(join(root, 'node_modules/axe-core/axe.min.js'), 'utf8')
+import { until } from './run.ts'
+import { openBrowser, Visitor } from './web-page.ts'
 
 let cluster: Cluster
 let browser: Browser
+let visitor: Visitor
 let context: BrowserContext
 let page: Page
-const problems: string[] = []
 
 beforeAll(async () => {
   cluster = await startCluster({
     ssh: `  labels: {env: dev, 'note': '<img src=x onerror=alert(1)>'}`,
   })
   await cluster.addUser('alice', { logins: `${login},nobody` })
-  browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
-  context = await browser.newContext({
-    ignoreHTTPSErrors: true,
-    viewport: { width: 1280, height: 800 },
-    colorScheme: 'light',
-    baseURL: `https://${cluster.proxyAddress}`,
-    permissions: ['clipboard-read', 'clipboard-write'],
-  })
-  page = await context.newPage()
-  page.setDefaultTimeout(20_000)
-  page.on('pageerror', (error) => problems.push(`error: ${error.message}`))
-  page.on('dialog', (dialog) => problems.push(`dialog: ${dialog.message()}`))
-  page.on('console', (message) => {
-    // A refused login is an answer that browsers write down as an error.
-    if (message.type() === 'error' && !/status of 40[13]/.test(message.text()))
-      problems.push(`${message.text()} ${JSON.stringify(message.location())}`)
-  })
+  browser = await openBrowser()
+  visitor = await Visitor.open(browser, cluster)
+  ;({ context, page } = visitor)
 })
 
 afterAll(async () => {
@@ -60,48 +31,11 @@ afterAll(async () => {
   await cluster?.remove()
 })
 
-/** No violation of WCAG 2.1 AA, in the light, in the dark, and on a phone. */
-async function look(name: string): Promise<void> {
-  for (const scheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
-    for (const width of [1280, 390]) {
-      await page.setViewportSize({ width, height: 800 })
-      if (pictures !== undefined) {
-        mkdirSync(pictures, { recursive: true })
-        await page.waitForTimeout(250)
-        await page.screenshot({ path: join(pictures, `${name}-${scheme}-${width}.png`) })
-      }
-      const wide = await page.evaluate('document.documentElement.scrollWidth > window.innerWidth')
-      expect(wide, `${name} is wider than ${width}`).toBe(false)
-    }
-    await page.setViewportSize({ width: 1280, height: 800 })
-    const isStill = `document.getAnimations().every((one) => one.playState !== 'running' || one.effect?.getComputedTiming().endTime === Infinity)`
-    await until('the page to come to rest', async () => ((await page.evaluate(isStill)) ? true : undefined))
-    expect(await violations(), `${name}, ${scheme}`).toEqual([])
-  }
-  await page.emulateMedia({ colorScheme: 'light' })
-}
-
-/** What a program shows in a terminal is its own business. Run through the inspector: the policy lets no foreign script in. */
-async function violations(): Promise<unknown[]> {
-  return await page.evaluate(
-    `${axe}; axe.run({ exclude: ['.xterm'] }, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }).then((result) =>
-      result.violations.map(({ id, nodes }) => ({ id, where: nodes.map((node) => node.html.slice(0, 160) + ' ' + node.failureSummary) })))`,
-  )
-}
-
-const screen = () => page.locator('.terminal:visible .xterm-rows')
-const shows = (wanted: string) =>
-  until(`${wanted} on the screen`, async () => ((await screen().innerText()).includes(wanted) ? true : undefined))
-
-const prompt = () =>
-  until('a prompt', async () => (/[$#>]\s*$/.test((await screen().innerText()).trimEnd()) ? true : undefined))
-
-async function type(command: string): Promise<void> {
-  await page.locator('.terminal:visible textarea').focus()
-  await page.keyboard.type(command)
-  await page.keyboard.press('Enter')
-}
+const screen = () => visitor.screen()
+const shows = (wanted: string) => visitor.shows(wanted)
+const prompt = () => visitor.prompt()
+const type = (command: string) => visitor.type(command)
+const look = (name: string) => visitor.look(name)
 
 describe('the page', () => {
   test('leads to the login, refuses a wrong password with the words of every login, and lets in', async () => {
@@ -230,7 +164,7 @@ describe('the page', () => {
   })
 
   test('nothing went wrong in the browser, and nothing was loaded from elsewhere or against the policy', () => {
-    expect(problems).toEqual([])
+    expect(visitor.problems).toEqual([])
   })
 
   test('the first load is small', async () => {

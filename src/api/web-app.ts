@@ -143,8 +143,14 @@ export type TerminalRequest = z.infer<typeof terminalRequest>
 /** What the proxy says in text messages; binary ones are output. */
 export type TerminalNotice =
   | { readonly type: 'ready' }
+  /** What it can come back to with `attach`, for so many seconds after a lost connection; 0: the session ends with it. */
+  | { readonly type: 'session'; readonly sid: string; readonly keepSeconds: number }
   | { readonly type: 'pong'; readonly id: number }
   | { readonly type: 'end'; readonly message: string; readonly status?: number }
+
+/** Close codes of the WebSocket: the page means to leave; the proxy lost the session's connection or is being replaced, try again. */
+export const terminalLeft = 1000
+export const terminalLost = 1012
 
 /** Bytes of output that may be on their way to the page: what is beyond waits at the server that made it. */
 export const terminalWindow = 512 * 1024

@@ -71,3 +71,9 @@ export const ServerIcon = ({ size = 40 }: { size?: number }) => (
     <path d="M8 7.500h.01M8 16.500h.01" />
   </Icon>
 )
+export const SplitIcon = () => (
+  <Icon size={16}>
+    <rect x="4" y="5" width="16" height="14" rx="2" />
+    <path d="M12 5v14" />
+  </Icon>
+)

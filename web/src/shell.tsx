@@ -9,7 +9,7 @@ import { ChevronIcon, ServerIcon, ShieldIcon, UserIcon } from './icons.tsx'
 import { LoginForm } from './login-form.tsx'
 import { places } from './places.ts'
 import { useRenewal } from './session.tsx'
-import { closeAll, useTabs } from './terminal/tabs.ts'
+import { closeAll, ownTerminals, useTabs } from './terminal/tabs.ts'
 import { text } from './text.ts'
 
 const Deck = lazy(async () => ({ default: (await import('./terminal/deck.tsx')).TerminalDeck }))
@@ -26,6 +26,7 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
     if (name !== undefined) {
       // Somebody else's terminals are nobody's business.
       if (known !== undefined && known !== name) closeAll()
+      ownTerminals(name)
       setKnown(name)
     } else if (known === undefined && !leaving.current) {
       // Once: the address changes before this page has gone.
@@ -62,7 +63,7 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
         {isTerminal && all.length === 0 ? <NoTerminal /> : null}
         {all.length === 0 ? null : (
           <Suspense fallback={<Text p="md">{text.loading}</Text>}>
-            <Deck isShown={isTerminal} clusterName={state.clusterName} />
+            <Deck isShown={isTerminal} clusterName={state.clusterName} user={known} />
           </Suspense>
         )}
       </main>

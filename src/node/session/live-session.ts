@@ -4,6 +4,7 @@
  */
 
 import { moderationOf } from '../../access/join.ts'
+import { announcement, announceVariable, encodeAnnouncement } from '../../api/session-announcement.ts'
 import type { PartyMode } from '../../audit/events.ts'
 import { LimitExceeded, NotFound } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
@@ -197,6 +198,7 @@ class LiveSession implements ActiveSession, JoinableSession {
     const child = await startProgram(this.#facts, this.#parties.size)
     this.#child = child
     session.accept()
+    this.#announce(session)
     if (child.notice !== undefined) this.#parties.owner?.write(Buffer.from(child.notice))
     this.#input.start(child.stdin)
     for (const party of this.#parties.all()) party.session.channel.resume()
@@ -301,6 +303,7 @@ class LiveSession implements ActiveSession, JoinableSession {
     await keep(this.#facts.node, { event: 'session.attach', ...this.#fieldsOf(connection) })
     if (this.#isOver || this.#child === undefined) throw new NotFound('the session has just ended, or has not begun')
     session.accept()
+    this.#announce(session)
     const before = this.#parties.owner
     this.#detachment.end()
     if (before !== undefined) {
@@ -313,6 +316,13 @@ class LiveSession implements ActiveSession, JoinableSession {
     this.#connection = connection
     const entry = { isOwner: true, painted: false, mode: 'peer', held: false } as const
     await this.#paint(this.#parties.enter(session, connection, entry))
+  }
+
+  /** To an owner who asked: what to come back to. */
+  #announce(session: ServerSession): void {
+    if (!session.env.has(announceVariable)) return
+    const keepSeconds = Math.min(this.#detachment.keepMs / 1000, 0xffff_ffff)
+    session.tell(announcement, encodeAnnouncement({ sid: this.id, keepSeconds }))
   }
 
   async #paint(party: Party): Promise<void> {

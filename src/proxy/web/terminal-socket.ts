@@ -9,6 +9,8 @@ import { type RawData, WebSocket, WebSocketServer } from 'ws'
 import {
   type TerminalNotice,
   type TerminalRequest,
+  terminalLeft,
+  terminalLost,
   terminalPath,
   terminalProtocol,
   terminalRequest,
@@ -40,6 +42,8 @@ export interface TerminalAsk {
   readonly login: string
   readonly columns: number
   readonly rows: number
+  /** A session of the user's to go on with, instead of a new one. */
+  readonly attach: string | undefined
 }
 
 const uuidShape = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -66,7 +70,10 @@ export function readTerminalAsk(request: IncomingMessage): TerminalAsk | undefin
   if (!uuidShape.test(node)) throw new BadParameter('node', 'node: expected the id of a server')
   const login = query.get('login') ?? ''
   if (login === '' || login.length > maxLogin) throw new BadParameter('login', 'login: expected an account')
-  return { token, node, login, columns: sizeOf(query.get('columns'), 80), rows: sizeOf(query.get('rows'), 24) }
+  const attach = query.get('attach') ?? undefined
+  if (attach !== undefined && !uuidShape.test(attach)) throw new BadParameter('attach', 'attach: expected a session')
+  const [columns, rows] = [sizeOf(query.get('columns'), 80), sizeOf(query.get('rows'), 24)]
+  return { token, node, login, columns, rows, attach }
 }
 
 function sizeOf(text: string | null, otherwise: number): number {
@@ -158,7 +165,12 @@ export class TerminalSocket {
   /** Says why, and closes. */
   end(message: string, status?: number): void {
     this.notify({ type: 'end', message, ...(status === undefined ? {} : { status }) })
-    this.#socket.close(1000)
+    this.#socket.close(terminalLeft)
+  }
+
+  /** The session may still be there: the page comes back to it. */
+  lose(): void {
+    this.#socket.close(terminalLost)
   }
 }
 

@@ -4,9 +4,11 @@
  */
 
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { checkNodeHost } from '../../api/host-check.ts'
+import { announceVariable, readAnnouncement } from '../../api/session-announcement.ts'
+import { terminalLeft } from '../../api/web-app.ts'
 import type { Env } from '../../common/env.ts'
 import type { Logger } from '../../common/log.ts'
 import {
@@ -20,6 +22,7 @@ import {
 import { messageOf } from '../../errors/system.ts'
 import { connectSsh } from '../../ssh/client.ts'
 import type { SshClient } from '../../ssh/client-types.ts'
+import { PeerDisconnected } from '../../ssh/transport/problem.ts'
 import { atExpiry, type Clients } from '../ssh/clients.ts'
 import { openTarget, type TargetOptions } from '../ssh/targets.ts'
 import { identityOf } from './backend.ts'
@@ -39,6 +42,7 @@ export interface TerminalsOptions {
 /** Milliseconds. */
 const loginTimeout = 15_000
 const pingEvery = 20_000
+const lastMoment = 500
 
 export class Terminals {
   readonly #options: TerminalsOptions
@@ -96,23 +100,23 @@ export class Terminals {
     ask: TerminalAsk,
     peer: { readonly address: string; readonly port: number },
   ): Promise<void> {
-    const gone = new AbortController()
-    socket.on('close', () => gone.abort(new ConnectionProblem('the page has gone')))
+    const ends = new Ends(socket, held.signal, this.#closing.signal)
     socket.on('error', (error) => this.#options.logger.debug('a terminal broke', { error: messageOf(error) }))
-    const signal = AbortSignal.any([gone.signal, held.signal, this.#closing.signal])
     const page = new TerminalSocket(socket)
     this.#running++
-    void keepAlive(socket, this.#options.env, signal)
+    void keepAlive(socket, this.#options.env, ends.any)
     let leave: (() => void) | undefined
     try {
       leave = this.#options.clients.enter(held.session.user)
-      const result = await this.#run(page, held, ask, peer, signal)
-      page.end(result.message, result.status)
+      const result = await this.#run(page, held, ask, peer, ends)
+      if (result === 'lost') page.lose()
+      else page.end(result.message, result.status)
     } catch (error) {
-      if (!(error instanceof KindError) && !signal.aborted) {
+      if (!(error instanceof KindError) && !ends.any.aborted) {
         this.#options.logger.error('a terminal failed', { error: messageOf(error) })
       }
-      page.end(signal.aborted ? messageOf(signal.reason) : wordsFor(error))
+      if (ends.lost.aborted) page.lose()
+      else page.end(ends.good.aborted ? messageOf(ends.good.reason) : wordsFor(error))
     } finally {
       leave?.()
       held.release()
@@ -125,12 +129,13 @@ export class Terminals {
     held: HeldSession,
     ask: TerminalAsk,
     peer: { readonly address: string; readonly port: number },
-    signal: AbortSignal,
-  ): Promise<{ readonly message: string; readonly status?: number }> {
+    ends: Ends,
+  ): Promise<TerminalResult> {
     const { targets, env } = this.#options
     const identity = identityOf(targets.state, held.session, peer.address, env)
     const over = new AbortController()
-    const either = AbortSignal.any([signal, over.signal])
+    const good = AbortSignal.any([ends.good, over.signal])
+    const either = AbortSignal.any([ends.any, over.signal])
     void atExpiry(identity.expires, env, either, () => over.abort(new AccessDenied('your login has expired')))
     const subject = { roles: identity.roles, traits: identity.traits }
     const stream = await openTarget(
@@ -138,30 +143,48 @@ export class Terminals {
       { user: identity.user, subject, peer, signal: either },
       { host: ask.node, port: 0, cluster: undefined },
     )
-    const ssh = await this.#login(stream, held, ask, either)
+    // Without a word to the server: a session of which nobody took leave waits for its owner, as long as the cluster says.
+    const lose = () => stream.destroy()
+    ends.lost.addEventListener('abort', lose)
+    if (ends.lost.aborted) lose()
+    const ssh = await this.#login(stream, held, ask, good)
     try {
       const session = await ssh.openSession()
-      const { columns, rows } = ask
+      const { columns, rows, attach } = ask
       const size = { columns, rows, widthPixels: 0, heightPixels: 0 }
+      session.onTold = (name, extra) => {
+        const opened = readAnnouncement(name, extra)
+        if (opened === undefined) return
+        page.notify({ type: 'session', ...opened })
+        if (attach !== undefined) page.notify({ type: 'ready' })
+      }
+      session.setEnv(announceVariable, '1')
       // UTF-8 whatever the server's default is; the language stays the server's.
       session.setEnv('LC_CTYPE', 'C.UTF-8')
       await session.requestPty({ ...size, term: 'xterm-256color', modes: new Map() })
-      await session.shell()
-      session.stderr.resume()
+      const refusal = firstWords(session.stderr)
+      await (attach === undefined ? session.shell() : session.subsystem(`attach:${attach}`))
       session.channel.on('error', () => {})
-      page.notify({ type: 'ready' })
+      if (attach === undefined) page.notify({ type: 'ready' })
       page.listen(session.channel, {
         resize: (wide, high) => session.windowChange({ ...size, columns: wide, rows: high }),
         used: () => held.touch(),
       })
-      await page.show(session.channel, either)
+      await page.show(session.channel, either).catch((error: unknown) => {
+        // Told apart below from a server that closed it.
+        if (!ssh.signal.aborted) throw error
+      })
       either.throwIfAborted()
       const exited = await session.exited
-      if (exited === undefined) return { message: 'the connection was closed by the server' }
-      if (exited.kind === 'signal') return { message: `the session ended: ${exited.message || exited.signal}` }
-      return { message: 'the session has ended', status: exited.status }
+      if (exited?.kind === 'signal') return { message: `the session ended: ${exited.message || exited.signal}` }
+      if (exited !== undefined) return { message: refusal() ?? 'the session has ended', status: exited.status }
+      // A channel knows a moment before its connection.
+      const closed = await Promise.race([ssh.closed, env.sleep(lastMoment)])
+      if (ssh.signal.aborted && closed instanceof Error && !(closed instanceof PeerDisconnected)) return 'lost'
+      return { message: 'the connection was closed by the server' }
     } finally {
       over.abort()
+      ends.lost.removeEventListener('abort', lose)
       await ssh.close()
     }
   }
@@ -192,6 +215,41 @@ export class Terminals {
       throw new AccessDenied(`access denied: ${held.session.user} may not log in to ${node} as ${ask.login}`)
     })
   }
+}
+
+type TerminalResult = 'lost' | { readonly message: string; readonly status?: number }
+
+/** Why a terminal may end before its program: with a good-bye to the server, or as if the network had gone. */
+class Ends {
+  readonly good: AbortSignal
+  readonly lost: AbortSignal
+  readonly any: AbortSignal
+
+  constructor(socket: WebSocket, sessionOver: AbortSignal, closing: AbortSignal) {
+    const left = new AbortController()
+    const gone = new AbortController()
+    socket.on('close', (code: number) => {
+      const reason = new ConnectionProblem('the page has gone')
+      // A page that closes its terminal says so. A browser that closes or reloads the page says so too, in other words; from here
+      // that is no different from one that will be back in a second.
+      if (code === terminalLeft) left.abort(reason)
+      else gone.abort(reason)
+    })
+    this.good = AbortSignal.any([left.signal, sessionOver])
+    this.lost = AbortSignal.any([gone.signal, closing])
+    this.any = AbortSignal.any([this.good, this.lost])
+  }
+}
+
+const maxWords = 4096
+
+/** Reads standard error, which a session on a terminal has only for the node's own refusals. Returns what it began with. */
+function firstWords(stderr: Readable): () => string | undefined {
+  let text = ''
+  stderr.on('data', (piece: Buffer) => {
+    if (text.length < maxWords) text += piece.toString('utf8')
+  })
+  return () => text.slice(0, maxWords).match(/^ERROR: ([^\r\n]*)/)?.[1]
 }
 
 const wordsFor = (error: unknown): string =>

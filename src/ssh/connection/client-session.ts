@@ -13,6 +13,7 @@ export class ChannelSession implements ClientSession {
   readonly channel: SshChannel
   readonly stderr: Readable
   readonly exited: Promise<ExitResult | undefined>
+  onTold: ((name: string, extra: Buffer) => void) | undefined
   #exit: ExitResult | undefined
 
   constructor(channel: SshChannel) {
@@ -73,7 +74,8 @@ export class ChannelSession implements ClientSession {
   #request(name: string, extra: Buffer, reply: (success: boolean) => void): void {
     const exit = readExit(name, new WireReader(extra))
     if (exit !== undefined) this.#exit ??= exit
-    if (name === 'eow@openssh.com') this.channel.discardWrites()
+    else if (name === 'eow@openssh.com') this.channel.discardWrites()
+    else this.onTold?.(name, extra)
     // OpenSSH asks `keepalive@openssh.com` on channels too; any answer will do.
     reply(exit !== undefined)
   }

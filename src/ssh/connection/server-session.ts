@@ -174,6 +174,10 @@ class RunningSession implements ServerSession {
     return this.#exiting
   }
 
+  tell(name: string, extra: Buffer): void {
+    if (!this.channel.isClosed) this.channel.request(name, extra, false)
+  }
+
   handle(name: string, reader: WireReader): boolean {
     switch (name) {
       case 'window-change': {

@@ -80,6 +80,8 @@ export interface ServerSession {
    * open until this, or `channel.destroy()`, is called. EOF is sent when the channel, and `stderr` if it was touched, have ended.
    */
   exit(result: ExitResult): Promise<void>
+  /** A request of one's own kind (`name@domain`) to the client, who need not know it: no answer is asked for. */
+  tell(name: string, extra: Buffer): void
 }
 
 export interface X11Request {
@@ -105,6 +107,8 @@ export interface ClientSession {
   /** Tells the server that nobody reads the output any more (eow@openssh.com), and discards what still comes. */
   stopReading(): void
   signal(name: SignalName): void
+  /** Called with requests that the server makes and that are none of RFC 4254's. Bounded by the size of a packet. */
+  onTold: ((name: string, extra: Buffer) => void) | undefined
   /** How the remote process ended; undefined when the channel closed without saying. Resolves after both streams ended. */
   readonly exited: Promise<ExitResult | undefined>
 }

@@ -3,7 +3,7 @@
  * what is typed or pasted goes in pieces, no faster than the network takes it.
  */
 
-import { type TerminalNotice, type TerminalRequest, terminalPath, terminalProtocol } from './protocol.ts'
+import { type TerminalNotice, type TerminalRequest, terminalLeft, terminalPath, terminalProtocol } from './protocol.ts'
 
 export interface ConnectionOptions {
   readonly node: string
@@ -11,9 +11,13 @@ export interface ConnectionOptions {
   readonly columns: number
   readonly rows: number
   readonly csrfToken: string
+  /** A session to go on with, instead of a new one. */
+  readonly attach?: string
   /** `shown` is to be called when it was drawn. */
   onOutput(bytes: Uint8Array, shown: () => void): void
   onReady(): void
+  /** What a later connection can `attach` to, for so many seconds after this one is lost. */
+  onSession(sid: string, keepSeconds: number): void
   onLatency(ms: number): void
   /** Once. Without a message: the connection was lost. */
   onEnd(message: string | undefined): void
@@ -25,6 +29,10 @@ const maxUnsent = 256 * 1024
 const confirmEvery = 64 * 1024
 /** Milliseconds. */
 const pingEvery = 5_000
+/** Nothing heard for so long after a ping: the network has gone, though nobody says so. */
+const silence = 15_000
+/** Of the WebSocket: any but `terminalLeft`, so that the session is not taken leave of should the network be back. */
+const lostCode = 4000
 
 export class TerminalConnection {
   readonly #options: ConnectionOptions
@@ -36,17 +44,20 @@ export class TerminalConnection {
   #ended = false
   #pings = 0
   #pingAt = 0
+  #unansweredSince: number | undefined
 
   constructor(options: ConnectionOptions) {
     this.#options = options
-    const { node, login, columns, rows } = options
+    const { node, login, columns, rows, attach } = options
     const query = new URLSearchParams({ node, login, columns: String(columns), rows: String(rows) })
+    if (attach !== undefined) query.set('attach', attach)
     this.#socket = new WebSocket(`wss://${location.host}${terminalPath}?${query}`, [
       terminalProtocol,
       `csrf.${options.csrfToken}`,
     ])
     this.#socket.binaryType = 'arraybuffer'
     this.#socket.onmessage = ({ data }) => {
+      this.#unansweredSince = undefined
       if (data instanceof ArrayBuffer) this.#output(new Uint8Array(data))
       else this.#notice(JSON.parse(String(data)) as TerminalNotice)
     }
@@ -63,11 +74,16 @@ export class TerminalConnection {
     this.#send({ type: 'resize', columns, rows })
   }
 
+  /** Takes leave: the session ends. */
   close(): void {
+    this.#close(terminalLeft)
+  }
+
+  #close(code: number): void {
     this.#ended = true
     clearInterval(this.#timer)
     this.#waiting = []
-    this.#socket.close()
+    this.#socket.close(code)
   }
 
   async #pump(): Promise<void> {
@@ -99,6 +115,9 @@ export class TerminalConnection {
         this.#options.onReady()
         this.#ping()
         return
+      case 'session':
+        this.#options.onSession(notice.sid, notice.keepSeconds)
+        return
       case 'pong':
         if (notice.id === this.#pings) this.#options.onLatency(performance.now() - this.#pingAt)
         return
@@ -108,7 +127,13 @@ export class TerminalConnection {
   }
 
   #ping(): void {
-    this.#pingAt = performance.now()
+    const now = performance.now()
+    this.#unansweredSince ??= now
+    if (now - this.#unansweredSince > silence) {
+      this.#end(undefined)
+      return
+    }
+    this.#pingAt = now
     this.#send({ type: 'ping', id: ++this.#pings })
   }
 
@@ -118,7 +143,7 @@ export class TerminalConnection {
 
   #end(message: string | undefined): void {
     if (this.#ended) return
-    this.close()
+    this.#close(message === undefined ? lostCode : terminalLeft)
     this.#options.onEnd(message)
   }
 }

@@ -1,67 +1,152 @@
-/** The open terminals with their tabs. It stays mounted while other pages are shown. Loaded when the first one is opened. */
+/** The open terminals with their tabs and panes. It stays mounted while other pages are shown. Loaded when the first one is opened. */
 
 import '@xterm/xterm/css/xterm.css'
+import './terminal.css'
 import { ActionIcon, Menu, Text } from '@mantine/core'
-import { useCallback, useEffect, useState } from 'react'
-import { CloseIcon, GearIcon } from '../icons.tsx'
-import { text } from '../text.ts'
+import { useEffect, useState } from 'react'
+import { CloseIcon, GearIcon, SplitIcon } from '../icons.tsx'
+import { words } from '../text/terminal.ts'
+import { permissionOf, setPermission } from './clipboard.ts'
+import { PartyNames } from './parties.tsx'
 import { setPreferences, usePreferences } from './preferences.ts'
-import { closeTerminal, showTerminal, useTabs } from './tabs.ts'
+import {
+  choosePane,
+  closePane,
+  closeTerminal,
+  keepSession,
+  maxPanes,
+  type Pane,
+  ring,
+  showTerminal,
+  split,
+  type Tab,
+  useTabs,
+} from './tabs.ts'
 import { TerminalView } from './terminal-view.tsx'
 import { themes } from './themes.ts'
 
-const words = text.terminal
+const nameOf = ({ login, hostname }: Pane): string => `${login}@${hostname}`
+const currentOf = (tab: Tab): Pane => tab.panes.find(({ id }) => id === tab.current) ?? tab.panes[0]
 
-export function TerminalDeck({ isShown, clusterName }: { isShown: boolean; clusterName: string }) {
+export function TerminalDeck({ isShown, clusterName, user }: { isShown: boolean; clusterName: string; user: string }) {
   const { all, active } = useTabs()
-  const [latency, setLatency] = useState<number>()
-  const [current] = all.filter((tab) => tab.id === active)
-  const onLatency = useCallback((ms: number) => setLatency(ms), [])
+  const [latency, setLatency] = useState<ReadonlyMap<number, number>>(new Map())
+  const tab = all.find(({ id }) => id === active)
+  const pane = tab === undefined ? undefined : currentOf(tab)
+  const name = pane === undefined ? words.title : nameOf(pane)
   useEffect(() => {
-    if (!isShown) return
-    document.title = `${current === undefined ? words.title : `${current.login}@${current.hostname}`} · ${clusterName}`
-  }, [isShown, current, clusterName])
+    if (isShown) document.title = `${name} · ${clusterName}`
+  }, [isShown, name, clusterName])
+  const ms = pane === undefined ? undefined : latency.get(pane.id)
   return (
     <div className="deck" hidden={!isShown}>
       <div className="tab-bar">
         <nav className="tabs" aria-label={words.tabs}>
-          {all.map((tab) => {
-            const name = `${tab.login}@${tab.hostname}`
-            return (
-              <div key={tab.id} className={tab.id === active ? 'tab current' : 'tab'}>
-                <button
-                  type="button"
-                  aria-current={tab.id === active ? 'page' : undefined}
-                  onClick={() => showTerminal(tab.id)}
-                  title={name}
-                >
-                  {name}
-                </button>
-                <button type="button" aria-label={words.close(name)} onClick={() => closeTerminal(tab.id)}>
-                  <CloseIcon size={12} />
-                </button>
-              </div>
-            )
-          })}
+          {all.map((one) => (
+            <TabButton key={one.id} tab={one} isActive={one.id === active} />
+          ))}
         </nav>
+        {pane?.sid === undefined || !isShown ? null : <PartyNames sid={pane.sid} user={user} />}
         <Text size="xs" c="dimmed" title={words.latencyHint} className="latency">
-          {latency === undefined || current === undefined ? '' : words.latency(Math.max(1, Math.round(latency)))}
+          {ms === undefined ? '' : words.latency(Math.max(1, Math.round(ms)))}
         </Text>
-        <Settings />
+        {tab === undefined ? null : <Splits tab={tab} />}
+        <Settings user={user} />
       </div>
       <div className="screens">
-        {all.map((tab) => (
-          <TerminalView key={tab.id} tab={tab} isActive={isShown && tab.id === active} onLatency={onLatency} />
+        {all.map((one) => (
+          <div key={one.id} className={`panes ${one.direction}`} hidden={one.id !== active}>
+            {one.panes.map((each) => (
+              <div key={each.id} className={each.id === one.current ? 'pane current' : 'pane'}>
+                {one.panes.length === 1 ? null : (
+                  <ActionIcon
+                    size="sm"
+                    variant="default"
+                    className="close-pane"
+                    aria-label={words.closePane(nameOf(each))}
+                    onClick={() => closePane(one.id, each.id)}
+                  >
+                    <CloseIcon size={12} />
+                  </ActionIcon>
+                )}
+                <TerminalView
+                  pane={each}
+                  user={user}
+                  isActive={isShown && one.id === active && each.id === one.current}
+                  events={{
+                    onLatency: (time) => setLatency((before) => new Map(before).set(each.id, time)),
+                    onSession: (sid) => keepSession(one.id, each.id, sid),
+                    onBell: () => {
+                      if (!isShown || one.id !== active) ring(one.id)
+                    },
+                    onUse: () => choosePane(one.id, each.id),
+                  }}
+                />
+              </div>
+            ))}
+          </div>
         ))}
       </div>
     </div>
   )
 }
 
-function Settings() {
-  const { fontSize, theme } = usePreferences()
+function TabButton({ tab, isActive }: { tab: Tab; isActive: boolean }) {
+  const name = nameOf(tab.panes[0])
   return (
-    <Menu position="bottom-end" width={240} shadow="md" closeOnItemClick={false}>
+    <div className={isActive ? 'tab current' : 'tab'}>
+      <button
+        type="button"
+        aria-current={isActive ? 'page' : undefined}
+        onClick={() => showTerminal(tab.id)}
+        title={name}
+      >
+        {name}
+        {tab.panes.length === 1 ? null : <span className="count">{tab.panes.length}</span>}
+        {tab.rang ? <span className="bell" role="img" aria-label={words.rang} /> : null}
+      </button>
+      <button type="button" aria-label={words.close(name)} onClick={() => closeTerminal(tab.id)}>
+        <CloseIcon size={12} />
+      </button>
+    </div>
+  )
+}
+
+/** With two panes it only changes how they lie. */
+function Splits({ tab }: { tab: Tab }) {
+  return (
+    <Menu position="bottom-end" width={220} shadow="md">
+      <Menu.Target>
+        <ActionIcon variant="subtle" color="gray" aria-label={words.split} className="quiet">
+          <SplitIcon />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {(['row', 'column'] as const).map((direction) => (
+          <Menu.Item
+            key={direction}
+            disabled={tab.panes.length >= maxPanes && tab.direction === direction}
+            onClick={() => split(tab.id, direction)}
+          >
+            {direction === 'row' ? words.splitRow : words.splitColumn}
+          </Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
+  )
+}
+
+function Settings({ user }: { user: string }) {
+  const { fontSize, theme } = usePreferences()
+  const [permission, setChosen] = useState(() => permissionOf(user))
+  return (
+    <Menu
+      position="bottom-end"
+      width={260}
+      shadow="md"
+      closeOnItemClick={false}
+      onOpen={() => setChosen(permissionOf(user))}
+    >
       <Menu.Target>
         <ActionIcon variant="subtle" color="gray" aria-label={words.settings} className="quiet">
           <GearIcon />
@@ -83,6 +168,19 @@ function Settings() {
             {name}
           </Menu.Item>
         ))}
+        <Menu.Divider />
+        <Menu.Item
+          role="menuitemcheckbox"
+          aria-checked={permission === 'yes'}
+          rightSection={permission === 'yes' ? '✓' : null}
+          onClick={() => {
+            const next = permission === 'yes' ? 'no' : 'yes'
+            setPermission(user, next)
+            setChosen(next)
+          }}
+        >
+          {words.clipboard}
+        </Menu.Item>
         <Menu.Divider />
         <Menu.Label>{words.fullHint}</Menu.Label>
       </Menu.Dropdown>

@@ -6,3 +6,4 @@ export type { TerminalNotice, TerminalRequest } from '../../../src/api/web-app.t
 
 export const terminalPath: typeof app.terminalPath = '/webapi/terminal'
 export const terminalProtocol: typeof app.terminalProtocol = 'teleport.terminal.v1'
+export const terminalLeft: typeof app.terminalLeft = 1000

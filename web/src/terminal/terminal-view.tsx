@@ -1,93 +1,105 @@
-/** One terminal: xterm.js on a connection, its search, and what is said when it has ended. */
+/** One terminal: a screen on a connection that lasts, its search, and what is said when it was lost or has ended. */
 
-import { ActionIcon, Button, Text, TextInput } from '@mantine/core'
-import { FitAddon } from '@xterm/addon-fit'
-import { SearchAddon } from '@xterm/addon-search'
-import { WebLinksAddon } from '@xterm/addon-web-links'
-import { Terminal } from '@xterm/xterm'
+import { Button, Group, Loader, Text } from '@mantine/core'
+import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
-import { currentToken } from '../api.ts'
-import { ChevronIcon, CloseIcon } from '../icons.tsx'
-import { text } from '../text.ts'
-import { TerminalConnection } from './connection.ts'
+import { stateKey } from '../session.tsx'
+import { words } from '../text/terminal.ts'
+import { permissionOf, readClipboardWrite, setPermission } from './clipboard.ts'
+import { type End, LastingConnection } from './lasting.ts'
 import { usePreferences } from './preferences.ts'
-import type { Tab } from './tabs.ts'
+import { leftOn, openScreen, printable, type Screen } from './screen.ts'
+import { SearchBar } from './search-bar.tsx'
+import type { Pane } from './tabs.ts'
 import { themes } from './themes.ts'
 
-const words = text.terminal
 const encoder = new TextEncoder()
-const scrollback = 10_000
+/** Milliseconds that a bell is seen. */
+const bellTime = 250
 
-/** A server decides what a link says; only the two that a browser opens as pages are ever opened. */
-function openLink(_event: MouseEvent, uri: string): void {
-  const url = URL.parse(uri)
-  if (url?.protocol === 'https:' || url?.protocol === 'http:') window.open(url.href, '_blank', 'noopener,noreferrer')
+export interface TerminalEvents {
+  onLatency(ms: number): void
+  onSession(sid: string | undefined): void
+  onBell(): void
+  onUse(): void
 }
 
-interface View {
-  readonly terminal: Terminal
-  readonly fit: FitAddon
-  readonly search: SearchAddon
+function wordsOf(end: End): string {
+  switch (end.kind) {
+    case 'ended':
+      return end.message
+    case 'short':
+      return words.short
+    case 'gone':
+      return end.message === undefined ? words.gone : words.goneBecause(end.message)
+  }
 }
 
 export function TerminalView({
-  tab,
+  pane,
+  user,
   isActive,
-  onLatency,
+  events,
 }: {
-  tab: Tab
+  pane: Pane
+  user: string
+  /** It is shown, and the one that is typed in. */
   isActive: boolean
-  onLatency(ms: number): void
+  events: TerminalEvents
 }) {
   const { fontSize, theme } = usePreferences()
+  const client = useQueryClient()
   const place = useRef<HTMLDivElement>(null)
-  const view = useRef<View>(undefined)
+  const screen = useRef<Screen>(undefined)
   const [attempt, setAttempt] = useState(0)
   const [end, setEnd] = useState<string>()
+  const [isLost, setLost] = useState(false)
   const [isSearching, setSearching] = useState(false)
-  const look = useRef({ fontSize, theme, onLatency })
-  look.current = { fontSize, theme, onLatency }
-  const { node, login, hostname } = tab
+  const [rings, setRings] = useState(false)
+  const [wanted, setWanted] = useState<string>()
+  const latest = useRef({ fontSize, theme, events, sid: pane.sid })
+  latest.current = { fontSize, theme, events, sid: pane.sid }
+  const { node, login, hostname } = pane
   const where = `${login}@${hostname}`
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `attempt` starts it anew
   useEffect(() => {
     const parent = place.current
     if (parent === null) return
-    const terminal = new Terminal({
-      allowProposedApi: true,
-      cursorBlink: true,
-      fontFamily: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace',
-      fontSize: look.current.fontSize,
-      theme: themes[look.current.theme] ?? {},
-      scrollback,
-      minimumContrastRatio: 4.5,
-      linkHandler: { activate: openLink },
-    })
-    const fit = new FitAddon()
-    const search = new SearchAddon()
-    terminal.loadAddon(fit)
-    terminal.loadAddon(search)
-    terminal.loadAddon(new WebLinksAddon(openLink))
-    terminal.open(parent)
+    const opened = openScreen(parent, latest.current, () => setSearching(true))
+    const { terminal, fit } = opened
+    screen.current = opened
     terminal.textarea?.setAttribute('aria-label', words.region(where))
     fit.fit()
     terminal.write(`\x1b[2m${words.connecting(where)}\x1b[0m\r\n`)
-    view.current = { terminal, fit, search }
-    const connection = new TerminalConnection({
+    let isFresh = true
+    const connection = new LastingConnection({
       node,
       login,
-      columns: terminal.cols,
-      rows: terminal.rows,
-      csrfToken: currentToken(),
+      attach: latest.current.sid,
+      size: () => ({ columns: terminal.cols, rows: terminal.rows }),
       onOutput: (bytes, shown) => terminal.write(bytes, shown),
-      onReady: () => terminal.reset(),
-      onLatency: (ms) => look.current.onLatency(ms),
-      onEnd: (message) => {
-        const said = message ?? words.lost
-        terminal.write(`\x1b[?1049l\x1b[0m\r\n\x1b[2m── ${printable(said)} ──\x1b[0m\r\n`)
+      onReady: () => {
+        // What was shown before stays above, when one comes back.
+        if (isFresh) terminal.reset()
+        else terminal.write(leftOn)
+        isFresh = false
+        terminal.options.disableStdin = false
+        setLost(false)
+      },
+      onSession: (sid) => latest.current.events.onSession(sid),
+      onLatency: (ms) => latest.current.events.onLatency(ms),
+      onLost: () => {
+        terminal.options.disableStdin = true
+        setLost(true)
+      },
+      onLoggedOut: () => void client.invalidateQueries({ queryKey: stateKey }),
+      onEnd: (reason) => {
+        const said = wordsOf(reason)
+        terminal.write(`${leftOn}\r\n\x1b[2m── ${printable(said)} ──\x1b[0m\r\n`)
         terminal.options.disableStdin = true
         terminal.options.cursorBlink = false
+        setLost(false)
         setEnd(said)
       },
     })
@@ -96,40 +108,80 @@ export function TerminalView({
       connection.write(Uint8Array.from(bytes, (character) => character.charCodeAt(0) & 0xff)),
     )
     terminal.onResize(({ cols, rows }) => connection.resize(cols, rows))
-    terminal.attachCustomKeyEventHandler((event) => onKey(event, terminal, () => setSearching(true)))
+    terminal.textarea?.addEventListener('focus', () => latest.current.events.onUse())
+    let quiet: ReturnType<typeof setTimeout> | undefined
+    terminal.onBell(() => {
+      setRings(true)
+      clearTimeout(quiet)
+      quiet = setTimeout(() => setRings(false), bellTime)
+      latest.current.events.onBell()
+    })
+    terminal.parser.registerOscHandler(52, (data) => {
+      const copied = readClipboardWrite(data)
+      const permission = permissionOf(user)
+      if (copied !== undefined && permission === 'yes') copy(copied)
+      if (copied !== undefined && permission === 'ask') setWanted(copied)
+      return true
+    })
     const observer = new ResizeObserver(() => {
       if (parent.offsetWidth > 0) fit.fit()
     })
     observer.observe(parent)
     return () => {
+      clearTimeout(quiet)
       observer.disconnect()
       connection.close()
       terminal.dispose()
-      view.current = undefined
+      screen.current = undefined
     }
-  }, [node, login, where, attempt])
+  }, [node, login, where, user, client, attempt])
 
   useEffect(() => {
-    const { terminal, fit } = view.current ?? {}
+    const { terminal, fit } = screen.current ?? {}
     if (terminal === undefined) return
     terminal.options.fontSize = fontSize
     terminal.options.theme = themes[theme] ?? {}
     fit?.fit()
   }, [fontSize, theme])
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new attempt is typed in too
   useEffect(() => {
-    if (isActive && !isSearching) view.current?.terminal.focus()
-  }, [isActive, isSearching])
+    if (isActive && !isSearching) screen.current?.terminal.focus()
+  }, [isActive, isSearching, attempt])
 
+  const decide = (permission: 'yes' | 'no') => {
+    setPermission(user, permission)
+    if (permission === 'yes' && wanted !== undefined) copy(wanted)
+    setWanted(undefined)
+    screen.current?.terminal.focus()
+  }
   return (
     <section
-      className="terminal"
-      hidden={!isActive}
+      className={rings ? 'terminal rings' : 'terminal'}
       aria-label={words.region(where)}
       style={{ background: themes[theme]?.background ?? '#000' }}
     >
-      {isSearching ? <SearchBar view={view.current} onClose={() => setSearching(false)} /> : null}
+      {isSearching ? <SearchBar search={screen.current?.search} onClose={() => setSearching(false)} /> : null}
       <div className="screen" ref={place} />
+      {wanted === undefined ? null : (
+        <div className="ended" role="alertdialog" aria-label={words.clipboardAsk(where)}>
+          <Text size="sm">{words.clipboardAsk(where)}</Text>
+          <Group gap="xs">
+            <Button size="xs" onClick={() => decide('yes')}>
+              {words.clipboardYes}
+            </Button>
+            <Button size="xs" variant="default" onClick={() => decide('no')}>
+              {words.clipboardNo}
+            </Button>
+          </Group>
+        </div>
+      )}
+      {isLost ? (
+        <div className="ended" role="status">
+          <Text size="sm">{words.lost}</Text>
+          <Loader size="xs" aria-label={words.goingBack} />
+        </div>
+      ) : null}
       {end === undefined ? null : (
         <div className="ended" role="status">
           <Text size="sm">{end}</Text>
@@ -148,64 +200,5 @@ export function TerminalView({
   )
 }
 
-/** What the proxy says holds names that others chose. */
-const printable = (said: string): string => said.replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ')
-
-/** False: the key is not for the program in the terminal. */
-function onKey(event: KeyboardEvent, terminal: Terminal, search: () => void): boolean {
-  if (event.type !== 'keydown' || !event.ctrlKey || !event.shiftKey) return true
-  switch (event.code) {
-    case 'KeyC':
-      event.preventDefault()
-      if (terminal.hasSelection()) void navigator.clipboard.writeText(terminal.getSelection()).catch(() => undefined)
-      return false
-    case 'KeyV':
-      event.preventDefault()
-      // `paste` strips what would end a bracketed paste, and brackets it where the program asked for that.
-      void navigator.clipboard.readText().then(
-        (copied) => terminal.paste(copied),
-        () => undefined,
-      )
-      return false
-    case 'KeyF':
-      event.preventDefault()
-      search()
-      return false
-    default:
-      return true
-  }
-}
-
-function SearchBar({ view, onClose }: { view: View | undefined; onClose(): void }) {
-  const [wanted, setWanted] = useState('')
-  const next = () => void view?.search.findNext(wanted)
-  const previous = () => void view?.search.findPrevious(wanted)
-  return (
-    <search className="terminal-search">
-      <TextInput
-        size="xs"
-        aria-label={words.search}
-        placeholder={words.search}
-        value={wanted}
-        ref={(element) => element?.focus()}
-        onChange={(event) => {
-          setWanted(event.currentTarget.value)
-          view?.search.findNext(event.currentTarget.value, { incremental: true })
-        }}
-        onKeyDown={(event) => {
-          if (event.key === 'Escape') onClose()
-          if (event.key === 'Enter') (event.shiftKey ? previous : next)()
-        }}
-      />
-      <ActionIcon variant="default" aria-label={words.previous} onClick={previous} className="up">
-        <ChevronIcon />
-      </ActionIcon>
-      <ActionIcon variant="default" aria-label={words.next} onClick={next}>
-        <ChevronIcon />
-      </ActionIcon>
-      <ActionIcon variant="default" aria-label={words.closeSearch} onClick={onClose}>
-        <CloseIcon />
-      </ActionIcon>
-    </search>
-  )
-}
+/** A browser that does not let the page do so now does not let it. */
+const copy = (copied: string): void => void navigator.clipboard.writeText(copied).catch(() => undefined)

@@ -1,0 +1,119 @@
+/** A real browser on the page of a cluster, looked at by axe in the light, in the dark and as wide as a phone. For all `web*.test.ts`. */
+
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { expect } from 'vitest'
+import { type Cluster, password } from './cluster.ts'
+import { root, until } from './run.ts'
+
+/** Pictures go there when it is set. */
+const pictures = process.env.WEB_PICTURES
+const axe = readFileSync(join(root, 'node_modules/axe-core/axe.min.js'), 'utf8')
+
+export const openBrowser = (): Promise<Browser> =>
+  chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+
+export class Visitor {
+  readonly context: BrowserContext
+  readonly page: Page
+  /** What went wrong in the page, or against its policy. */
+  readonly problems: string[] = []
+
+  private constructor(context: BrowserContext, page: Page, expected: RegExp) {
+    this.context = context
+    this.page = page
+    page.setDefaultTimeout(60_000)
+    page.on('pageerror', (error) => this.problems.push(`error: ${error.message}`))
+    page.on('dialog', (dialog) => this.problems.push(`dialog: ${dialog.message()}`))
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !expected.test(message.text()))
+        this.problems.push(`${message.text()} ${JSON.stringify(message.location())}`)
+    })
+  }
+
+  /** `expected`: what browsers write down as an error and is an answer, such as a refused login. */
+  static async open(browser: Browser, cluster: Cluster, expected = /status of 40[13]/): Promise<Visitor> {
+    const context = await browser.newContext({
+      ignoreHTTPSErrors: true,
+      viewport: { width: 1280, height: 800 },
+      colorScheme: 'light',
+      baseURL: `https://${cluster.proxyAddress}`,
+      permissions: ['clipboard-read', 'clipboard-write'],
+    })
+    return new Visitor(context, await context.newPage(), expected)
+  }
+
+  /** With the fixture's password, from whatever page leads to the login. */
+  async login(user: string, path = '/web/login'): Promise<void> {
+    await this.page.goto(path)
+    await this.page.getByLabel('User name').fill(user)
+    await this.page.getByLabel('Password', { exact: true }).fill(password)
+    await this.page.getByRole('button', { name: 'Log in', exact: true }).click()
+    await this.page.locator('header.bar').waitFor()
+  }
+
+  /** No violation of WCAG 2.1 AA, and nothing wider than the window. */
+  async look(name: string): Promise<void> {
+    const { page } = this
+    for (const scheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+      for (const width of [1280, 390]) {
+        await page.setViewportSize({ width, height: 800 })
+        if (pictures !== undefined) {
+          mkdirSync(pictures, { recursive: true })
+          await page.waitForTimeout(250)
+          await page.screenshot({ path: join(pictures, `${name}-${scheme}-${width}.png`) })
+        }
+        const wide = await page.evaluate('document.documentElement.scrollWidth > window.innerWidth')
+        expect(wide, `${name} is wider than ${width}`).toBe(false)
+      }
+      await page.setViewportSize({ width: 1280, height: 800 })
+      const isStill = `document.getAnimations().every((one) => one.playState !== 'running' || one.effect?.getComputedTiming().endTime === Infinity)`
+      await until('the page to come to rest', async () => ((await page.evaluate(isStill)) ? true : undefined))
+      expect(await this.violations(), `${name}, ${scheme}`).toEqual([])
+    }
+    await page.emulateMedia({ colorScheme: 'light' })
+  }
+
+  /** What a program shows in a terminal is its own business. Run through the inspector: the policy lets no foreign script in. */
+  async violations(): Promise<unknown[]> {
+    return await this.page.evaluate(
+      `${axe}; axe.run({ exclude: ['.xterm'] }, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }).then((result) =>
+        result.violations.map(({ id, nodes }) => ({ id, where: nodes.map((node) => node.html.slice(0, 160) + ' ' + node.failureSummary) })))`,
+    )
+  }
+
+  /** Of the terminal in use. */
+  screen() {
+    return this.page.locator('.pane.current .terminal:visible .xterm-rows')
+  }
+
+  async shows(wanted: string): Promise<void> {
+    const screen = this.screen()
+    await until(`${wanted} on the screen`, async () => ((await screen.innerText()).includes(wanted) ? true : undefined))
+  }
+
+  async prompt(): Promise<void> {
+    const screen = this.screen()
+    await until('a prompt', async () => (/[$#>]\s*$/.test((await screen.innerText()).trimEnd()) ? true : undefined))
+  }
+
+  /** A command in the terminal in use. */
+  async type(command: string): Promise<void> {
+    await this.page.locator('.pane.current .terminal:visible textarea').focus()
+    await this.page.keyboard.type(command)
+    await this.page.keyboard.press('Enter')
+  }
+}

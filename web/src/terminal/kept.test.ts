@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { readKept } from './kept.ts'
+
+const pane = { node: 'n', hostname: 'h', login: 'l', sid: 's' }
+
+test.each([
+  {
+    name: 'comes back to its user',
+    kept: JSON.stringify({ owner: 'alice', panes: [{ ...pane, id: 3 }] }),
+    panes: [pane],
+  },
+  { name: 'is nobody else’s', kept: JSON.stringify({ owner: 'bob', panes: [pane] }), panes: [] },
+  { name: 'may be missing', kept: null, panes: [] },
+  { name: 'may be broken', kept: '{', panes: [] },
+  { name: 'may have another shape', kept: '[1]', panes: [] },
+  {
+    name: 'is taken as far as it is whole',
+    kept: JSON.stringify({ owner: 'alice', panes: [{ ...pane, sid: 1 }, null, pane, { ...pane, login: '' }] }),
+    panes: [pane],
+  },
+])('what was remembered $name', ({ kept, panes }) => expect(readKept(kept, 'alice')).toEqual(panes))
