@@ -74,8 +74,11 @@ export class Terminals {
         socket.destroy()
         return
       }
-      socket.once('close', () => held.release())
+      const release = () => held.release()
+      socket.once('close', release)
       this.#server.handleUpgrade(request, socket, head, (opened) => {
+        // From here on the terminal lets go of it, in its own order: without its key it could only take leave of the server.
+        socket.off('close', release)
         void this.#serve(opened, held, ask, { address, port })
       })
     } catch (error) {

@@ -1,0 +1,115 @@
+/** Terminals in a browser that last: lost connections, a proxy that is killed, panes, the clipboard, floods. */
+
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Cluster, login, startCluster } from './cluster.ts'
+import { pidOf } from './processes.ts'
+import { until } from './run.ts'
+import { openBrowser, Visitor } from './web-page.ts'
+
+let cluster: Cluster
+let browser: Browser
+let visitor: Visitor
+let page: Page
+
+beforeAll(async () => {
+  cluster = await startCluster({
+    auth: `  authentication: {type: local, second_factor: off}\n  session_detach_timeout: 5m`,
+  })
+  await cluster.addUser('alice', { roles: 'access,auditor' })
+  browser = await openBrowser()
+  // A proxy that was killed does not answer.
+  visitor = await Visitor.open(
+    browser,
+    cluster,
+    /status of 40[134]|ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection/,
+  )
+  page = visitor.page
+  await visitor.login('alice')
+})
+
+afterAll(async () => {
+  await browser?.close()
+  await cluster?.remove()
+})
+
+async function connect(): Promise<void> {
+  await page.getByRole('link', { name: /^Servers/ }).click()
+  await page.getByRole('button', { name: `Connect to node-1 as ${login}` }).click()
+  await visitor.prompt()
+}
+
+describe('a terminal in the page', () => {
+  test('comes back to the same shell with its screen when the proxy is killed and started again', async () => {
+    await connect()
+    await visitor.type(`PS1='> '; kept=$((6*7)); echo before-$kept`)
+    await visitor.shows('before-42')
+    const pid = pidOf(cluster, 'proxy')
+    process.kill(pid, 'SIGKILL')
+    await page.getByText('Going back to the same shell').waitFor()
+    await until('another proxy', async () => ([0, pid].includes(pidOf(cluster, 'proxy')) ? undefined : true))
+    await page.getByText('Going back to the same shell').waitFor({ state: 'detached', timeout: 120_000 })
+    await visitor.shows('before-42')
+    await visitor.type('echo after-$((kept+1))')
+    await visitor.shows('after-43')
+  })
+
+  test('and after a reload of the page', async () => {
+    await page.reload()
+    await page.getByRole('link', { name: /^Terminals/ }).click()
+    await visitor.shows('after-43')
+    await visitor.type('echo again-$((kept+2))')
+    await visitor.shows('again-44')
+  })
+
+  test('is taken leave of by closing it: the shell ends at once', async () => {
+    await visitor.type('echo $$ > shell.pid; echo wrote-$((1+1))')
+    await visitor.shows('wrote-2')
+    await page.getByRole('button', { name: `Close ${login}@node-1` }).click()
+    await page.getByRole('heading', { name: 'No terminal is open' }).waitFor()
+    await until('the end of the session', async () => {
+      const found = await cluster.tctl('audit', 'ls', '--format=json', '--user=alice')
+      const all = found.code === 0 ? (JSON.parse(found.stdout) as Record<string, unknown>[]) : []
+      return all.some(({ event }) => event === 'session.end') ? true : undefined
+    })
+  })
+
+  test('shows 100 MB while the page goes on answering', async () => {
+    await connect()
+    await visitor.type(`PS1='> '; clear; head -c 100000000 /dev/zero | tr '\\0' x; echo; echo burst-$((40+2))-over`)
+    await visitor.shows('xxxxxxxx')
+    await page.getByRole('button', { name: 'Settings of the terminal' }).click()
+    await page.getByRole('menuitem', { name: 'Larger text' }).waitFor()
+    await page.keyboard.press('Escape')
+    await visitor.shows('burst-42-over')
+  })
+
+  test('stands beside another one, rings, and copies by permission only', async () => {
+    await connect()
+    await visitor.type(`PS1='> '; clear; echo first-$((5+5))`)
+    await visitor.shows('first-10')
+    await page.getByRole('button', { name: 'Split' }).click()
+    await page.getByRole('menuitem', { name: 'Side by side' }).click()
+    await visitor.prompt()
+    await visitor.type(`PS1='> '; clear; echo second-$((2+2))`)
+    await visitor.shows('second-4')
+    await page.evaluate(`navigator.clipboard.writeText('mine')`)
+    await visitor.type(`printf '\\033]52;c;%s\\a' "$(printf theirs | base64)"`)
+    await page.getByText(/wants to put text on your clipboard/).waitFor()
+    await visitor.look('panes')
+    expect(await page.evaluate('navigator.clipboard.readText()')).toBe('mine')
+    await page.getByRole('button', { name: 'Allow' }).click()
+    await until('the copy', async () =>
+      (await page.evaluate('navigator.clipboard.readText()')) === 'theirs' ? true : undefined,
+    )
+    await visitor.type(`sleep 1; printf '\\a'`)
+    await connect()
+    await page.getByRole('img', { name: 'A bell rang here' }).waitFor()
+    await page.getByRole('button', { name: /A bell rang here/ }).click()
+    await visitor.shows('second-4')
+    await page.locator('.pane:visible').getByRole('button', { name: 'Close this terminal' }).last().click()
+    await visitor.shows('first-10')
+  })
+
+  test('nothing went wrong in the browser', () => expect(visitor.problems).toEqual([]))
+})
