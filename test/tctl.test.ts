@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Cluster, freePorts, login, password, startCluster } from './cluster.ts'
-import { bin, run } from './run.ts'
+import { bin, Dialog, run } from './run.ts'
 
 let cluster: Cluster
 let diag: number
@@ -277,5 +277,86 @@ describe('monitoring', () => {
     }
     expect((await get('/other')).status).toBe(404)
     expect((await fetch(`http://127.0.0.1:${diag}/healthz`, { method: 'POST' })).status).toBe(405)
+  })
+})
+
+describe('access requests', () => {
+  const login = (name: string, ...args: readonly string[]) =>
+    new Dialog(bin('tsh'), ['login', '--insecure', `--proxy=${cluster.proxyAddress}`, `--user=${name}`, ...args], {
+      env: cluster.env({ TELEPORT_HOME: cluster.home(name) }),
+    })
+  const asking = async (reason: string): Promise<{ tsh: Dialog; id: string }> => {
+    const tsh = login('asker', '--request-roles=deployer', `--request-reason=${reason}`)
+    tsh.send(`${password}\n`)
+    const [, id = ''] = await tsh.expect(/Waiting for the approval of the request ([0-9a-f-]{36}) \(deployer\)/)
+    return { tsh, id }
+  }
+  const review = (name: string, ...args: readonly string[]) =>
+    cluster.tsh(cluster.home(name), ['request', 'review', ...args])
+
+  beforeAll(async () => {
+    const made = await create(`kind: role
+version: v4
+metadata: {name: deployer}
+spec: {allow: {logins: [deploy], node_labels: {'*': '*'}}}
+---
+kind: role
+version: v4
+metadata: {name: asker}
+spec: {allow: {request: {roles: [deployer], thresholds: [{name: two, approve: 2, deny: 1}]}}}
+---
+kind: role
+version: v4
+metadata: {name: lead}
+spec: {allow: {review_requests: {roles: [deployer]}}}
+`)
+    expect(made.code, made.stderr).toBe(0)
+    await cluster.addUser('asker', { roles: 'asker,lead' })
+    for (const name of ['lead1', 'lead2']) {
+      await cluster.addUser(name, { roles: 'lead' })
+      await cluster.login(name)
+    }
+  })
+
+  test('a login waits for two others, not for its own user, and goes on by itself', async () => {
+    const { tsh, id } = await asking('ticket 4711')
+    expect(await ok('requests', 'ls')).toMatch(new RegExp(`${id} +asker +roles=deployer +.* PENDING +"ticket 4711"`))
+    await cluster.login('asker')
+    const own = await review('asker', '--approve', id)
+    expect(own.code).not.toBe(0)
+    expect(own.stderr).toMatch(/own request/)
+    expect((await review('lead1', '--approve', id)).code).toBe(0)
+    const again = await review('lead1', '--approve', id)
+    expect(again.code).not.toBe(0)
+    expect(JSON.parse(await ok('requests', 'ls', '--format=json'))).toContainEqual(
+      expect.objectContaining({ id, state: 'pending' }),
+    )
+    expect((await review('lead2', '--approve', '--reason=go', id)).code).toBe(0)
+    expect(await tsh.exited, tsh.output).toBe(0)
+    expect(tsh.output).toMatch(/has been approved/)
+    const status = await cluster.tsh(cluster.home('asker'), ['status'])
+    expect(status.stdout).toMatch(/Roles: +asker, lead, deployer/)
+    // Taken back: from this moment the certificate has no such role.
+    await ok('requests', 'deny', id)
+    expect((await cluster.tsh(cluster.home('asker'), ['ls'])).stdout).not.toContain('node-1')
+  })
+
+  test('a denied one ends the login with the reason', async () => {
+    const { tsh, id } = await asking('please')
+    expect((await review('lead1', '--deny', '--reason=not today', id)).code).toBe(0)
+    expect(await tsh.exited).not.toBe(0)
+    expect(tsh.output).toMatch(/denied.*not today/s)
+    const events = await ok('audit', 'ls', '--type=access_request.create,access_request.review,access_request.update')
+    expect(events).toContain('asker')
+    for (const code of ['T5000I', 'T5001I', 'T5002I']) expect(events).toContain(code)
+  })
+
+  test('approved and used later, by its id', async () => {
+    await cluster.login('asker')
+    const made = await cluster.tsh(cluster.home('asker'), ['request', 'new', '--roles=deployer', '--nowait'])
+    const [id = ''] = /[0-9a-f-]{36}/.exec(made.stdout) ?? []
+    await ok('requests', 'approve', id, '--reason=on call')
+    await cluster.login('asker', [`--request-id=${id}`])
+    expect((await cluster.tsh(cluster.home('asker'), ['ls'])).stdout).toContain('node-1')
   })
 })
