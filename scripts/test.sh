@@ -8,4 +8,4 @@ export PATH
 echo "==> Types"; npm run -s typecheck
 echo "==> Lint and import arrows"; npm run -s lint
 echo "==> Build"; npm run -s build
-echo "==> Tests"; vitest run "$@"
+echo "==> Tests"; sh scripts/plain-shell.sh vitest run "$@"
