@@ -6,6 +6,7 @@ import { nameProblem } from '../common/names.ts'
 import { oneOf, parseYamlValue, strictObject, type YamlDocument, yamlString, yamlStrings } from '../common/yaml.ts'
 import { allow, complete, completeAllow, deny } from './schema/conditions.ts'
 import { cleanMetadata, emptySection, LATER, metadata, traits } from './schema/fields.ts'
+import { localAuth } from './schema/local-auth.ts'
 import { completeOptions, options } from './schema/options.ts'
 import type { LabelSelector, Role, RoleConditions, Traits, User } from './types.ts'
 
@@ -52,18 +53,6 @@ function defaultNodeLabels(version: Role['version'], allow: RoleConditions): Lab
   return version === 'v3' && allow.logins.length > 0 ? { '*': ['*'] } : Object.create(null)
 }
 
-/** What logging in costs stands in it, so it is bounded. */
-const ARGON2 = /^\$argon2id\$v=19\$m=\d{1,6},t=\d{1,2},p=\d\$[A-Za-z0-9+/]{16,128}\$[A-Za-z0-9+/]{16,128}$/
-const NO_HASH = 'must be the hash of a password as Argon2id makes it'
-
-const withoutUndefined = (local: {
-  readonly password_hash?: string | undefined
-  readonly totp_secret?: string | undefined
-}): NonNullable<User['spec']['local_auth']> => ({
-  ...(local.password_hash === undefined ? {} : { password_hash: local.password_hash }),
-  ...(local.totp_secret === undefined ? {} : { totp_secret: local.totp_secret }),
-})
-
 export const userSchema: z.ZodType<User> = strictObject({
   kind: z.literal('user'),
   version: oneOf(['v2', 'v3', 'v4']),
@@ -79,12 +68,7 @@ export const userSchema: z.ZodType<User> = strictObject({
           })
           .optional(),
         traits: traits.optional(),
-        local_auth: strictObject({
-          password_hash: yamlString.refine((text) => ARGON2.test(text), { message: NO_HASH }).optional(),
-          totp_secret: yamlString
-            .refine((text) => /^[A-Z2-7]{16,256}=*$/.test(text), { message: 'must be a secret in Base32' })
-            .optional(),
-        }).optional(),
+        local_auth: localAuth.optional(),
         // Written by listings, kept by the auth service itself.
         status: z.unknown().optional(),
         created_by: z.unknown().optional(),
@@ -108,7 +92,7 @@ export const userSchema: z.ZodType<User> = strictObject({
     spec: {
       roles: [...new Set(input.spec.roles ?? [])],
       traits: traitsOrNone,
-      ...(local === undefined ? {} : { local_auth: withoutUndefined(local) }),
+      ...(local === undefined ? {} : { local_auth: local }),
     },
   }
 })

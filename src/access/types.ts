@@ -149,6 +149,36 @@ export interface Role {
   }
 }
 
+interface LocalDeviceFields {
+  readonly id: string
+  readonly name: string
+  readonly added_at: string
+  readonly last_used?: string
+}
+
+/** A second factor as a backup has it: `totp_secret` in Base32, the rest of a key in Base64url, its public key in COSE form. */
+export type LocalDevice =
+  | (LocalDeviceFields & { readonly type: 'totp'; readonly totp_secret: string })
+  | (LocalDeviceFields & {
+      readonly type: 'webauthn'
+      readonly credential_id: string
+      readonly public_key: string
+      readonly counter: number
+      readonly rp_id: string
+      readonly transports: readonly string[]
+    })
+
+/** How a user proves who they are, in a backup. */
+export interface LocalAuth {
+  /** PHC string of Argon2id. */
+  readonly password_hash?: string
+  /** Of backups of earlier releases, which knew one device. */
+  readonly totp_secret?: string
+  readonly mfa?: readonly LocalDevice[]
+  /** SHA-256 of those that are left. */
+  readonly recovery_codes?: readonly string[]
+}
+
 export interface User {
   readonly kind: 'user'
   readonly version: 'v2'
@@ -157,7 +187,7 @@ export interface User {
     readonly roles: readonly string[]
     readonly traits: Traits
     /** In backups only. */
-    readonly local_auth?: { readonly password_hash?: string; readonly totp_secret?: string }
+    readonly local_auth?: LocalAuth
   }
 }
 

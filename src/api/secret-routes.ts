@@ -5,6 +5,7 @@
 
 import { z } from 'zod'
 import { empty, endpoint } from './define.ts'
+import { maxDevices, recoveryCodeHash, storedDevice, totpSecret } from './device-secrets.ts'
 import { page, pageOf } from './pages.ts'
 
 /** How a user proves who they are, as it is stored. */
@@ -17,12 +18,10 @@ export const credentialSecrets = z.strictObject({
       error: 'is not the hash of a password as Argon2id makes it',
     })
     .optional(),
-  /** Base32. */
-  otpSecret: z
-    .string()
-    .max(256)
-    .regex(/^[A-Z2-7]{16,}=*$/, { error: 'is not a secret of one-time codes in Base32' })
-    .optional(),
+  /** Of backups of earlier releases, which knew one device. */
+  otpSecret: totpSecret.optional(),
+  devices: z.array(storedDevice).max(maxDevices).optional(),
+  recoveryCodes: z.array(recoveryCodeHash).max(64).optional(),
 })
 export type CredentialSecrets = z.infer<typeof credentialSecrets>
 
@@ -44,7 +43,8 @@ export const exportAuthorities = endpoint({
 export const exportCredentials = endpoint({
   method: 'GET',
   path: '/v1/secrets/credentials',
-  summary: 'Password hashes and secrets of one-time codes, for a backup; on the machine of the auth service only',
+  summary:
+    'Password hashes, second factors and hashes of recovery codes, for a backup; on the machine of the auth service only',
   callers: ['Admin'],
   query: z.strictObject({ user: z.string().min(1).max(256).optional(), ...page }),
   output: pageOf(z.strictObject({ user: z.string(), secrets: credentialSecrets })),
@@ -52,7 +52,7 @@ export const exportCredentials = endpoint({
 export const restoreCredentials = endpoint({
   method: 'PUT',
   path: '/v1/secrets/credentials/:name',
-  summary: 'Gives a user the password and codes of a backup; on the machine of the auth service only',
+  summary: 'Gives a user the password and second factors of a backup; on the machine of the auth service only',
   callers: ['Admin'],
   params: z.strictObject({ name: z.string().min(1).max(256) }),
   body: credentialSecrets,

@@ -10,6 +10,7 @@ import type { Role, User } from '../access/types.ts'
 import { parseAuthority } from '../api/authority-resource.ts'
 import { parseSettings, type SettingsKind, settingsKinds } from '../api/cluster-settings.ts'
 import { formatKeyLine } from '../api/lines.ts'
+import { type LockDraft, parseLock } from '../api/lock-resource.ts'
 import type { AuthoritySecrets } from '../api/secret-routes.ts'
 import { quote } from '../common/text.ts'
 import { readYaml, type YamlDocument } from '../common/yaml.ts'
@@ -32,6 +33,7 @@ export interface BootstrapState {
   readonly roles: readonly Role[]
   readonly users: readonly User[]
   readonly settings: readonly StoredSettings[]
+  readonly locks: readonly LockDraft[]
 }
 
 /** Throws BadParameter with `file:line: key: what`. */
@@ -41,6 +43,7 @@ export function readBootstrap({ file, text }: BootstrapFile): BootstrapState {
     roles: [] as Role[],
     users: [] as User[],
     settings: [] as StoredSettings[],
+    locks: [] as LockDraft[],
   }
   const seen = new Set<string>()
   for (const document of readYaml(text, file, maxBytes)) {
@@ -64,7 +67,13 @@ const kindOnly = z.looseObject({ kind: z.string() })
 function read(
   document: YamlDocument,
   kind: string,
-  state: { authorities: AuthoritySecrets[]; roles: Role[]; users: User[]; settings: StoredSettings[] },
+  state: {
+    authorities: AuthoritySecrets[]
+    roles: Role[]
+    users: User[]
+    settings: StoredSettings[]
+    locks: LockDraft[]
+  },
 ): string {
   const settings = settingsKinds.find((each) => each === kind)
   if (settings !== undefined) return readSettings(document, settings, state.settings)
@@ -85,11 +94,17 @@ function read(
       state.authorities.push(authority)
       return authority.type
     }
+    case 'lock': {
+      const lock = parseLock(document)
+      if (lock.id === undefined) throw problem(document, 'metadata', 'a lock of a backup has its UUID as metadata.name')
+      state.locks.push(lock)
+      return lock.id
+    }
     default:
       throw problem(
         document,
         'kind',
-        `${quote(kind)} cannot be in this file; it holds ${['cert_authority', 'role', 'user', ...settingsKinds].join(', ')}`,
+        `${quote(kind)} cannot be in this file; it holds ${['cert_authority', 'role', 'user', 'lock', ...settingsKinds].join(', ')}`,
       )
   }
 }

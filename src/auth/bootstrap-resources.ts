@@ -3,8 +3,8 @@
 import { authorizeResource } from '../access/authorize.ts'
 import type { Role } from '../access/types.ts'
 import { settingsName } from '../api/cluster-settings.ts'
+import { fromLocalAuth } from '../api/local-auth.ts'
 import { toRoleRecord } from '../api/role-record.ts'
-import { credentialSecrets } from '../api/secret-routes.ts'
 import type { Backend, Operation } from '../backend/contract.ts'
 import type { Env } from '../common/env.ts'
 import { quote } from '../common/text.ts'
@@ -12,6 +12,7 @@ import { BadParameter } from '../errors/errors.ts'
 import type { BootstrapState } from './bootstrap-file.ts'
 import { authItself } from './permits.ts'
 import type { Tables } from './records.ts'
+import { credentialsFrom } from './secret-exports.ts'
 
 /** Changes in one commit; the store takes 128. */
 const batch = 60
@@ -45,8 +46,9 @@ export async function writeResources(
   state: BootstrapState | undefined,
   env: Env,
 ): Promise<void> {
-  const { roles, users, credentials, clusterSettings, authorities } = tables
-  for (const { prefix } of [roles, users, credentials, clusterSettings, authorities]) await backend.deleteRange(prefix)
+  const { roles, users, credentials, clusterSettings, authorities, locks } = tables
+  for (const { prefix } of [roles, users, credentials, clusterSettings, authorities, locks])
+    await backend.deleteRange(prefix)
   if (state === undefined) return
   const writes = [...resourceWrites(tables, state, env)]
   for (let start = 0; start < writes.length; start += batch) await backend.commit(writes.slice(start, start + batch))
@@ -60,7 +62,7 @@ function* resourceWrites(tables: Tables, state: BootstrapState, env: Env): Gener
   }
   for (const { metadata, spec } of state.users) {
     const { name } = metadata
-    const secrets = spec.local_auth === undefined ? {} : credentialsOf(spec.local_auth)
+    const secrets = spec.local_auth === undefined ? undefined : fromLocalAuth(spec.local_auth)
     const traits = Object.fromEntries(Object.entries(spec.traits).map(([key, values]) => [key, [...values]]))
     yield tables.users.put(authorizeResource(authItself, 'create', 'user', { name }), {
       name,
@@ -68,19 +70,19 @@ function* resourceWrites(tables: Tables, state: BootstrapState, env: Env): Gener
       traits,
       createdBy: 'bootstrap',
       created,
-      activated: secrets.password !== undefined,
+      activated: secrets?.password !== undefined,
     })
-    if (spec.local_auth !== undefined) yield tables.credentials.put(name, secrets)
+    if (secrets !== undefined) yield tables.credentials.put(name, credentialsFrom(secrets, created))
   }
   for (const settings of state.settings) {
     const name = settingsName(settings.kind)
     yield tables.clusterSettings.put(authorizeResource(authItself, 'create', settings.kind, { name }), settings)
   }
+  for (const { id = env.randomUuid(), ...lock } of state.locks) {
+    const expires = lock.expires === undefined ? undefined : new Date(lock.expires)
+    // What is over needs no lock any more, and an entry that is over from the beginning could not be stored.
+    if (expires !== undefined && expires <= env.now()) continue
+    const permit = authorizeResource(authItself, 'create', 'lock', { name: id })
+    yield tables.locks.put(permit, { id, ...lock, created, createdBy: 'bootstrap' }, expires)
+  }
 }
-
-/** From the words of the resource to those of the store; checked when the file was read. */
-export const credentialsOf = (auth: { readonly password_hash?: string; readonly totp_secret?: string }) =>
-  credentialSecrets.parse({
-    ...(auth.password_hash === undefined ? {} : { password: auth.password_hash }),
-    ...(auth.totp_secret === undefined ? {} : { otpSecret: auth.totp_secret }),
-  })

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { type Authorized, isAuthorized, type Permit } from '../access/authorize.ts'
 import { type SettingsKind, settingsSpecs } from '../api/cluster-settings.ts'
+import { type StoredDevice, storedDevice } from '../api/device-secrets.ts'
 import { callback, mfaAction } from '../api/mfa-model.ts'
 import { isoTime, labels, lockRecord, presence, roleRecord, serverRole, userRecord } from '../api/model.ts'
 import { accessRequest } from '../api/request-model.ts'
@@ -161,23 +162,7 @@ const authorityRecord = z.union([presentAuthority, firstAuthority])
 const auditHead = z.strictObject({ ei: z.number().int().nonnegative(), hash: z.string() })
 const storedUser = userRecord.omit({ revision: true })
 export type StoredUser = z.infer<typeof storedUser>
-const deviceFields = { id: z.uuid(), name: z.string(), addedAt: isoTime, lastUsed: isoTime.optional() }
-const storedDevice = z.discriminatedUnion('kind', [
-  /** `secret` is base32. */
-  z.strictObject({ kind: z.literal('totp'), ...deviceFields, secret: z.string() }),
-  z.strictObject({
-    kind: z.literal('webauthn'),
-    ...deviceFields,
-    /** Base64url, both; the key in COSE form. */
-    credentialId: z.string(),
-    publicKey: z.string(),
-    /** Of signatures; 0 for ever from keys that do not count. */
-    counter: z.number().int().nonnegative(),
-    rpId: z.string(),
-    transports: z.array(z.string()),
-  }),
-])
-export type StoredDevice = z.infer<typeof storedDevice>
+export type { StoredDevice }
 export type StoredKey = Extract<StoredDevice, { kind: 'webauthn' }>
 const credentials = z.strictObject({
   /** PHC string of Argon2id. */

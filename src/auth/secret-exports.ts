@@ -8,8 +8,9 @@ import { AccessDenied, CompareFailed, isCompareFailed } from '../errors/errors.t
 import type { Audit } from './audit.ts'
 import { type Authorities, authorityTypes } from './authorities.ts'
 import type { Changes } from './changes.ts'
+import { migrateCredentials } from './mfa/migration.ts'
 import { authItself } from './permits.ts'
-import type { Tables } from './records.ts'
+import type { Credentials, Tables } from './records.ts'
 import type { Users } from './users.ts'
 
 export interface SecretExportsOptions {
@@ -71,7 +72,7 @@ export class SecretExports {
       await backend.commit([
         tables.users.unchanged(found),
         tables.users.put(permit, { ...found.value, activated: secrets.password !== undefined }),
-        tables.credentials.put(name, secrets),
+        tables.credentials.put(name, credentialsFrom(secrets, found.value.created)),
         changes.mark(caller, 'user', name),
       ])
     } catch (error) {
@@ -81,10 +82,19 @@ export class SecretExports {
   }
 }
 
-const secretsOf = ({ password, otpSecret }: CredentialSecrets): CredentialSecrets => ({
+const secretsOf = ({ password, otpSecret, devices, recoveryCodes }: Credentials): CredentialSecrets => ({
   ...(password === undefined ? {} : { password }),
   ...(otpSecret === undefined ? {} : { otpSecret }),
+  ...(devices.length === 0 ? {} : { devices }),
+  ...(recoveryCodes.length === 0 ? {} : { recoveryCodes }),
 })
+
+/** As this release stores them. */
+export const credentialsFrom = (secrets: CredentialSecrets, addedAt: string): Credentials =>
+  migrateCredentials(
+    { ...secrets, devices: secrets.devices ?? [], recoveryCodes: secrets.recoveryCodes ?? [] },
+    addedAt,
+  )
 
 /** The certificate of the administrator may have been copied; the machine cannot be. */
 function onlyHere(caller: Caller): void {

@@ -1,6 +1,7 @@
 /** A user's own second factors: listed, enrolled, removed; recovery codes. Everything but listing needs a proof of one. */
 
 import type { Caller } from '../../api/caller.ts'
+import { maxDevices } from '../../api/device-secrets.ts'
 import {
   bindingOf,
   type Callback,
@@ -31,8 +32,6 @@ import { accepts, choiceOf, isRequired, usable, whyNone } from './policy.ts'
 import type { Prover } from './prover.ts'
 import { hashesOf, newRecoveryCodes } from './recovery-codes.ts'
 
-/** Devices of one user. */
-export const maxDevices = 16
 /** Wrong codes for an app that is being enrolled, before one has to begin again. */
 const enrolmentTries = 5
 

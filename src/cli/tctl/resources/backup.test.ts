@@ -1,16 +1,20 @@
 /** A backup that restores a cluster: `tctl get all --with-secrets`, then `teleport start --bootstrap`. And who gets no secrets (SECURITY A2). */
 
+import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ApiClient } from '../../../api/client.ts'
 import {
+  createLock,
   createUser,
+  deleteLock,
   exportAuthorities,
   exportCredentials,
   getConfig,
   listAuthorities,
+  listLocks,
   listRoles,
   listUsers,
   login,
@@ -20,9 +24,14 @@ import {
   searchEvents,
   setPassword,
 } from '../../../api/routes.ts'
+import { readBootstrap } from '../../../auth/bootstrap-file.ts'
+import { writeResources } from '../../../auth/bootstrap-resources.ts'
+import { hashesOf } from '../../../auth/mfa/recovery-codes.ts'
+import { openTables, type StoredDevice } from '../../../auth/records.ts'
 import { startAuth } from '../../../auth/server.ts'
 import { newKey, tempDir, testCluster } from '../../../auth/testing/cluster.ts'
 import { adminCaller, machineCaller, testServices } from '../../../auth/testing/services.ts'
+import { openMemoryBackend } from '../../../backend/memory.ts'
 import { readYaml } from '../../../common/yaml.ts'
 import { isAccessDenied } from '../../../errors/errors.ts'
 import { toYaml } from '../../common/to-yaml.ts'
@@ -63,11 +72,20 @@ test('a cluster restored from a backup has the same authorities, users, password
   const { keepAliveInterval, keepAliveCountMax, sessionDetachTimeout } = rest
   const spec = { clientIdleTimeout: 77, keepAliveInterval, keepAliveCountMax, sessionDetachTimeout }
   await admin.call(putNetworkingConfig, { body: { spec } })
+  await admin.call(createLock, {
+    body: { target: { role: 'dev' }, message: 'away', expires: '2999-01-01T00:00:00.000Z' },
+  })
+  await admin.call(createLock, { body: { target: { user: 'bob' }, message: '' } })
   const text = await backup(admin)
   const told = await admin.call(searchEvents, { query: { type: 'secrets.export' } })
   expect(told.items.map(({ name }) => name).sort()).toEqual(['cert_authority', 'user'])
   const before = {
     authorities: (await admin.call(listAuthorities)).items,
+    locks: (await admin.call(listLocks, { query: {} })).items.map(({ id, target, message }) => ({
+      id,
+      target,
+      message,
+    })),
     roles: (await admin.call(listRoles, { query: {} })).items.map(
       ({ metadata: { revision: _, ...metadata }, ...more }) => ({ ...more, metadata }),
     ),
@@ -85,7 +103,11 @@ test('a cluster restored from a backup has the same authorities, users, password
   expect((await made.admin.call(listUsers, { query: {} })).items).toMatchObject([
     { name: 'alice', roles: ['dev'], traits: { team: ['x'] }, activated: true, createdBy: 'bootstrap' },
   ])
+  const locks = (await made.admin.call(listLocks, { query: {} })).items
+  expect(locks).toMatchObject(before.locks)
   const proxy = made.connect(await made.join('proxy', 'proxy-1'))
+  await expect(loginAs(proxy, 'alice')).rejects.toThrow(/locked/)
+  for (const { id } of locks) await made.admin.call(deleteLock, { params: { id } })
   expect((await loginAs(proxy, 'alice')).logins).toEqual(['root'])
 
   const again = startAuth({ dataDir: made.dataDir, listen: { host: '127.0.0.1', port: 0 }, bootstrap })
@@ -110,6 +132,63 @@ test('tctl create restores the password of a user from such a backup', async () 
   for (const { draft } of await readDrafts(text, 'backup'))
     await draft.put(api, { mode: 'replace', revision: undefined, confirm: false })
   expect((await loginAs(proxy, 'alice')).roles).toEqual(['access'])
+})
+
+test('second factors and recovery codes come back with the user, by tctl create and by a first start', async () => {
+  const bench = await testServices({ secondFactor: 'on' })
+  const api = bench.as(machineCaller('Admin'))
+  const proxy = bench.as(machineCaller('Proxy'))
+  await api.call(createUser, { body: { name: 'alice', roles: ['access'], traits: { logins: ['root'] } } })
+  await api.call(setPassword, { params: { name: 'alice' }, body: { password } })
+  const addedAt = '2026-01-01T00:00:00.000Z'
+  const devices: StoredDevice[] = [
+    { kind: 'totp', id: randomUUID(), name: 'phone', addedAt, secret: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP' },
+    {
+      kind: 'webauthn',
+      id: randomUUID(),
+      name: 'blue key',
+      addedAt,
+      lastUsed: addedAt,
+      credentialId: 'abc_-1',
+      publicKey: 'pQECAyYgASFYIA',
+      counter: 7,
+      rpId: 'localhost',
+      transports: ['usb'],
+    },
+  ]
+  const recoveryCodes = ['e22h-4sex-36f1-rkp4']
+  const { tables } = bench.services
+  const stored = await tables.credentials.find('alice')
+  await bench.backend.commit([
+    tables.credentials.put('alice', {
+      ...stored?.value,
+      devices,
+      recoveryCodes: hashesOf('alice', recoveryCodes),
+    }),
+  ])
+  const before = (await tables.credentials.find('alice'))?.value
+  const text = await backup(api, 'user/alice')
+  await bench.backend.commit([tables.credentials.put('alice', {})])
+  for (const { draft } of await readDrafts(text, 'backup'))
+    await draft.put(api, { mode: 'replace', revision: undefined, confirm: false })
+  expect((await tables.credentials.find('alice'))?.value).toEqual(before)
+  const body = { user: 'alice', password, publicKey: newKey().line, client }
+  await expect(proxy.call(login, { body })).rejects.toSatisfy(isAccessDenied)
+  const [recoveryCode] = recoveryCodes
+  expect((await proxy.call(login, { body: { ...body, recoveryCode } })).logins).toEqual(['root'])
+
+  const state = readBootstrap({ file: 'backup.yaml', text })
+  expect(state.users[0]?.spec.local_auth).toMatchObject({
+    mfa: [
+      { type: 'totp', name: 'phone' },
+      { type: 'webauthn', counter: 7, transports: ['usb'] },
+    ],
+    recovery_codes: hashesOf('alice', recoveryCodes),
+  })
+  const fresh = openMemoryBackend(bench.env)
+  const other = openTables(fresh)
+  await writeResources(fresh, other, state, bench.env)
+  expect((await other.credentials.find('alice'))?.value).toEqual(before)
 })
 
 describe('secrets are for the administrator on the machine of the auth service', () => {
@@ -146,6 +225,14 @@ describe('a file to begin with', () => {
     ['two of a name', `${role}---\n${role}`, /there are two of role "a"/],
     ['a user without roles', user(''), /user "u" has no role/],
     ['a user whose role is missing', user('roles: [b]'), /user "u" has the role "b", which is not in the file/],
+    [
+      'a key without its public half',
+      user(
+        'roles: [access], local_auth: {mfa: [{type: webauthn, id: 33333333-3333-4333-8333-333333333333, name: k, added_at: 2026-01-01T00:00:00Z, credential_id: a, rp_id: h}]}',
+      ),
+      /public_key: is missing; a device of the type webauthn has one/,
+    ],
+    ['a lock of nobody', 'kind: lock\nversion: v2\nspec: {target: {}}\n', /^b.yaml:\d: spec.target/],
     ['a hash that is none', user('roles: [access], local_auth: {password_hash: x}'), /password_hash: must be the hash/],
     [
       'a costly hash',

@@ -2,6 +2,7 @@
 
 import { parseUser } from '../../../access/schema.ts'
 import type { ApiClient } from '../../../api/client.ts'
+import { fromLocalAuth, toLocalAuth } from '../../../api/local-auth.ts'
 import type { UserRecord } from '../../../api/model.ts'
 import { deleteUser, exportCredentials, getUser, listUsers, putUser, restoreCredentials } from '../../../api/routes.ts'
 import type { CredentialSecrets } from '../../../api/secret-routes.ts'
@@ -41,7 +42,7 @@ export const user: ResourceKind = {
           () => call({ overwrite: true, ...(revision === undefined ? {} : { revision }) }),
         )
         if (spec.local_auth !== undefined)
-          await api.call(restoreCredentials, { params: { name }, body: secretsOf(spec.local_auth) })
+          await api.call(restoreCredentials, { params: { name }, body: fromLocalAuth(spec.local_auth) })
         return done
       },
     }
@@ -58,16 +59,6 @@ async function readSecrets(api: ApiClient, user: string | undefined): Promise<Re
   return new Map(found.map((each) => [each.user, each.secrets]))
 }
 
-const secretsOf = (auth: { readonly password_hash?: string; readonly totp_secret?: string }): CredentialSecrets => ({
-  ...(auth.password_hash === undefined ? {} : { password: auth.password_hash }),
-  ...(auth.totp_secret === undefined ? {} : { otpSecret: auth.totp_secret }),
-})
-
-const authOf = ({ password, otpSecret }: CredentialSecrets) => ({
-  ...(password === undefined ? {} : { password_hash: password }),
-  ...(otpSecret === undefined ? {} : { totp_secret: otpSecret }),
-})
-
 function toResource(record: UserRecord, secrets: CredentialSecrets | undefined): Resource {
   const { name, roles, traits, createdBy, created, revision } = record
   return {
@@ -78,7 +69,7 @@ function toResource(record: UserRecord, secrets: CredentialSecrets | undefined):
       spec: {
         roles,
         traits,
-        ...(secrets === undefined ? {} : { local_auth: authOf(secrets) }),
+        ...(secrets === undefined ? {} : { local_auth: toLocalAuth(secrets) }),
         created_by: { user: { name: createdBy }, time: created },
       },
     },
