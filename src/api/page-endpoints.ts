@@ -4,8 +4,21 @@
  * for one, and a script that got into it would carry it away.
  */
 
+import { z } from 'zod'
 import type { Endpoint } from './endpoint.ts'
+import { callback, mfaAction } from './mfa-model.ts'
 import * as routes from './routes.ts'
+
+/** A tap that stands for a certificate is nothing that a page may ask for. */
+const accountCeremony: Endpoint = {
+  ...routes.startCeremony,
+  body: z.strictObject({
+    action: mfaAction.refine(({ kind }) => ['add_device', 'remove_device', 'recovery_codes'].includes(kind), {
+      message: 'a page may ask for a proof about the devices of its user only',
+    }),
+    callback,
+  }),
+}
 
 export const pageEndpoints: readonly Endpoint[] = [
   routes.getStatus,
@@ -56,6 +69,7 @@ export const pageEndpoints: readonly Endpoint[] = [
   routes.searchEvents,
   routes.exportEvents,
   routes.verifyEvents,
+  accountCeremony,
   routes.beginMfaDevice,
   routes.addMfaDevice,
   routes.listMfaDevices,

@@ -2,7 +2,14 @@
 
 import type { WebNodePage, WebState, WebUser } from '../../src/api/web-app.ts'
 import type { CallInput, CallOutput, Endpoint } from '../../src/api/web-calls.ts'
+import type { Assertion } from './keys.ts'
 import { text } from './text.ts'
+
+export interface FactorChoice {
+  readonly otp: boolean
+  readonly webauthn: boolean
+  readonly recoveryCode: boolean
+}
 
 export type { WebNode, WebNodePage, WebState, WebUser } from '../../src/api/web-app.ts'
 export type { routes } from '../../src/api/web-calls.ts'
@@ -69,8 +76,29 @@ async function change<T>(path: string, body: unknown = {}, method: Method = 'POS
 
 export const getState = (background = false): Promise<WebState> => call('GET', '/webapi/session', { background })
 
-export const logIn = (body: { user: string; password: string; otp?: string }): Promise<{ user: WebUser }> =>
-  change('/webapi/session', body)
+export interface Login {
+  readonly user: string
+  readonly password: string
+  readonly otp?: string
+  readonly recoveryCode?: string
+  readonly webauthn?: Assertion
+}
+export const logIn = (body: Login): Promise<{ user: WebUser }> => change('/webapi/session', body)
+
+type Challenge = Readonly<Record<string, unknown>>
+/** With the right password: how the user can prove a second factor, and a challenge for their security keys. */
+export const beginLogin = (user: string, password: string): Promise<{ choice: FactorChoice; webauthn?: Challenge }> =>
+  call('POST', '/webapi/login/begin', { body: { user, password } })
+export const changePassword = (body: {
+  user: string
+  password: string
+  newPassword: string
+  otp?: string
+}): Promise<unknown> => call('POST', '/webapi/password', { body })
+export const openCeremony = (id: string): Promise<{ get?: Challenge; create?: Challenge }> =>
+  call('POST', '/webapi/ceremonies/open', { body: { id } })
+export const answerCeremony = (body: object): Promise<{ redirect: string }> =>
+  call('POST', '/webapi/ceremonies/answer', { body })
 export const renew = (): Promise<{ user: WebUser }> => change('/webapi/session/renew')
 export const logOut = (everywhere: boolean): Promise<unknown> => change('/webapi/session/end', { everywhere })
 

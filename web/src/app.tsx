@@ -12,8 +12,8 @@ import {
   redirect,
   useMatches,
 } from '@tanstack/react-router'
+import { lazy, Suspense } from 'react'
 import { isLoggedOut } from './api.ts'
-import { AccountPage } from './pages/account.tsx'
 import { LoginPage } from './pages/login.tsx'
 import { NodesPage } from './pages/nodes.tsx'
 import { useAppState } from './session.tsx'
@@ -21,6 +21,8 @@ import { Shell } from './shell.tsx'
 import { styleNonce } from './style-nonce.ts'
 import { text } from './text.ts'
 import { theme, variables } from './theme.ts'
+
+const AccountPage = lazy(async () => ({ default: (await import('./account/page.tsx')).AccountPage }))
 
 function Root() {
   const state = useAppState()
@@ -74,7 +76,11 @@ function Nodes() {
 }
 function Account() {
   const { data } = useAppState()
-  return data === undefined ? null : <AccountPage state={data} />
+  return data === undefined ? null : (
+    <Suspense fallback={<Text p="md">{text.loading}</Text>}>
+      <AccountPage state={data} />
+    </Suspense>
+  )
 }
 
 const root = createRootRoute({ component: Root, notFoundComponent: NotFound })

@@ -1,9 +1,10 @@
-/** User name, password, one-time code. Refusals are shown as the proxy words them, and the form stays as it was. */
+/** User name, password, second factor: a code, a security key, a recovery code. Refusals are shown as the proxy words them, and the form stays as it was. */
 
-import { Alert, Button, PasswordInput, Stack, TextInput } from '@mantine/core'
+import { Alert, Button, PasswordInput, Stack, Text, TextInput } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { logIn, type WebState } from './api.ts'
+import { beginLogin, logIn, type WebState } from './api.ts'
+import { askKey } from './keys.ts'
 import { stateKey } from './session.tsx'
 import { text } from './text.ts'
 
@@ -14,8 +15,25 @@ export function LoginForm({ state, user, onDone }: { state: WebState; user?: str
   const [name, setName] = useState(user ?? '')
   const [password, setPassword] = useState('')
   const [code, setCode] = useState('')
+  const [isRecovery, setRecovery] = useState(false)
+  const [isTouching, setTouching] = useState(false)
+  const { secondFactor } = state
+  const mayUseKey = secondFactor !== 'off' && secondFactor !== 'otp'
   const login = useMutation({
-    mutationFn: () => logIn({ user: name.trim(), password, ...(code === '' ? {} : { otp: code.replaceAll(' ', '') }) }),
+    mutationFn: async () => {
+      const named = { user: name.trim(), password }
+      const typed = code.replaceAll(/[\s-]/g, '')
+      if (typed !== '') return logIn({ ...named, ...(isRecovery ? { recoveryCode: typed } : { otp: typed }) })
+      if (!mayUseKey) return logIn(named)
+      const { choice, webauthn } = await beginLogin(named.user, password)
+      if (webauthn === undefined) {
+        if (choice.otp) throw new Error(words.needsCode)
+        return logIn(named)
+      }
+      setTouching(true)
+      return logIn({ ...named, webauthn: await askKey(webauthn) })
+    },
+    onSettled: () => setTouching(false),
     onSuccess: async () => {
       await client.invalidateQueries()
       await client.refetchQueries({ queryKey: stateKey })
@@ -58,27 +76,41 @@ export function LoginForm({ state, user, onDone }: { state: WebState; user?: str
           withAsterisk={false}
           data-autofocus={user === undefined ? undefined : true}
         />
-        {state.secondFactor === 'webauthn' ? (
-          <Alert color="yellow" variant="light" className="refusal">
-            {words.keyOnly}
-          </Alert>
-        ) : null}
-        {state.secondFactor === 'off' || state.secondFactor === 'webauthn' ? null : (
+        {secondFactor === 'off' || (secondFactor === 'webauthn' && !isRecovery) ? null : (
           <TextInput
-            label={words.code}
-            description={state.secondFactor === 'otp' ? words.codeHint : words.codeOptional}
+            label={isRecovery ? words.recovery : words.code}
+            description={isRecovery ? words.recoveryHint : mayUseKey ? words.codeOrKey : words.codeHint}
             value={code}
             onChange={(event) => setCode(event.currentTarget.value)}
-            inputMode="numeric"
-            autoComplete="one-time-code"
-            maxLength={8}
+            inputMode={isRecovery ? 'text' : 'numeric'}
+            autoComplete={isRecovery ? 'off' : 'one-time-code'}
+            maxLength={isRecovery ? 32 : 8}
+            spellCheck={false}
             withAsterisk={false}
-            required={state.secondFactor === 'otp'}
+            required={isRecovery || secondFactor === 'otp'}
           />
         )}
+        {isTouching ? (
+          <Text role="status" size="sm">
+            {words.touch}
+          </Text>
+        ) : null}
         <Button type="submit" loading={login.isPending} size="md" fullWidth>
           {words.submit}
         </Button>
+        {secondFactor === 'off' ? null : (
+          <Button
+            variant="subtle"
+            size="compact-sm"
+            className="quiet"
+            onClick={() => {
+              setCode('')
+              setRecovery(!isRecovery)
+            }}
+          >
+            {isRecovery ? words.useCode : words.useRecovery}
+          </Button>
+        )}
       </Stack>
     </form>
   )

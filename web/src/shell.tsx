@@ -8,7 +8,7 @@ import { logOut, may, type WebState } from './api.ts'
 import { ChevronIcon, ServerIcon, ShieldIcon, UserIcon } from './icons.tsx'
 import { LoginForm } from './login-form.tsx'
 import { places } from './places.ts'
-import { useRenewal } from './session.tsx'
+import { stateKey, useRenewal } from './session.tsx'
 import { closeAll, ownTerminals, useTabs } from './terminal/tabs.ts'
 import { text } from './text.ts'
 
@@ -56,7 +56,7 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
               </Link>
             ))}
         </nav>
-        <UserMenu name={known} onLeave={() => setKnown(undefined)} />
+        <UserMenu name={known} state={state} onLeave={() => setKnown(undefined)} />
       </header>
       <main id="content" tabIndex={-1}>
         {children}
@@ -102,7 +102,7 @@ function NoTerminal() {
   )
 }
 
-function UserMenu({ name, onLeave }: { name: string; onLeave(): void }) {
+function UserMenu({ name, state, onLeave }: { name: string; state: WebState; onLeave(): void }) {
   const client = useQueryClient()
   const navigate = useNavigate()
   const { colorScheme, setColorScheme } = useMantineColorScheme()
@@ -110,6 +110,11 @@ function UserMenu({ name, onLeave }: { name: string; onLeave(): void }) {
     mutationFn: () => logOut(false),
     onSuccess: async () => {
       closeAll()
+      // At once, or the login would find somebody logged in and lead back.
+      client.setQueryData<WebState>(stateKey, (before) => {
+        const { user: _, ...rest } = before ?? state
+        return rest
+      })
       onLeave()
       await navigate({ to: '/web/login' })
       client.removeQueries({ queryKey: ['nodes'] })

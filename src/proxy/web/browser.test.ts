@@ -428,7 +428,7 @@ const openTo: Readonly<Record<string, 'everybody' | 'page' | 'session' | 'auth'>
      POST /v1/access-requests/:id/reviews · PUT /v1/access-requests/:id/state · DELETE /v1/access-requests/:id
      GET /v1/sessions · GET /v1/sessions/:sid · GET /v1/recordings · GET /v1/recordings/:sid · GET /v1/recordings/:sid/chunks
      GET /v1/audit/events · GET /v1/audit/export · GET /v1/audit/verify
-     POST /v1/mfa/devices/begin · POST /v1/mfa/devices · GET /v1/mfa/devices · POST /v1/mfa/devices/remove
+     POST /v1/mfa/ceremonies · POST /v1/mfa/devices/begin · POST /v1/mfa/devices · GET /v1/mfa/devices · POST /v1/mfa/devices/remove
      POST /v1/mfa/recovery-codes`
       .split(/·|\n/)
       .map((line) => [line.trim().replace(' /', ' /webapi/'), 'auth' as const]),

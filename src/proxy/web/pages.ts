@@ -32,6 +32,7 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.35rem 1.1rem;margin:1
 dt{color:var(--soft)}
 dd{margin:0;overflow-wrap:anywhere}
 #phrase{font:600 1.3rem/1.4 ui-monospace,Menlo,Consolas,monospace;letter-spacing:.06em}
+meter{width:9rem;height:.8rem;vertical-align:middle}
 #qr svg{display:block;width:min(15rem,100%);margin:.8rem 0;border-radius:9px}
 .error{color:var(--bad);font-weight:600}
 [hidden]{display:none}
@@ -133,6 +134,8 @@ ${notice(context)}${status}
 <label for="password">New password</label>
 <input id="password" type="password" autocomplete="new-password" required aria-describedby="password-hint">
 <p class="soft" id="password-hint"></p>
+<meter id="strength" min="0" max="4" low="2" high="3" optimum="4" value="0" aria-label="Strength of the password" aria-describedby="strength-words"></meter>
+<span class="soft" id="strength-words" aria-live="polite"></span>
 <label for="again">The same password again</label>
 <input id="again" type="password" autocomplete="new-password" required>
 <fieldset id="factors">
@@ -159,7 +162,8 @@ ${notice(context)}${status}
 <p>Keep these recovery codes in a safe place. Each one stands once for your second factor should you lose it. They are shown only now.</p>
 <ul id="codes"></ul>
 </div>
-<p>Now log in:</p>${html`<pre><code>tsh login${insecure(context)} --proxy=${context.webAddress}</code></pre>`}
+<p><a class="go" href="/web/login">Log in with this browser</a></p>
+<p>Or in a terminal:</p>${html`<pre><code>tsh login${insecure(context)} --proxy=${context.webAddress}</code></pre>`}
 </section>
 <footer class="soft">
 <p>In a terminal the same is done by:</p>${html`<pre><code>${command}</code></pre>`}

@@ -189,6 +189,7 @@ async function invitePage(): Promise<void> {
   element('user').textContent = invite.user
   input('password').minLength = invite.minPasswordLength
   element('password-hint').textContent = `At least ${invite.minPasswordLength} characters.`
+  input('password').addEventListener('input', () => showStrength(invite))
   showFactors(invite)
   const form = element<HTMLFormElement>('signup')
   form.hidden = false
@@ -204,6 +205,30 @@ async function invitePage(): Promise<void> {
       button.disabled = false
     }
   })
+}
+
+const strengths = ['too short', 'weak', 'fair', 'good', 'strong'] as const
+
+/**
+ * What a guesser has to try, roughly: the kinds of characters and how many different ones there are, never more than the length
+ * says. It only advises; the length is what the server insists on.
+ */
+function strengthOf(password: string, { minPasswordLength, user }: Invite): number {
+  if (password.length < minPasswordLength) return 0
+  if (user !== '' && password.toLowerCase().includes(user.toLowerCase())) return 1
+  const kinds = [/[a-z]/, /[A-Z]/, /\d/, /[^A-Za-z0-9]/].filter((kind) => kind.test(password)).length
+  const different = new Set(password).size
+  const bits = Math.min(password.length, different * 1.5) * Math.log2(10 + kinds * 16)
+  if (bits < 45) return 1
+  if (bits < 65) return 2
+  return bits < 85 ? 3 : 4
+}
+
+function showStrength(invite: Invite): void {
+  const password = input('password').value
+  const strength = strengthOf(password, invite)
+  element<HTMLMeterElement>('strength').value = strength
+  element('strength-words').textContent = password === '' ? '' : (strengths[strength] ?? '')
 }
 
 function showFactors({ otp, qr, webauthn, secondFactor }: Invite): void {

@@ -3,10 +3,12 @@
 import { Badge, Button, Group, Paper, Text, Title } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { type ReactNode, useEffect } from 'react'
-import { logOut, type WebState } from '../api.ts'
-import { text } from '../text.ts'
+import { logOut, may, type WebState } from '../api.ts'
+import { words } from '../text/account.ts'
+import { Devices } from './devices.tsx'
+import { Password } from './password.tsx'
+import './account.css'
 
-const words = text.account
 const time = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 
 const Row = ({ name, children }: { name: string; children: ReactNode }) => (
@@ -58,6 +60,8 @@ export function AccountPage({ state }: { state: WebState }) {
           {words.everywhereHint}
         </Text>
       </Paper>
+      {may(user, 'GET /v1/mfa/devices') ? <Devices user={user.name} /> : null}
+      <Password state={state} user={user.name} />
     </div>
   )
 }

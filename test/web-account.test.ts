@@ -1,0 +1,151 @@
+/** Getting in and the account, in a browser with a security key in software: sign-up, each second factor, devices, the password. */
+
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Cluster, login, oneTimeCode, password, startCluster } from './cluster.ts'
+import { openBrowser, Visitor } from './web-page.ts'
+
+let cluster: Cluster
+let browser: Browser
+let visitor: Visitor
+let page: Page
+let secret: string
+let recoveryCodes: readonly string[]
+
+beforeAll(async () => {
+  cluster = await startCluster({
+    auth: `  authentication: {type: local, second_factor: on}\n  message_of_the_day: "Be kind."`,
+  })
+  browser = await openBrowser()
+  visitor = await Visitor.open(browser, cluster, /status of 4(0[13]|29)/)
+  page = visitor.page
+  const protocol = await visitor.context.newCDPSession(page)
+  await protocol.send('WebAuthn.enable')
+  await protocol.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'usb',
+      hasResidentKey: false,
+      hasUserVerification: false,
+      automaticPresenceSimulation: true,
+    },
+  })
+})
+
+afterAll(async () => {
+  await browser?.close()
+  await cluster?.remove()
+})
+
+const logIn = () => page.getByRole('button', { name: 'Log in', exact: true })
+const codesShown = () => page.getByRole('dialog').locator('code').allTextContents()
+
+async function logOut(): Promise<void> {
+  await page.getByRole('button', { name: 'Menu of alice' }).click()
+  await page.getByRole('menuitem', { name: 'Log out' }).click()
+  await page.getByRole('heading', { name: 'Log in to feat' }).waitFor()
+}
+
+describe('getting in', () => {
+  test('an invite link sets a password, tells how strong it is, and enrols a security key', async () => {
+    const made = await cluster.tctl('users', 'add', 'alice', `--logins=${login}`, '--roles=access')
+    const link = /https:\/\/\S+\/web\/invite\/[0-9a-f]+/.exec(made.stdout)?.[0] ?? ''
+    await page.goto(link)
+    await page.getByLabel('New password', { exact: true }).fill('aaaaaaaaaaaa')
+    await page.getByText('weak').waitFor()
+    await page.getByLabel('New password', { exact: true }).fill(password)
+    await page.getByText('strong').waitFor()
+    await page.getByLabel('The same password again').fill(password)
+    await page.getByLabel('A security key, or this device').check()
+    await page.getByLabel('A name for the key').fill('yubi')
+    expect(await visitor.violations()).toEqual([])
+    await page.getByRole('button', { name: 'Finish' }).click()
+    await page.getByRole('heading', { name: 'Done' }).waitFor()
+    recoveryCodes = await page.locator('#codes code').allTextContents()
+    expect(recoveryCodes.length).toBeGreaterThan(4)
+    await page.getByRole('link', { name: 'Log in with this browser' }).click()
+  })
+
+  test('the message of the day is read first; then the key lets in, back to where one was going', async () => {
+    await page.goto('/web/account')
+    await page.getByText('Be kind.').waitFor()
+    expect(await page.getByLabel('User name').count()).toBe(0)
+    await page.getByRole('button', { name: 'I have read this' }).click()
+    await page.getByLabel('User name').fill('alice')
+    await page.getByLabel('Password', { exact: true }).fill(password)
+    await visitor.look('login-factors')
+    await logIn().click()
+    await page.getByRole('heading', { name: 'Account' }).waitFor()
+    expect(new URL(page.url()).pathname).toBe('/web/account')
+  })
+
+  test('an app is added with the key, and logs in; a recovery code too, once', async () => {
+    await page.getByText('yubi').waitFor()
+    await visitor.look('account')
+    await page.getByRole('button', { name: 'Add an app' }).click()
+    await page.getByLabel('A name for it').fill('<b>phone</b>')
+    await page.getByRole('button', { name: 'Go on' }).click()
+    await page.getByRole('button', { name: 'Use a security key' }).click()
+    await page.getByRole('img', { name: 'QR code of the secret below' }).waitFor()
+    await visitor.look('account-app')
+    secret = await page.getByRole('dialog').locator('code').innerText()
+    await page.getByLabel('Code that the app shows').fill(oneTimeCode(secret))
+    await page.getByRole('button', { name: 'Finish' }).click()
+    await page.getByText('<b>phone</b>').waitFor()
+    await logOut()
+
+    await page.getByLabel('User name').fill('alice')
+    await page.getByLabel('Password', { exact: true }).fill(password)
+    await page.getByLabel('One-time code').fill(oneTimeCode(secret, 30))
+    await logIn().click()
+    await page.getByRole('heading', { name: 'Servers' }).waitFor()
+    await logOut()
+
+    await page.getByRole('button', { name: 'Use a recovery code' }).click()
+    await page.getByLabel('User name').fill('alice')
+    await page.getByLabel('Password', { exact: true }).fill(password)
+    await page.getByLabel('Recovery code').fill(recoveryCodes[0] ?? '')
+    await logIn().click()
+    await page.getByRole('heading', { name: 'Servers' }).waitFor()
+  })
+
+  test('a device is removed and codes are made anew with a proof only', async () => {
+    await page.goto('/web/account')
+    await page.getByRole('button', { name: 'Remove <b>phone</b>' }).click()
+    await page.getByLabel('One-time code, or a recovery code').fill('000000')
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove', exact: true }).click()
+    await page.getByRole('dialog').getByRole('alert').waitFor()
+    await page.getByLabel('One-time code, or a recovery code').fill(recoveryCodes[1] ?? '')
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove', exact: true }).click()
+    await page.getByText('<b>phone</b>', { exact: true }).waitFor({ state: 'detached' })
+    await page.getByText('yubi').waitFor()
+    await page.getByRole('button', { name: 'New recovery codes' }).click()
+    await page.getByRole('button', { name: 'Use a security key' }).click()
+    await page.getByText('Keep these recovery codes').waitFor()
+    const anew = await codesShown()
+    expect(anew.length).toBeGreaterThan(4)
+    expect(anew).not.toContain(recoveryCodes[2])
+    await page.getByRole('dialog').getByRole('button', { name: 'Close' }).last().click()
+    await page.getByRole('button', { name: 'Add a security key' }).click()
+    await page.getByLabel('A name for it').fill('yubi')
+    await page.getByRole('button', { name: 'Go on' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Use a security key' }).click()
+    // The name is taken.
+    await page.getByRole('dialog').getByRole('alert').waitFor()
+    await page.keyboard.press('Escape')
+  })
+
+  test('five wrong passwords lock the account, with the words of every login', async () => {
+    await logOut()
+    await page.getByLabel('User name').fill('alice')
+    for (let tries = 0; tries < 6; tries++) {
+      await page.getByLabel('Password', { exact: true }).fill(`wrong-${tries}`)
+      await logIn().click()
+      await page.getByRole('alert').waitFor()
+      await page.waitForFunction(`document.querySelector('button[type=submit]:not([data-loading])') !== null`)
+    }
+    expect(await page.getByRole('alert').innerText()).toMatch(/wrong user name, password or code|locked|try again/)
+  })
+
+  test('nothing went wrong in the browser', () => expect(visitor.problems).toEqual([]))
+})

@@ -1,0 +1,87 @@
+/** A new password, for the old one and the second factor. All browser sessions end with the old one. */
+
+import { Alert, Button, Group, Paper, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import { changePassword, type WebState } from '../api.ts'
+import { words } from '../text/account.ts'
+
+export function Password({ state, user }: { state: WebState; user: string }) {
+  const client = useQueryClient()
+  const [old, setOld] = useState('')
+  const [password, setPassword] = useState('')
+  const [again, setAgain] = useState('')
+  const [code, setCode] = useState('')
+  const change = useMutation({
+    mutationFn: async () => {
+      if (password !== again) throw new Error(words.differ)
+      const otp = code.replaceAll(/\s/g, '')
+      await changePassword({ user, password: old, newPassword: password, ...(otp === '' ? {} : { otp }) })
+    },
+    onSuccess: () => client.invalidateQueries(),
+    onError: () => setCode(''),
+  })
+  return (
+    <Paper className="card" p="lg" mt="md" withBorder>
+      <Title order={2} size="h4">
+        {words.changePassword}
+      </Title>
+      <Text c="dimmed" size="sm">
+        {words.passwordHint}
+      </Text>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          change.mutate()
+        }}
+      >
+        <Stack gap="md" mt="md" maw="24rem">
+          {change.error === null ? null : (
+            <Alert color="red" variant="light" role="alert" className="refusal">
+              {change.error.message}
+            </Alert>
+          )}
+          <PasswordInput
+            label={words.oldPassword}
+            value={old}
+            onChange={(event) => setOld(event.currentTarget.value)}
+            autoComplete="current-password"
+            required
+            withAsterisk={false}
+          />
+          <PasswordInput
+            label={words.newPassword}
+            value={password}
+            onChange={(event) => setPassword(event.currentTarget.value)}
+            autoComplete="new-password"
+            required
+            withAsterisk={false}
+          />
+          <PasswordInput
+            label={words.again}
+            value={again}
+            onChange={(event) => setAgain(event.currentTarget.value)}
+            autoComplete="new-password"
+            required
+            withAsterisk={false}
+          />
+          {state.secondFactor === 'off' ? null : (
+            <TextInput
+              label={words.codeIfAny}
+              value={code}
+              onChange={(event) => setCode(event.currentTarget.value)}
+              inputMode="numeric"
+              autoComplete="one-time-code"
+              maxLength={8}
+            />
+          )}
+          <Group>
+            <Button type="submit" loading={change.isPending}>
+              {words.changePassword}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Paper>
+  )
+}
