@@ -17,7 +17,7 @@ beforeAll(async () => {
     auth: `  authentication: {type: local, second_factor: on}\n  message_of_the_day: "Be kind."`,
   })
   browser = await openBrowser()
-  visitor = await Visitor.open(browser, cluster, /status of 4(0[13]|29)/)
+  visitor = await Visitor.open(browser, cluster, /status of 4(0[139]|29)/)
   page = visitor.page
   const protocol = await visitor.context.newCDPSession(page)
   await protocol.send('WebAuthn.enable')
