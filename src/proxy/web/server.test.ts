@@ -270,6 +270,7 @@ describe('the web API', () => {
       'POST /webapi/session/renew',
       'POST /webapi/session/end',
       'GET /webapi/nodes',
+      'GET /webapi/openapi',
     ])
   })
 
