@@ -11,6 +11,8 @@ import { bin, cleanEnv, Dialog, run, until } from './run.ts'
 let cluster: Cluster
 let browser: BrowserPage
 let alice: string
+/** A session of Alice's for others to join. */
+let session: Dialog
 
 beforeAll(async () => {
   ;[cluster, browser] = await Promise.all([
@@ -156,6 +158,8 @@ describe('a second factor for each session', () => {
       hosts: ['env=dev'],
       mfa_device_name: 'blue key',
     })
+    session = new Dialog('ssh', ['-tt', '-F', config, `${login}@node-1.feat`, 'echo all-see-this; cat'])
+    await session.expect(/all-see-this/)
     const out = await cluster.tsh(alice, ['logout'])
     expect(out.code).toBe(0)
     expect(existsSync(join(alice, 'keys/localhost/alice-mfa-cert.pub'))).toBe(false)
@@ -183,8 +187,17 @@ describe('a second factor for each session', () => {
     })
     expect(copied.code, copied.stderr).toBe(0)
     expect(readFileSync(file, 'utf8')).toContain('ssh_service')
-    const joining = await cluster.tsh(bob, ['join', '00000000-0000-4000-8000-000000000000'], { input: '\n' })
-    expect(joining.code).not.toBe(0)
+    const listed = await cluster.tsh(bob, ['sessions', 'ls', '--format=json'])
+    const [{ sid }] = JSON.parse(listed.stdout) as [{ sid: string }]
+    const refused = await cluster.tsh(bob, ['join', sid, '--mode=observer'], { input: '000000\n' })
+    expect(refused.code).not.toBe(0)
+    expect(refused.stderr).toContain('wrong or used code')
+    expect(refused.stdout).not.toContain('all-see-this')
+    const joined = start(bob, 'join', sid, '--mode=observer')
+    joined.send(`${oneTimeCode(secret, 30)}\n`)
+    await joined.expect(/all-see-this/)
+    session.send('\x04')
+    await Promise.all([session.exited, joined.exited])
   })
 })
 
