@@ -8,6 +8,8 @@ import { freePorts, must, sshAnswers, stop, tlsAnswers, until } from './processe
 
 export const root = resolve(import.meta.dirname, '..')
 export const node = join(root, 'node_modules/.bin/node')
+/** Before the command of a server of either side: what somebody's `.bashrc` does can take longer than what is measured. */
+export const plainShell = ['sh', join(root, 'scripts/plain-shell.sh')]
 const bin = (program: string): string => join(root, 'bin', program)
 
 export interface Ports {
@@ -36,7 +38,7 @@ export interface Cluster extends AsyncDisposable {
 
 export async function startCluster(
   directory: string,
-  options: { profileTo?: string; prefix?: readonly string[]; auth?: string } = {},
+  options: { profileTo?: string; auth?: string } = {},
 ): Promise<Cluster> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const [auth = 0, proxy = 0, web = 0, nodePort = 0] = await freePorts(4)
@@ -49,7 +51,7 @@ export async function startCluster(
   const start = async (): Promise<number> => {
     const begin = performance.now()
     const start = ['sh', '-c', 'exec "$0" start -c "$1" >>"$2" 2>&1', bin('teleport'), config, log]
-    const [program = '', ...argv] = [...(options.prefix ?? []), ...start]
+    const [program = '', ...argv] = [...plainShell, ...start]
     child = spawn(program, argv, {
       stdio: 'ignore',
       env:

@@ -11,7 +11,6 @@ import { parseArgs } from 'node:util'
 import { closeAudit } from './audit.ts'
 import { root, startCluster } from './cluster.ts'
 import { must, run } from './processes.ts'
-import { quietShell } from './quiet-shell.ts'
 import { type Figure, type Row, rows } from './rows.ts'
 import { closeScale } from './scale.ts'
 import { startReference } from './sshd.ts'
@@ -47,10 +46,8 @@ async function main(): Promise<number> {
   const profileTo = values.profile ? join(root, 'bench', 'profiles') : undefined
   try {
     console.error('==> Starting two sshd and our cluster')
-    const prefix = await quietShell()
-    await using reference = await startReference(join(directory, 'openssh'), prefix)
+    await using reference = await startReference(join(directory, 'openssh'))
     await using cluster = await startCluster(join(directory, 'teleport'), {
-      prefix,
       ...(profileTo === undefined ? {} : { profileTo }),
     })
     const context = { cluster, reference, quick: values.quick, ...(profileTo === undefined ? {} : { profileTo }) }

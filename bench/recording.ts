@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Cluster, startCluster } from './cluster.ts'
 import { memoryOf, must, settled, stop } from './processes.ts'
-import { quietShell } from './quiet-shell.ts'
 import type { Figure, Row } from './rows.ts'
 import { alternate, median } from './statistics.ts'
 
@@ -30,7 +29,6 @@ async function recordingCost(quick: boolean, cluster: Cluster, bytes: number): P
     await writeFile(file, text(bytes))
     await using off = await startCluster(join(directory, 'off'), {
       auth: '  session_recording: off\n',
-      prefix: await quietShell(),
     })
     const one = async ({ ssh, pid }: Pick<Cluster, 'ssh' | 'pid'>): Promise<number> => {
       const [program = '', ...argv] = ssh

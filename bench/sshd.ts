@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { plainShell } from './cluster.ts'
 import { freePorts, must, sshAnswers, stop, until } from './processes.ts'
 
 export interface Reference extends AsyncDisposable {
@@ -11,8 +12,7 @@ export interface Reference extends AsyncDisposable {
   readonly ssh: readonly string[]
 }
 
-/** `prefix` comes before the command of each server. */
-export async function startReference(directory: string, prefix: readonly string[] = []): Promise<Reference> {
+export async function startReference(directory: string): Promise<Reference> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   // The unprivileged half of sshd wants this directory; Debian's unit file makes it.
   await mkdir('/run/sshd', { recursive: true, mode: 0o755 })
@@ -27,7 +27,7 @@ export async function startReference(directory: string, prefix: readonly string[
     [jumpPort, targetPort].map(async (port) => {
       const file = join(directory, `sshd-${port}.conf`)
       await writeFile(file, sshdConfig(port, directory))
-      const [program = '', ...argv] = [...prefix, '/usr/sbin/sshd', '-D', '-e', '-f', file]
+      const [program = '', ...argv] = [...plainShell, '/usr/sbin/sshd', '-D', '-e', '-f', file]
       const child = spawn(program, argv, { stdio: ['ignore', 'ignore', 'pipe'] })
       let said = ''
       child.stderr.on('data', (chunk) => {
