@@ -1,5 +1,6 @@
 /** Builds the page into `dist/web`: no address but our own in it, one style sheet, the terminal apart. */
 
+import { join } from 'node:path'
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 
@@ -8,6 +9,8 @@ export default defineConfig({
   base: '/web/',
   logLevel: 'warn',
   plugins: [react()],
+  // Recordings are read by the modules of `tsh`, with the terminal that the page has anyway.
+  resolve: { alias: { '@xterm/headless': join(import.meta.dirname, 'src/recordings/headless.ts') } },
   build: {
     outDir: '../dist/web',
     emptyOutDir: true,

@@ -90,7 +90,8 @@ export const readRecording = endpoint({
   query: z.strictObject({
     /** Milliseconds since the start. */
     at: z.coerce.number().int().nonnegative().default(0),
-    action: z.enum(['play', 'export', 'text']),
+    /** `thumbnail`: what is needed for the screen of that time, and nothing after it. */
+    action: z.enum(['play', 'export', 'text', 'thumbnail']),
     /** Goes on with what a running session still records. */
     follow: z.enum(['true', 'false']).default('false'),
   }),

@@ -137,6 +137,8 @@ export const terminalRequest = z.discriminatedUnion('type', [
   /** So many bytes of output were shown. */
   z.strictObject({ type: z.literal('shown'), bytes: z.number().int().positive() }),
   z.strictObject({ type: z.literal('ping'), id: z.number().int().nonnegative() }),
+  /** Of one who joined a session as its moderator. */
+  z.strictObject({ type: z.literal('moderate'), action: z.enum(['pause', 'resume', 'end']) }),
 ])
 export type TerminalRequest = z.infer<typeof terminalRequest>
 
@@ -146,6 +148,8 @@ export type TerminalNotice =
   /** What it can come back to with `attach`, for so many seconds after a lost connection; 0: the session ends with it. */
   | { readonly type: 'session'; readonly sid: string; readonly keepSeconds: number }
   | { readonly type: 'pong'; readonly id: number }
+  /** Something that was asked for is not done; the terminal goes on. */
+  | { readonly type: 'refused'; readonly message: string }
   | { readonly type: 'end'; readonly message: string; readonly status?: number }
 
 /** Close codes of the WebSocket: the page means to leave; the proxy lost the session's connection or is being replaced, try again. */

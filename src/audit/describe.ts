@@ -54,6 +54,7 @@ const sentences: Readonly<Record<EventName, Sentence>> = {
   'session.recording.failed': (event) => `recording failed on ${host(event)}${because(event.error)}`,
   'session.recording.access': (event) => {
     if (text(event.search) !== '') return `searched recordings for ${text(event.search)}`
+    if (event.action === 'thumbnail') return 'saw a picture of a recording'
     return event.action === 'play' ? 'watched a recording' : 'exported a recording'
   },
   'session.recording.removed': (event) => `recording older than ${text(event.before)} removed by the retention setting`,

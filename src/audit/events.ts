@@ -150,11 +150,11 @@ interface Fields {
     readonly interrupted?: boolean
   }
   'session.recording.failed': Partial<Session> & { readonly sid: string; readonly error: string }
-  /** Somebody watched or exported a recording; or, with `search`, looked for words in all that they may see. */
+  /** Somebody watched or exported a recording, or saw a picture of its screen; or, with `search`, looked for words in all that they may see. */
   'session.recording.access': {
     readonly user: string
     readonly sid?: string
-    readonly action: 'play' | 'export' | 'text' | 'search'
+    readonly action: 'play' | 'export' | 'text' | 'thumbnail' | 'search'
     readonly search?: string
   } & Addresses
   /** Removed by the retention setting, not by hand. */

@@ -235,6 +235,16 @@ describe('people', () => {
     expect(chunk).toEqual(toBody(nth(20)))
   })
 
+  test('a picture of a time gets nothing of what comes after it, and is a word of its own in the audit log', async () => {
+    const { bench, alice } = await cast()
+    const { sid, params, append } = await begin(bench, { user: 'alice' })
+    for (let n = 0; n < 25; n++) await append(nth(n))
+    const query = { action: 'thumbnail', at: 12_500, follow: 'true' } as const
+    const chunks = await Array.fromAsync(bench.as(alice).stream(routes.readRecording, { params, query }))
+    expect(chunks.map(({ index }) => index)).toEqual([10, 11, 12])
+    expect(eventsOf(bench, 'session.recording.access')).toMatchObject([{ user: 'alice', sid, action: 'thumbnail' }])
+  })
+
   test('follow a running session until it ends', async () => {
     const { bench, alice, ofAlice } = await cast()
     const seen: number[] = []

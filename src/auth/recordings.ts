@@ -22,10 +22,12 @@ const FOLLOW_MS = 500
 const QUIET_MS = 10_000
 const MAX_READERS = 256
 const MAX_READERS_EACH = 32
+/** Compressed bytes that make one picture of a screen: some seconds of a flood. */
+const THUMBNAIL_BYTES = 2 * 1024 * 1024
 /** How far a node's clock may be behind ours. */
 const SKEW_MS = 60_000
 
-export type RecordingUse = 'play' | 'export' | 'text'
+export type RecordingUse = 'play' | 'export' | 'text' | 'thumbnail'
 
 export class Recordings {
   readonly #store: GuardedRecordings
@@ -89,7 +91,8 @@ export class Recordings {
 
   /**
    * Chunks from the keyframe at or before that time (milliseconds since the start). That they are read is in the audit log before the
-   * first one comes. With `follow` it goes on until the recording ends; `undefined` says that nothing is new.
+   * first one comes. With `follow` it goes on until the recording ends; `undefined` says that nothing is new. A thumbnail gets what is
+   * needed for the screen of that time and nothing after it, so that the smaller word in the log is never for more.
    */
   async *read(
     caller: Caller,
@@ -107,9 +110,21 @@ export class Recordings {
         action: use.action,
         'addr.remote': caller.address,
       })
-      yield* this.#chunks(caller, sid, use, signal)
+      if (use.action === 'thumbnail') yield* this.#screen(caller, sid, use.at, signal)
+      else yield* this.#chunks(caller, sid, use, signal)
     } finally {
       leave()
+    }
+  }
+
+  async *#screen(caller: Caller, sid: string, at: number, signal: AbortSignal): AsyncGenerator<Chunk> {
+    let bytes = 0
+    for await (const chunk of this.#chunks(caller, sid, { at, follow: false }, signal)) {
+      if (chunk === undefined) continue
+      bytes += chunk.data.length
+      if (chunk.index > 0 && chunk.fromMs > at) return
+      yield chunk
+      if (bytes > THUMBNAIL_BYTES) return
     }
   }
 

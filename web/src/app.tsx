@@ -11,12 +11,16 @@ import {
   RouterProvider,
   redirect,
   useMatches,
+  useParams,
+  useSearch,
 } from '@tanstack/react-router'
 import { lazy, Suspense } from 'react'
 import { isLoggedOut } from './api.ts'
 import { LoginPage } from './pages/login.tsx'
 import { NodesPage } from './pages/nodes.tsx'
+import { readAt, readFilters } from './recordings/filters.ts'
 import { useAppState } from './session.tsx'
+import { readMode } from './sessions/since.ts'
 import { Shell } from './shell.tsx'
 import { styleNonce } from './style-nonce.ts'
 import { text } from './text.ts'
@@ -74,6 +78,55 @@ function Nodes() {
   const { data } = useAppState()
   return data === undefined ? null : <NodesPage state={data} />
 }
+const LazyRecordings = lazy(async () => ({ default: (await import('./recordings/page.tsx')).RecordingsPage }))
+const LazyPlayer = lazy(async () => ({ default: (await import('./recordings/player-page.tsx')).PlayerPage }))
+
+function Recordings() {
+  const { data } = useAppState()
+  const filters = useSearch({ from: '/web/recordings' })
+  return data === undefined ? null : (
+    <Suspense fallback={<Coming />}>
+      <LazyRecordings state={data} filters={filters} />
+    </Suspense>
+  )
+}
+function Player() {
+  const { data } = useAppState()
+  const { sid } = useParams({ from: '/web/recordings/$sid' })
+  const { at = 0 } = useSearch({ from: '/web/recordings/$sid' })
+  return data === undefined ? null : (
+    <Suspense fallback={<Coming />}>
+      <LazyPlayer key={sid} state={data} sid={sid} at={at} />
+    </Suspense>
+  )
+}
+const LazySessions = lazy(async () => ({ default: (await import('./sessions/page.tsx')).SessionsPage }))
+const LazySession = lazy(async () => ({ default: (await import('./sessions/session-page.tsx')).SessionPage }))
+
+function Sessions() {
+  const { data } = useAppState()
+  return data === undefined ? null : (
+    <Suspense fallback={<Coming />}>
+      <LazySessions state={data} />
+    </Suspense>
+  )
+}
+function Session() {
+  const { data } = useAppState()
+  const { sid } = useParams({ from: '/web/sessions/$sid' })
+  const { mode } = useSearch({ from: '/web/sessions/$sid' })
+  return data === undefined ? null : (
+    <Suspense fallback={<Coming />}>
+      <LazySession key={sid} state={data} sid={sid} mode={mode} />
+    </Suspense>
+  )
+}
+/** What a page that is not there yet shows. */
+const Coming = () => (
+  <div className="page">
+    <Loader aria-label={text.loading} />
+  </div>
+)
 function Account() {
   const { data } = useAppState()
   return data === undefined ? null : (
@@ -101,6 +154,25 @@ const routes = [
   createRoute({ getParentRoute: () => root, path: '/web/nodes', component: Nodes }),
   // Terminals are drawn by the shell, which outlives the page.
   createRoute({ getParentRoute: () => root, path: '/web/terminal', component: () => null }),
+  createRoute({ getParentRoute: () => root, path: '/web/sessions', component: Sessions }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/web/sessions/$sid',
+    component: Session,
+    validateSearch: readMode,
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/web/recordings',
+    component: Recordings,
+    validateSearch: readFilters,
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/web/recordings/$sid',
+    component: Player,
+    validateSearch: readAt,
+  }),
   createRoute({ getParentRoute: () => root, path: '/web/account', component: Account }),
 ]
 const router = createRouter({ routeTree: root.addChildren(routes), defaultPreload: false })

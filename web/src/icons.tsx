@@ -2,7 +2,7 @@
 
 import type { ReactNode } from 'react'
 
-const Icon = ({ size = 18, children }: { size?: number; children: ReactNode }) => (
+export const Icon = ({ size = 18, children }: { size?: number; children: ReactNode }) => (
   <svg
     width={size}
     height={size}

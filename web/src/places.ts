@@ -4,7 +4,7 @@ import type { CallName } from './api.ts'
 import { text } from './text.ts'
 
 export interface Place {
-  readonly to: '/web/nodes' | '/web/terminal'
+  readonly to: '/web/nodes' | '/web/terminal' | '/web/sessions' | '/web/recordings'
   readonly name: string
   readonly needs?: CallName
 }
@@ -12,4 +12,6 @@ export interface Place {
 export const places: readonly Place[] = [
   { to: '/web/nodes', name: text.nav.nodes },
   { to: '/web/terminal', name: text.nav.terminal },
+  { to: '/web/sessions', name: text.nav.sessions, needs: 'GET /v1/sessions' },
+  { to: '/web/recordings', name: text.nav.recordings, needs: 'GET /v1/recordings' },
 ]

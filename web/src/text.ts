@@ -27,7 +27,14 @@ export const text = {
     submit: 'Log in',
     noAccount: 'No account yet? An administrator makes one and sends you a link.',
   },
-  nav: { main: 'Main', nodes: 'Servers', terminal: 'Terminals', account: 'Account' },
+  nav: {
+    main: 'Main',
+    nodes: 'Servers',
+    terminal: 'Terminals',
+    sessions: 'Sessions',
+    recordings: 'Recordings',
+    account: 'Account',
+  },
   menu: {
     user: (name: string) => `Menu of ${name}`,
     logout: 'Log out',

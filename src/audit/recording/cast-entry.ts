@@ -6,7 +6,7 @@
 
 import { quote } from '../../common/text.ts'
 import { BadParameter } from '../../errors/errors.ts'
-import { MAX_CHUNK_TEXT } from './types.ts'
+import { MAX_CHUNK_TEXT } from './limits.ts'
 
 export interface CastHeader {
   readonly columns: number

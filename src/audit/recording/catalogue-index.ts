@@ -4,10 +4,10 @@ import { zstdDecompressSync } from 'node:zlib'
 import type { CatalogueDatabase, IndexProgress } from './catalogue-database.ts'
 import { fileOf, readAt, withFile } from './disk.ts'
 import { decodeRecord, type IndexRecord, RECORD_BYTES } from './index-file.ts'
+import { MAX_CHUNK_BYTES, MAX_CHUNK_TEXT } from './limits.ts'
 import { readHeader } from './load.ts'
 import { feedChunk, ScreenText } from './screen-text.ts'
 import type { RecordingMatch } from './store.ts'
-import { MAX_CHUNK_BYTES, MAX_CHUNK_TEXT } from './types.ts'
 import { checkOneFrame } from './zstd-frame.ts'
 
 /** Of one recording; what comes later is not found. */

@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { constants, zstdDecompress } from 'node:zlib'
 import { BadParameter } from '../../errors/errors.ts'
-import { type Chunk, MAX_CHUNK_BYTES, MAX_CHUNK_TEXT } from './types.ts'
+import { MAX_CHUNK_BYTES, MAX_CHUNK_TEXT } from './limits.ts'
+import type { Chunk } from './types.ts'
 import { checkOneFrame } from './zstd-frame.ts'
 
 /** Chunks of one recording; a second each, that is 115 days. */

@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { BadParameter } from '../../errors/errors.ts'
 import { EntryReader, parseHeader } from './cast-entry.ts'
+import { MAX_CHUNK_TEXT } from './limits.ts'
 import { expandFrame, linesOf, readChunk } from './read-cast.ts'
-import { MAX_CHUNK_TEXT } from './types.ts'
 import { expandFile, frameEnd, isZstd } from './zstd-file.ts'
 
 describe('headers', () => {

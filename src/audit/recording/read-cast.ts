@@ -4,7 +4,7 @@ import { zstdDecompressSync } from 'node:zlib'
 import { BadParameter } from '../../errors/errors.ts'
 import { messageOf } from '../../errors/system.ts'
 import { type CastEntry, entriesOf } from './cast-entry.ts'
-import { MAX_CHUNK_TEXT } from './types.ts'
+import { MAX_CHUNK_TEXT } from './limits.ts'
 
 /**
  * The text of one zstd frame, or of several one after the other. Throws BadParameter when it is none, is cut, or has more than

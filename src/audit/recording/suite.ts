@@ -3,9 +3,10 @@
 import { createHash } from 'node:crypto'
 import { zstdCompressSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { MAX_CHUNK_TEXT } from './limits.ts'
 import type { RecordingStore } from './store.ts'
 import { chunkOf, endOf, headerOf, nth, record, serverA, serverB } from './testing/make.ts'
-import { type Chunk, MAX_CHUNK_TEXT, type RecordingSummary } from './types.ts'
+import type { Chunk, RecordingSummary } from './types.ts'
 
 type Open = (onComplete: (summary: RecordingSummary) => Promise<void>) => Promise<RecordingStore>
 

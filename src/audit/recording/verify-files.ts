@@ -7,9 +7,10 @@ import { messageOf } from '../../errors/system.ts'
 import { firstLink, nextLink } from './chain.ts'
 import { fileOf, openFile, readAt } from './disk.ts'
 import { decodeRecord, type EndRecord, RECORD_BYTES } from './index-file.ts'
+import { MAX_CHUNK_BYTES } from './limits.ts'
 import { loadState, readHeader } from './load.ts'
 import type { Progress, RecordingVerdict } from './store.ts'
-import { MAX_CHUNK_BYTES, type RecordingHeader } from './types.ts'
+import type { RecordingHeader } from './types.ts'
 
 /** What is there cannot be read, now or later. */
 const UNREADABLE = new Set(['ECORRUPT', 'ELOOP', 'EIO'])

@@ -4,7 +4,7 @@
  */
 
 import { BadParameter } from '../../errors/errors.ts'
-import { MAX_CHUNK_TEXT, MAX_CHUNK_WINDOW } from './types.ts'
+import { MAX_CHUNK_TEXT, MAX_CHUNK_WINDOW } from './limits.ts'
 
 const MAGIC = 0xfd2fb528
 const DICTIONARY_BYTES = [0, 1, 2, 4]

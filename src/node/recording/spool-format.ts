@@ -10,7 +10,8 @@ import type { FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import { z } from 'zod'
 import { recordingHeader } from '../../api/recording-model.ts'
-import { type Chunk, MAX_CHUNK_BYTES, type RecordingEnd, type RecordingHeader } from '../../audit/recording/types.ts'
+import { MAX_CHUNK_BYTES } from '../../audit/recording/limits.ts'
+import type { Chunk, RecordingEnd, RecordingHeader } from '../../audit/recording/types.ts'
 import type { SpoolPosition } from './messages.ts'
 
 const count = z.number().int().nonnegative()

@@ -25,7 +25,17 @@ export interface AppFiles {
 }
 
 /** Addresses that are the page's; it finds out by itself what to show. */
-export const appPaths = ['/web', '/web/login', '/web/nodes', '/web/terminal', '/web/account'] as const
+export const appPaths = [
+  '/web',
+  '/web/login',
+  '/web/nodes',
+  '/web/terminal',
+  '/web/sessions',
+  '/web/sessions/:sid',
+  '/web/recordings',
+  '/web/recordings/:sid',
+  '/web/account',
+] as const
 
 const types: Readonly<Record<string, string>> = {
   js: 'text/javascript; charset=utf-8',

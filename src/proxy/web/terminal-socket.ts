@@ -6,6 +6,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type RawData, WebSocket, WebSocketServer } from 'ws'
+import type { z } from 'zod'
+import { joinLogin, partyMode } from '../../api/session-model.ts'
 import {
   type TerminalNotice,
   type TerminalRequest,
@@ -44,7 +46,15 @@ export interface TerminalAsk {
   readonly rows: number
   /** A session of the user's to go on with, instead of a new one. */
   readonly attach: string | undefined
+  /** Takes part in an open session, which needs no login. */
+  readonly join: JoinAsk | undefined
 }
+
+export interface JoinAsk {
+  readonly sid: string
+  readonly mode: PartyMode
+}
+type PartyMode = z.infer<typeof partyMode>
 
 const uuidShape = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const maxLogin = 256
@@ -68,12 +78,22 @@ export function readTerminalAsk(request: IncomingMessage): TerminalAsk | undefin
   const query = url.searchParams
   const node = query.get('node') ?? ''
   if (!uuidShape.test(node)) throw new BadParameter('node', 'node: expected the id of a server')
-  const login = query.get('login') ?? ''
+  const join = readJoin(query)
+  const login = join === undefined ? (query.get('login') ?? '') : joinLogin
   if (login === '' || login.length > maxLogin) throw new BadParameter('login', 'login: expected an account')
   const attach = query.get('attach') ?? undefined
   if (attach !== undefined && !uuidShape.test(attach)) throw new BadParameter('attach', 'attach: expected a session')
   const [columns, rows] = [sizeOf(query.get('columns'), 80), sizeOf(query.get('rows'), 24)]
-  return { token, node, login, columns, rows, attach }
+  return { token, node, login, columns, rows, attach, join }
+}
+
+function readJoin(query: URLSearchParams): JoinAsk | undefined {
+  const sid = query.get('join')
+  if (sid === null) return undefined
+  if (!uuidShape.test(sid)) throw new BadParameter('join', 'join: expected the id of a session')
+  const mode = partyMode.safeParse(query.get('mode')).data
+  if (mode === undefined) throw new BadParameter('mode', 'mode: expected peer, observer or moderator')
+  return { sid, mode }
 }
 
 function sizeOf(text: string | null, otherwise: number): number {
@@ -82,10 +102,13 @@ function sizeOf(text: string | null, otherwise: number): number {
   return size
 }
 
+export type ModerateAction = Extract<TerminalRequest, { type: 'moderate' }>['action']
+
 export interface TerminalEvents {
   resize(columns: number, rows: number): void
   /** Somebody typed. */
   used(): void
+  moderate(action: ModerateAction): void
 }
 
 /** The page's side of a terminal. */
@@ -129,6 +152,10 @@ export class TerminalSocket {
       case 'shown':
         this.#unshown = Math.max(0, this.#unshown - request.bytes)
         this.#wake?.()
+        return
+      case 'moderate':
+        events.used()
+        events.moderate(request.action)
         return
       case 'ping':
         this.notify({ type: 'pong', id: request.id })

@@ -29,7 +29,14 @@ import { identityOf } from './backend.ts'
 import type { BrowserSessions, HeldSession } from './browser-sessions.ts'
 import { plainAddress } from './rate-limit.ts'
 import type { WebClient } from './routes.ts'
-import { readTerminalAsk, type TerminalAsk, TerminalSocket, terminalServer } from './terminal-socket.ts'
+import {
+  type JoinAsk,
+  type ModerateAction,
+  readTerminalAsk,
+  type TerminalAsk,
+  TerminalSocket,
+  terminalServer,
+} from './terminal-socket.ts'
 
 export interface TerminalsOptions {
   readonly sessions: Pick<BrowserSessions, 'hold'>
@@ -166,12 +173,15 @@ export class Terminals {
       session.setEnv('LC_CTYPE', 'C.UTF-8')
       await session.requestPty({ ...size, term: 'xterm-256color', modes: new Map() })
       const refusal = firstWords(session.stderr)
-      await (attach === undefined ? session.shell() : session.subsystem(`attach:${attach}`))
+      if (attach !== undefined) await session.subsystem(`attach:${attach}`)
+      else if (ask.join !== undefined) await session.subsystem(`join:${ask.join.sid}:${ask.join.mode}`)
+      else await session.shell()
       session.channel.on('error', () => {})
       if (attach === undefined) page.notify({ type: 'ready' })
       page.listen(session.channel, {
         resize: (wide, high) => session.windowChange({ ...size, columns: wide, rows: high }),
         used: () => held.touch(),
+        moderate: (action) => moderate(ssh, ask.join, action, (message) => page.notify({ type: 'refused', message })),
       })
       await page.show(session.channel, either).catch((error: unknown) => {
         // Told apart below from a server that closed it.
@@ -215,6 +225,8 @@ export class Terminals {
     ).catch((error: unknown) => {
       if (!verified || !isAccessDenied(error)) throw error
       const node = targets.state.serverByUuid('node', ask.node)?.hostname ?? ask.node
+      if (ask.join !== undefined)
+        throw new AccessDenied(`access denied: ${held.session.user} may join no session on ${node}`)
       throw new AccessDenied(`access denied: ${held.session.user} may not log in to ${node} as ${ask.login}`)
     })
   }
@@ -244,6 +256,7 @@ class Ends {
   }
 }
 
+/** At most so many characters of what a node says about a refusal. */
 const maxWords = 4096
 
 /** Reads standard error, which a session on a terminal has only for the node's own refusals. Returns what it began with. */
@@ -253,6 +266,31 @@ function firstWords(stderr: Readable): () => string | undefined {
     if (text.length < maxWords) text += piece.toString('utf8')
   })
   return () => text.slice(0, maxWords).match(/^ERROR: ([^\r\n]*)/)?.[1]
+}
+
+/** What a moderator asks for goes beside the terminal, on the same connection. The node decides, and says why not. */
+function moderate(
+  ssh: SshClient,
+  join: JoinAsk | undefined,
+  action: ModerateAction,
+  refused: (message: string) => void,
+): void {
+  const ask = async () => {
+    if (join === undefined) throw new AccessDenied('only one who joined a session can moderate it')
+    const session = await ssh.openSession()
+    const refusal = firstWords(session.stderr)
+    session.channel.on('error', () => {})
+    session.channel.resume()
+    await session.subsystem(`control:${join.sid}:${action}`)
+    const exited = await session.exited
+    if (exited?.kind !== 'exit' || exited.status !== 0) {
+      throw new AccessDenied(refusal() ?? 'the server did not do it')
+    }
+  }
+  ask().catch((error: unknown) => {
+    // With the session the connection ends, and what was asked last may have no answer.
+    if (!ssh.signal.aborted) refused(wordsFor(error))
+  })
 }
 
 const wordsFor = (error: unknown): string =>

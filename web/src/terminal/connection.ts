@@ -13,12 +13,16 @@ export interface ConnectionOptions {
   readonly csrfToken: string
   /** A session to go on with, instead of a new one. */
   readonly attach?: string
+  /** An open session to take part in; then the login does not matter. */
+  readonly join?: { readonly sid: string; readonly mode: 'peer' | 'observer' | 'moderator' }
   /** `shown` is to be called when it was drawn. */
   onOutput(bytes: Uint8Array, shown: () => void): void
   onReady(): void
   /** What a later connection can `attach` to, for so many seconds after this one is lost. */
   onSession(sid: string, keepSeconds: number): void
   onLatency(ms: number): void
+  /** Something that was asked for is not done. */
+  onRefused?(message: string): void
   /** Once. Without a message: the connection was lost. */
   onEnd(message: string | undefined): void
 }
@@ -48,9 +52,13 @@ export class TerminalConnection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options
-    const { node, login, columns, rows, attach } = options
+    const { node, login, columns, rows, attach, join } = options
     const query = new URLSearchParams({ node, login, columns: String(columns), rows: String(rows) })
     if (attach !== undefined) query.set('attach', attach)
+    if (join !== undefined) {
+      query.set('join', join.sid)
+      query.set('mode', join.mode)
+    }
     this.#socket = new WebSocket(`wss://${location.host}${terminalPath}?${query}`, [
       terminalProtocol,
       `csrf.${options.csrfToken}`,
@@ -72,6 +80,11 @@ export class TerminalConnection {
 
   resize(columns: number, rows: number): void {
     this.#send({ type: 'resize', columns, rows })
+  }
+
+  /** As the moderator of a session that was joined. */
+  moderate(action: 'pause' | 'resume' | 'end'): void {
+    this.#send({ type: 'moderate', action })
   }
 
   /** Takes leave: the session ends. */
@@ -120,6 +133,9 @@ export class TerminalConnection {
         return
       case 'pong':
         if (notice.id === this.#pings) this.#options.onLatency(performance.now() - this.#pingAt)
+        return
+      case 'refused':
+        this.#options.onRefused?.(notice.message)
         return
       case 'end':
         this.#end(notice.message)

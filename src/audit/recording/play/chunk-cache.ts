@@ -5,6 +5,7 @@ export interface CachedChunk {
   readonly index: number
   readonly fromMs: number
   readonly toMs: number
+  readonly textBytes: number
   readonly keyframe: boolean
   readonly data: Uint8Array
   /** What is wrong with it, if something is. */

@@ -4,7 +4,7 @@
  */
 
 import type { CastEntry, CastHeader } from '../cast-entry.ts'
-import { ChunkCache } from './chunk-cache.ts'
+import { type CachedChunk, ChunkCache } from './chunk-cache.ts'
 import type { PlaySource } from './source.ts'
 
 /** Compressed bytes that one request brings; the next one is sent when the viewer has come to their end. */
@@ -16,6 +16,8 @@ export interface SentChunk {
   readonly fromMs: number
   readonly toMs: number
   readonly keyframe: boolean
+  /** Of text, when it is expanded. */
+  readonly textBytes: number
   readonly sha256: string
   /** Base64. */
   readonly data: string
@@ -27,7 +29,7 @@ export interface ChunkReader {
   /** Hex. */
   sha256(data: Uint8Array): Promise<string>
   /** What cannot be expanded is one entry of damage. */
-  entries(data: Uint8Array, fromMs: number): Iterable<CastEntry>
+  entries(chunk: Pick<CachedChunk, 'data' | 'fromMs' | 'textBytes'>): Iterable<CastEntry>
 }
 
 export interface ServerSourceOptions {
@@ -36,6 +38,8 @@ export interface ServerSourceOptions {
   fetch(atMs: number, signal: AbortSignal): AsyncIterable<SentChunk>
   /** Goes on with what a running session still records. */
   readonly follow?: boolean
+  /** Each chunk that came, also what is beyond the viewer. */
+  onChunk?(chunk: CachedChunk): void
 }
 
 /** What is known of a recording before it is read. */
@@ -135,7 +139,7 @@ export class ServerSource implements PlaySource {
         index = chunk.index
       }
       if (chunk.damage !== undefined) yield { type: 'damage', atMs: chunk.fromMs, text: chunk.damage }
-      yield* this.#options.reader.entries(chunk.data, chunk.fromMs)
+      yield* this.#options.reader.entries(chunk)
       signal.throwIfAborted()
       before = chunk.fromMs
     }
@@ -186,7 +190,7 @@ export class ServerSource implements PlaySource {
     let bytes = 0
     let next = 0
     for await (const chunk of this.#options.fetch(at, fetch.abort.signal)) {
-      const { index, fromMs, toMs, keyframe, sha256 } = chunk
+      const { index, fromMs, toMs, textBytes, keyframe, sha256 } = chunk
       if (fetch.first === undefined) {
         fetch.first = index
         this.#reading = index
@@ -195,7 +199,9 @@ export class ServerSource implements PlaySource {
       if (!this.#cache.has(index)) bytes += data.length
       const sound = (await reader.sha256(data)) === sha256
       const damage = sound ? {} : { damage: `piece ${index} was changed after it was recorded` }
-      this.#cache.add({ index, fromMs, toMs, keyframe, data, ...damage }, this.#reading)
+      const kept = { index, fromMs, toMs, textBytes, keyframe, data, ...damage }
+      if (!this.#cache.has(index)) this.#options.onChunk?.(kept)
+      this.#cache.add(kept, this.#reading)
       this.#durationMs = Math.max(this.#durationMs, toMs)
       next = index + 1
       fetch.notify()

@@ -122,6 +122,7 @@ describe('the cache', () => {
     index,
     fromMs: index * 10,
     toMs: index * 10 + 9,
+    textBytes: 1,
     keyframe,
     data: Buffer.alloc(100),
   })

@@ -9,7 +9,7 @@ import { readChunk } from '../../../audit/recording/read-cast.ts'
 const reader: ChunkReader = {
   bytes: (base64) => Buffer.from(base64, 'base64'),
   sha256: async (data) => createHash('sha256').update(data).digest('hex'),
-  entries: (data, fromMs) => readChunk(data, fromMs),
+  entries: ({ data, fromMs }) => readChunk(data, fromMs),
 }
 
 export interface ServerRecording {
