@@ -121,16 +121,17 @@ describe('recordings', () => {
     await press('ArrowLeft')
     await until('ten seconds earlier', async () => ((await position()) === end - 10 ? true : undefined))
     await press('Home')
-    await recordedShows('once upon a time')
     await until('the beginning', async () => ((await position()) === 0 ? true : undefined))
     expect(await recorded().innerText()).not.toContain('needle')
+    await press('.')
+    await recordedShows('once upon a time')
     await page.getByRole('button', { name: /^Go to .*The terminal became 100 × 30/ }).click()
     await recordedShows('<img src=x onerror=alert(1)>')
     expect(await page.title()).toMatch(/^alice as .* on node-1 · feat$/)
     expect(await page.evaluate('navigator.clipboard.readText()')).toBe('mine')
     // A click on what the program called a link, and text that can be selected although it wanted the mouse.
-    await page.locator('.stage').getByText('a link').click()
-    await page.locator('.stage').getByText('once upon').dblclick()
+    await page.locator('.stage').getByText('a link').click({ force: true })
+    await page.locator('.stage').getByText('once upon').dblclick({ force: true })
     await page.getByRole('button', { name: 'Copy the selected text, or the screen' }).click()
     expect(await page.evaluate('navigator.clipboard.readText()')).toMatch(/^(once|upon|a|time)$/)
     expect(page.url()).toMatch(/at=[\d.]+$/)
@@ -139,6 +140,7 @@ describe('recordings', () => {
 
   test('idle time is skipped, and the speed chosen', async () => {
     const { page } = alice
+    await page.locator('.player').focus()
     await press('Home')
     await press(' ')
     await page.getByRole('button', { name: 'Pause', exact: true }).click()
@@ -242,7 +244,7 @@ describe('open sessions', () => {
     await page.keyboard.press('Enter')
     await sees(bob, 'from-42-peer')
     await aliceSees('from-42-peer')
-    expect(output).not.toMatch(/observer[\r\n]|from-[23]-/)
+    expect(output).not.toMatch(/from-[23]-|-observer/)
   })
 
   test('W12 nobody joins a session by its id without a right, or in another way than theirs', async () => {
