@@ -24,6 +24,7 @@ import { ResizeEvents } from './resize-events.ts'
 import { mayStay } from './rights.ts'
 import type { ActiveSession, JoinableSession, SessionStatus } from './sessions.ts'
 import { Supervision } from './supervision.ts'
+import { withoutAnswers } from './terminal-answers.ts'
 import { recordEnd } from './trail.ts'
 import { givesUp, mayType, tellReadOnly } from './typing.ts'
 
@@ -331,8 +332,10 @@ class LiveSession implements ActiveSession, JoinableSession {
     party.paint(`\x1b[0m\x1b[2J\x1b[H${screen}`)
   }
 
-  #typed(party: Party, data: Buffer): void {
+  #typed(party: Party, all: Buffer): void {
     if (party.gone) return
+    const data = party.isOwner ? all : withoutAnswers(all)
+    if (data.length === 0) return
     if (mayType(party, this.#supervision)) {
       this.#output.lastActive = this.#facts.node.env.monotonicMs()
       this.#input.type(party.session.channel, data)
