@@ -1,5 +1,9 @@
 /** Terminals in a browser that last: lost connections, a proxy that is killed, panes, the clipboard, floods. */
 
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Cluster, login, startCluster } from './cluster.ts'
@@ -82,6 +86,86 @@ describe('a terminal in the page', () => {
     await page.getByRole('menuitem', { name: 'Larger text' }).waitFor()
     await page.keyboard.press('Escape')
     await visitor.shows('burst-42-over')
+  })
+
+  test('W13 files are sent by a button and a drop, fetched by their path, whole, and audited', async () => {
+    await connect()
+    const bytes = randomBytes(5_000_000)
+    const home = join(cluster.dir, 'files')
+    mkdirSync(home)
+    await page.getByRole('button', { name: 'Files', exact: true }).click()
+    await page.getByLabel('Send to the directory').fill(home)
+    const chosen = page.waitForEvent('filechooser')
+    await page.getByRole('button', { name: 'Send files' }).click()
+    await (await chosen).setFiles({ name: '<img src=x>.bin', mimeType: 'application/octet-stream', buffer: bytes })
+    const list = page.getByRole('list', { name: 'Files on their way' })
+    await list.getByText('done').waitFor()
+    expect(readFileSync(join(home, '<img src=x>.bin')).equals(bytes)).toBe(true)
+    await visitor.look('files')
+
+    const fetched = page.waitForEvent('download')
+    await page.getByLabel('Fetch the file').fill(join(home, '<img src=x>.bin'))
+    await page.getByRole('button', { name: 'Fetch', exact: true }).click()
+    const file = await fetched
+    expect(readFileSync(await file.path()).equals(bytes)).toBe(true)
+
+    const again = page.waitForEvent('filechooser')
+    await page.getByRole('button', { name: 'Send files' }).click()
+    await (await again).setFiles({ name: '<img src=x>.bin', mimeType: 'text/plain', buffer: Buffer.from('short') })
+    await page.getByText('there is such a file already').waitFor()
+    await page.getByRole('button', { name: 'Replace it' }).click()
+    await until('the file replaced', async () =>
+      readFileSync(join(home, '<img src=x>.bin'), 'utf8') === 'short' ? true : undefined,
+    )
+    await page.getByLabel('Fetch the file').fill(join(home, 'nothing'))
+    await page.getByRole('button', { name: 'Fetch', exact: true }).click()
+    await list
+      .getByRole('alert')
+      .getByText(/no such file/i)
+      .waitFor()
+    const found = await cluster.tctl('audit', 'ls', '--format=json', '--user=alice')
+    const names = (JSON.parse(found.stdout) as { event: string }[]).map(({ event }) => event)
+    expect(names).toContain('sftp.write')
+    expect(names).toContain('sftp.read')
+    await page.keyboard.press('Escape')
+
+    const drop = await page.evaluateHandle(`(() => {
+      const data = new DataTransfer()
+      data.items.add(new File(['dropped'], 'dropped-by-a-test.txt'))
+      return data
+    })()`)
+    await page.locator('.pane.current .terminal:visible').first().dispatchEvent('drop', { dataTransfer: drop })
+    const dropped = join(homedir(), 'dropped-by-a-test.txt')
+    try {
+      await until('the file dropped', async () =>
+        existsSync(dropped) && readFileSync(dropped, 'utf8') === 'dropped' ? true : undefined,
+      )
+    } finally {
+      rmSync(dropped, { force: true })
+    }
+  })
+
+  test('everything is reached by Ctrl+K and the keyboard alone', async () => {
+    await page.getByRole('link', { name: /^Servers/ }).click()
+    await page.getByRole('heading', { name: 'Servers' }).waitFor()
+    await page.keyboard.press('Control+K')
+    await page.getByRole('combobox', { name: 'Go to or do' }).waitFor()
+    await visitor.look('palette')
+    await page.keyboard.type('account')
+    await page.getByRole('option', { name: /^Account/ }).waitFor()
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Account' }).waitFor()
+    await page.keyboard.press('Control+K')
+    await page.keyboard.type('node-1')
+    await page.getByRole('option', { name: `${login}@node-1` }).waitFor()
+    await page.keyboard.press('Enter')
+    await visitor.prompt()
+    // In a terminal it is the shell's own key.
+    await page.keyboard.press('Control+K')
+    expect(await page.getByRole('combobox', { name: 'Go to or do' }).count()).toBe(0)
+    await page.keyboard.press('Control+Shift+K')
+    await page.getByRole('combobox', { name: 'Go to or do' }).waitFor()
+    await page.keyboard.press('Escape')
   })
 
   test('stands beside another one, rings, and copies by permission only', async () => {

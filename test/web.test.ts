@@ -144,6 +144,12 @@ describe('the page', () => {
       ['with a cookie that is nobody’s', { ...right, cookie: `__Host-teleport-session=${'0'.repeat(32)}` }, 403],
     ]
     for (const [name, headers, status] of rows) expect(await upgrade(path, headers), name).toBe(status)
+    const files = { ...right, 'sec-websocket-protocol': `teleport.files.v1, csrf.${state.csrfToken}` }
+    const sent = `/webapi/files?node=${node}&login=${login}&action=put&name=`
+    expect(await upgrade(`${sent}x`, { ...files, origin: 'https://evil.example' }), 'files, from elsewhere').toBe(403)
+    expect(await upgrade(`${sent}x`, { ...files, cookie: undefined }), 'files, without a cookie').toBe(403)
+    expect(await upgrade(`${sent}x`, right), 'files, with a token but another protocol').toBe(403)
+    expect(await upgrade(`${sent}..%2fx`, files), 'files, with a way to elsewhere').toBe(400)
     expect(await upgrade('/webapi/other', right)).toBe(404)
     expect(await upgrade('/webapi/terminal?node=../../etc&login=root', right)).toBe(400)
   })

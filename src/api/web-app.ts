@@ -158,3 +158,21 @@ export const terminalLost = 1012
 
 /** Bytes of output that may be on their way to the page: what is beyond waits at the server that made it. */
 export const terminalWindow = 512 * 1024
+
+/** Files, one to a WebSocket: the same guards as a terminal's. */
+export const filesProtocol = 'teleport.files.v1'
+export const filesPath = '/webapi/files'
+
+/** What the page says in text messages; binary ones are the file, when the page sends one. */
+export const fileRequest = z.discriminatedUnion('type', [
+  /** All of it was sent, so many bytes. */
+  z.strictObject({ type: z.literal('done'), bytes: z.number().int().nonnegative() }),
+])
+
+/** What the proxy says in text messages; binary ones are the file, when the page asked for one: `shown` confirms them as output. */
+export type FileNotice =
+  | { readonly type: 'ready'; readonly size?: number; readonly name?: string }
+  /** So many bytes are at the server. */
+  | { readonly type: 'stored'; readonly bytes: number }
+  /** With a message: it failed. `exists`: there is such a file, and the page did not say that it may be replaced. */
+  | { readonly type: 'end'; readonly message?: string; readonly exists?: boolean }

@@ -77,3 +77,8 @@ export const SplitIcon = () => (
     <path d="M12 5v14" />
   </Icon>
 )
+export const FilesIcon = () => (
+  <Icon size={16}>
+    <path d="M8 4v12M4.500 7.500 8 4l3.500 3.500M16 20V8M12.500 16.500 16 20l3.500-3.500" />
+  </Icon>
+)

@@ -1,17 +1,18 @@
 /** What is around every page: the bar on top, the terminals that stay open, and the login that comes back when a session is over. */
 
-import { Button, Menu, Modal, Text, Title, useMantineColorScheme } from '@mantine/core'
+import { ActionIcon, Button, Menu, Modal, Text, Title, useMantineColorScheme } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Link, useLocation, useNavigate } from '@tanstack/react-router'
 import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react'
 import { logOut, may, type WebState } from './api.ts'
-import { ChevronIcon, ServerIcon, ShieldIcon, UserIcon } from './icons.tsx'
+import { ChevronIcon, SearchIcon, ServerIcon, ShieldIcon, UserIcon } from './icons.tsx'
 import { LoginForm } from './login-form.tsx'
 import { places } from './places.ts'
 import { stateKey, useRenewal } from './session.tsx'
 import { closeAll, ownTerminals, useTabs } from './terminal/tabs.ts'
 import { text } from './text.ts'
 
+const Palette = lazy(async () => ({ default: (await import('./palette.tsx')).Palette }))
 const Deck = lazy(async () => ({ default: (await import('./terminal/deck.tsx')).TerminalDeck }))
 
 export function Shell({ state, children }: { state: WebState; children: ReactNode }) {
@@ -21,7 +22,21 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
   const name = state.user?.name
   const [known, setKnown] = useState(name)
   const leaving = useRef(false)
+  const [isChoosing, setChoosing] = useState(false)
+  const { setColorScheme } = useMantineColorScheme()
   useRenewal(name !== undefined)
+  useEffect(() => {
+    // In a terminal it is the shell's own key; there the button in the bar, or Ctrl+Shift+K, opens it.
+    const open = (event: KeyboardEvent) => {
+      if (event.key.toLowerCase() !== 'k' || !(event.ctrlKey || event.metaKey) || event.altKey) return
+      const isTyped = event.target instanceof Element && event.target.closest('.xterm') !== null
+      if (isTyped && !event.shiftKey) return
+      event.preventDefault()
+      setChoosing((before) => !before)
+    }
+    window.addEventListener('keydown', open)
+    return () => window.removeEventListener('keydown', open)
+  }, [])
   useEffect(() => {
     if (name !== undefined) {
       // Somebody else's terminals are nobody's business.
@@ -56,6 +71,16 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
               </Link>
             ))}
         </nav>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          className="quiet"
+          aria-label={text.palette.open}
+          title={text.palette.open}
+          onClick={() => setChoosing(true)}
+        >
+          <SearchIcon />
+        </ActionIcon>
         <UserMenu name={known} state={state} onLeave={() => setKnown(undefined)} />
       </header>
       <main id="content" tabIndex={-1}>
@@ -67,6 +92,19 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
           </Suspense>
         )}
       </main>
+      {isChoosing && name !== undefined ? (
+        <Suspense>
+          <Palette
+            state={state}
+            actions={(['light', 'dark', 'auto'] as const).map((scheme) => ({
+              name: text.menu[scheme],
+              group: text.palette.actions,
+              run: () => setColorScheme(scheme),
+            }))}
+            onClose={() => setChoosing(false)}
+          />
+        </Suspense>
+      ) : null}
       <Modal
         opened={name === undefined}
         onClose={() => undefined}

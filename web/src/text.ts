@@ -42,6 +42,15 @@ export const text = {
     dark: 'Dark colours',
     auto: 'Colours of the system',
   },
+  palette: {
+    title: 'Go to or do',
+    hint: 'A server, a page, an action …',
+    open: 'Go to or do (Ctrl+K)',
+    places: 'Go to',
+    servers: 'Connect',
+    actions: 'Do',
+    nothing: 'Nothing is called that.',
+  },
   nodes: {
     title: 'Servers',
     search: 'Search by name, address or label',

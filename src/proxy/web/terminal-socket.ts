@@ -4,7 +4,7 @@
  */
 
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { type RawData, WebSocket, WebSocketServer } from 'ws'
 import type { z } from 'zod'
 import { joinLogin, partyMode } from '../../api/session-model.ts'
@@ -28,13 +28,13 @@ const maxInput = 256 * 1024
 const tokenPrefix = 'csrf.'
 
 /** Compression would keep state for each terminal, and tell by its lengths what is in it. */
-export const terminalServer = (): WebSocketServer =>
+export const pageSocketServer = (protocol: string): WebSocketServer =>
   new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: maxMessage,
-    handleProtocols: () => terminalProtocol,
+    handleProtocols: () => protocol,
   })
 
 /** What a terminal is asked for. */
@@ -66,25 +66,39 @@ const maxLogin = 256
 export function readTerminalAsk(request: IncomingMessage): TerminalAsk | undefined {
   const url = URL.parse(request.url ?? '', 'https://proxy')
   if (url === null || url.pathname !== terminalPath || request.method !== 'GET') return undefined
+  const token = checkPageSocket(request, terminalProtocol)
+  const query = url.searchParams
+  const join = readJoin(query)
+  // Who joins logs in as nobody's account.
+  if (join !== undefined) query.set('login', joinLogin)
+  const { node, login } = readTarget(query)
+  const attach = query.get('attach') ?? undefined
+  if (attach !== undefined && !uuidShape.test(attach)) throw new BadParameter('attach', 'attach: expected a session')
+  const [columns, rows] = [sizeOf(query.get('columns'), 80), sizeOf(query.get('rows'), 24)]
+  return { token, node, login, columns, rows, attach, join }
+}
+
+/** Of a WebSocket that only our own page may open. Returns the session's token. Throws AccessDenied. */
+export function checkPageSocket(request: IncomingMessage, protocol: string): string {
   if (!isOwnOrigin(request.headers)) {
     throw new AccessDenied('access denied: the request does not come from a page of this proxy')
   }
   const token = readCookie(request.headers.cookie, sessionCookie)
   const protocols = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
   const shown = protocols.find((name) => name.startsWith(tokenPrefix))?.slice(tokenPrefix.length)
-  if (token === undefined || !protocols.includes(terminalProtocol) || !isCsrfTokenOf(token, shown)) {
+  if (token === undefined || !protocols.includes(protocol) || !isCsrfTokenOf(token, shown)) {
     throw new AccessDenied('access denied: the request lacks the session or the token of this page; load it again')
   }
-  const query = url.searchParams
+  return token
+}
+
+/** Throws BadParameter. */
+export function readTarget(query: URLSearchParams): { readonly node: string; readonly login: string } {
   const node = query.get('node') ?? ''
   if (!uuidShape.test(node)) throw new BadParameter('node', 'node: expected the id of a server')
-  const join = readJoin(query)
-  const login = join === undefined ? (query.get('login') ?? '') : joinLogin
+  const login = query.get('login') ?? ''
   if (login === '' || login.length > maxLogin) throw new BadParameter('login', 'login: expected an account')
-  const attach = query.get('attach') ?? undefined
-  if (attach !== undefined && !uuidShape.test(attach)) throw new BadParameter('attach', 'attach: expected a session')
-  const [columns, rows] = [sizeOf(query.get('columns'), 80), sizeOf(query.get('rows'), 24)]
-  return { token, node, login, columns, rows, attach, join }
+  return { node, login }
 }
 
 function readJoin(query: URLSearchParams): JoinAsk | undefined {
@@ -127,7 +141,7 @@ export class TerminalSocket {
   }
 
   /** Reads from the page until it has gone. */
-  listen(input: Duplex, events: TerminalEvents): void {
+  listen(input: Writable, events: TerminalEvents): void {
     const socket = this.#socket
     socket.on('message', (data: RawData, isBinary) => {
       if (!Buffer.isBuffer(data)) return socket.terminate()

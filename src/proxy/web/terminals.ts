@@ -4,11 +4,11 @@
  */
 
 import type { IncomingMessage } from 'node:http'
-import type { Duplex, Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { checkNodeHost } from '../../api/host-check.ts'
 import { announceVariable, readAnnouncement } from '../../api/session-announcement.ts'
-import { terminalLeft } from '../../api/web-app.ts'
+import { filesProtocol, terminalLeft, terminalProtocol } from '../../api/web-app.ts'
 import type { Env } from '../../common/env.ts'
 import type { Logger } from '../../common/log.ts'
 import {
@@ -27,15 +27,17 @@ import { atExpiry, type Clients } from '../ssh/clients.ts'
 import { openTarget, type TargetOptions } from '../ssh/targets.ts'
 import { identityOf } from './backend.ts'
 import type { BrowserSessions, HeldSession } from './browser-sessions.ts'
+import { type FileAsk, FileSocket, readFileAsk } from './file-socket.ts'
+import { firstWords } from './first-words.ts'
 import { plainAddress } from './rate-limit.ts'
 import type { WebClient } from './routes.ts'
 import {
   type JoinAsk,
   type ModerateAction,
+  pageSocketServer,
   readTerminalAsk,
   type TerminalAsk,
   TerminalSocket,
-  terminalServer,
 } from './terminal-socket.ts'
 
 export interface TerminalsOptions {
@@ -53,7 +55,8 @@ const lastMoment = 500
 
 export class Terminals {
   readonly #options: TerminalsOptions
-  readonly #server = terminalServer()
+  readonly #server = pageSocketServer(terminalProtocol)
+  readonly #fileServer = pageSocketServer(filesProtocol)
   readonly #closing = new AbortController()
   #running = 0
   #idle: (() => void) | undefined
@@ -72,7 +75,7 @@ export class Terminals {
     const address = plainAddress(request.socket.remoteAddress ?? '')
     const port = request.socket.remotePort ?? 0
     try {
-      const ask = readTerminalAsk(request)
+      const ask = readTerminalAsk(request) ?? readFileAsk(request)
       if (ask === undefined) throw new NotFound('there is no such WebSocket')
       const client: WebClient = { address }
       const held = await this.#options.sessions.hold(ask.token, client)
@@ -83,10 +86,12 @@ export class Terminals {
       }
       const release = () => held.release()
       socket.once('close', release)
-      this.#server.handleUpgrade(request, socket, head, (opened) => {
+      const server = 'action' in ask ? this.#fileServer : this.#server
+      server.handleUpgrade(request, socket, head, (opened) => {
         // From here on the terminal lets go of it, in its own order: without its key it could only take leave of the server.
         socket.off('close', release)
-        void this.#serve(opened, held, ask, { address, port })
+        if ('action' in ask) void this.#copy(opened, held, ask, { address, port })
+        else void this.#serve(opened, held, ask, { address, port })
       })
     } catch (error) {
       if (!(error instanceof KindError)) throw error
@@ -128,6 +133,54 @@ export class Terminals {
       if (ends.lost.aborted) page.lose()
       else page.end(ends.good.aborted ? messageOf(ends.good.reason) : wordsFor(error))
     } finally {
+      leave?.()
+      held.release()
+      if (--this.#running === 0) this.#idle?.()
+    }
+  }
+
+  /** One file, over a connection of its own: to the server it is SFTP like any other. */
+  async #copy(
+    socket: WebSocket,
+    held: HeldSession,
+    ask: FileAsk,
+    peer: { readonly address: string; readonly port: number },
+  ): Promise<void> {
+    const { targets, env, logger, clients } = this.#options
+    const ends = new Ends(socket, held.signal, this.#closing.signal)
+    socket.on('error', (error) => logger.debug('a file transfer broke', { error: messageOf(error) }))
+    this.#running++
+    void keepAlive(socket, env, ends.any)
+    const files = new FileSocket(socket, ask, { env, used: () => held.touch() })
+    const over = new AbortController()
+    let leave: (() => void) | undefined
+    try {
+      leave = clients.enter(held.session.user)
+      const identity = identityOf(targets.state, held.session, peer.address, env)
+      const either = AbortSignal.any([ends.any, over.signal])
+      void atExpiry(identity.expires, env, either, () => over.abort(new AccessDenied('your login has expired')))
+      const subject = { roles: identity.roles, traits: identity.traits }
+      const stream = await openTarget(
+        targets,
+        { user: identity.user, subject, peer, signal: either },
+        { host: ask.node, port: 0, cluster: undefined },
+      )
+      // A page that goes away leaves something to tidy up at the server; the end of the login does not.
+      const ssh = await this.#login(stream, held, ask, AbortSignal.any([held.signal, over.signal]))
+      try {
+        await files.serve(ssh, either)
+      } finally {
+        await ssh.close()
+      }
+      files.end(undefined)
+    } catch (error) {
+      if (!(error instanceof KindError) && !ends.any.aborted) {
+        logger.error('a file transfer failed', { error: messageOf(error) })
+      }
+      const reason = ends.any.aborted ? ends.any.reason : error
+      files.end(reason instanceof KindError ? reason : new ConnectionProblem(wordsFor(reason)))
+    } finally {
+      over.abort()
       leave?.()
       held.release()
       if (--this.#running === 0) this.#idle?.()
@@ -202,7 +255,12 @@ export class Terminals {
     }
   }
 
-  async #login(stream: Duplex, held: HeldSession, ask: TerminalAsk, signal: AbortSignal): Promise<SshClient> {
+  async #login(
+    stream: Duplex,
+    held: HeldSession,
+    ask: Pick<TerminalAsk, 'node' | 'login'> & { readonly join?: JoinAsk | undefined },
+    signal: AbortSignal,
+  ): Promise<SshClient> {
     const { env, logger, targets } = this.#options
     const { clusterName, config, hostAuthorities } = targets.state
     let verified = false
@@ -254,18 +312,6 @@ class Ends {
     this.lost = AbortSignal.any([gone.signal, closing])
     this.any = AbortSignal.any([this.good, this.lost])
   }
-}
-
-/** At most so many characters of what a node says about a refusal. */
-const maxWords = 4096
-
-/** Reads standard error, which a session on a terminal has only for the node's own refusals. Returns what it began with. */
-function firstWords(stderr: Readable): () => string | undefined {
-  let text = ''
-  stderr.on('data', (piece: Buffer) => {
-    if (text.length < maxWords) text += piece.toString('utf8')
-  })
-  return () => text.slice(0, maxWords).match(/^ERROR: ([^\r\n]*)/)?.[1]
 }
 
 /** What a moderator asks for goes beside the terminal, on the same connection. The node decides, and says why not. */

@@ -7,6 +7,7 @@ import { useEffect, useState } from 'react'
 import { CloseIcon, GearIcon, SplitIcon } from '../icons.tsx'
 import { words } from '../text/terminal.ts'
 import { permissionOf, setPermission } from './clipboard.ts'
+import { Files } from './files.tsx'
 import { PartyNames } from './parties.tsx'
 import { setPreferences, usePreferences } from './preferences.ts'
 import {
@@ -50,6 +51,7 @@ export function TerminalDeck({ isShown, clusterName, user }: { isShown: boolean;
         <Text size="xs" c="dimmed" title={words.latencyHint} className="latency">
           {ms === undefined ? '' : words.latency(Math.max(1, Math.round(ms)))}
         </Text>
+        {pane === undefined ? null : <Files place={pane} />}
         {tab === undefined ? null : <Splits tab={tab} />}
         <Settings user={user} />
       </div>

@@ -12,6 +12,7 @@ import { leftOn, openScreen, printable, type Screen } from './screen.ts'
 import { SearchBar } from './search-bar.tsx'
 import type { Pane } from './tabs.ts'
 import { themes } from './themes.ts'
+import { upload } from './transfers.ts'
 
 const encoder = new TextEncoder()
 /** Milliseconds that a bell is seen. */
@@ -160,6 +161,14 @@ export function TerminalView({
       className={rings ? 'terminal rings' : 'terminal'}
       aria-label={words.region(where)}
       style={{ background: themes[theme]?.background ?? '#000' }}
+      onDragOver={(event) => {
+        if (event.dataTransfer.types.includes('Files')) event.preventDefault()
+      }}
+      onDrop={(event) => {
+        if (!event.dataTransfer.types.includes('Files')) return
+        event.preventDefault()
+        for (const file of event.dataTransfer.files) upload(pane, '', file)
+      }}
     >
       {isSearching ? <SearchBar search={screen.current?.search} onClose={() => setSearching(false)} /> : null}
       <div className="screen" ref={place} />

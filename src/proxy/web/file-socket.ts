@@ -1,0 +1,257 @@
+/**
+ * One file between a page and a server: SFTP to the server, a WebSocket to the page. What is on its way is bounded on both sides; what
+ * a page began and did not finish is removed again. The node writes the events, as for any SFTP.
+ */
+
+import type { IncomingMessage } from 'node:http'
+import { Writable } from 'node:stream'
+import { type RawData, WebSocket } from 'ws'
+import { type FileNotice, fileRequest, filesPath, filesProtocol, terminalLeft } from '../../api/web-app.ts'
+import type { Env } from '../../common/env.ts'
+import {
+  AlreadyExists,
+  BadParameter,
+  ConnectionProblem,
+  isAlreadyExists,
+  isNotFound,
+  type KindError,
+} from '../../errors/errors.ts'
+import type { SshClient } from '../../ssh/client-types.ts'
+import { connectSftp } from '../../ssh/sftp/client.ts'
+import type { RemoteHandle, SftpClient } from '../../ssh/sftp/client-types.ts'
+import { openFlag } from '../../ssh/sftp/constants.ts'
+import { firstWords } from './first-words.ts'
+import { checkPageSocket, readTarget, TerminalSocket } from './terminal-socket.ts'
+
+/** Bytes that wait for the server before the page is not read any more; and that are asked of the server ahead. */
+const maxWaiting = 2 * 1024 * 1024
+const piece = 64 * 1024
+const ahead = 8
+const reportEvery = 256 * 1024
+const maxPath = 4096
+const typeMask = 0o170_000
+const regular = 0o100_000
+
+interface Target {
+  readonly token: string
+  readonly node: string
+  readonly login: string
+}
+export type FileAsk = Target &
+  (
+    | { readonly action: 'get'; readonly path: string }
+    | { readonly action: 'put'; readonly path: string; readonly replace: boolean }
+  )
+
+/** Undefined when the request is for something else. Throws AccessDenied, BadParameter. */
+export function readFileAsk(request: IncomingMessage): FileAsk | undefined {
+  const url = URL.parse(request.url ?? '', 'https://proxy')
+  if (url === null || url.pathname !== filesPath || request.method !== 'GET') return undefined
+  const token = checkPageSocket(request, filesProtocol)
+  const query = url.searchParams
+  const target = { token, ...readTarget(query) }
+  switch (query.get('action')) {
+    case 'get':
+      return { ...target, action: 'get', path: pathOf(query.get('path') ?? '') }
+    case 'put': {
+      const path = joined(query.get('directory') ?? '', query.get('name') ?? '')
+      return { ...target, action: 'put', path, replace: query.get('replace') === '1' }
+    }
+    default:
+      throw new BadParameter('action', 'action: expected get or put')
+  }
+}
+
+/** A server starts in the home directory, so `~/` needs nothing asked. Throws BadParameter. */
+export function pathOf(text: string): string {
+  const path = text.replace(/^~\/+/, '')
+  if (path === '' || path.length > maxPath || path.includes('\0'))
+    throw new BadParameter('path', 'path: expected a file')
+  return path
+}
+
+/** The name of what is sent is one name, never a way to somewhere else. Throws BadParameter. */
+export function joined(directory: string, name: string): string {
+  if (name === '' || name === '.' || name === '..' || name.length > 255 || /[/\p{Cc}]/u.test(name)) {
+    throw new BadParameter('name', 'name: expected the name of a file, without a path')
+  }
+  const plain = directory.trim() === '~' ? '' : directory.trim()
+  return plain === '' ? name : pathOf(`${plain.replace(/\/+$/, '')}/${name}`)
+}
+
+export class FileSocket {
+  readonly #socket: WebSocket
+  readonly #ask: FileAsk
+  readonly #env: Env
+  readonly #used: () => void
+
+  constructor(socket: WebSocket, ask: FileAsk, options: { readonly env: Env; used(): void }) {
+    this.#socket = socket
+    this.#ask = ask
+    this.#env = options.env
+    this.#used = options.used
+    socket.binaryType = 'nodebuffer'
+  }
+
+  /** Resolves when the file has arrived. Throws the kinds of SFTP, AlreadyExists, ConnectionProblem when the page has gone. */
+  async serve(ssh: SshClient, signal: AbortSignal): Promise<void> {
+    const session = await ssh.openSession()
+    const refusal = firstWords(session.stderr)
+    await session.subsystem('sftp')
+    const sftp = await connectSftp(session.channel).catch((error: unknown) => {
+      const words = refusal()
+      throw words === undefined ? error : new ConnectionProblem(words)
+    })
+    try {
+      if (this.#ask.action === 'put') await this.#receive(sftp, this.#ask, signal)
+      else await this.#give(sftp, this.#ask.path, signal)
+    } finally {
+      sftp.end()
+    }
+  }
+
+  async #receive(sftp: SftpClient, ask: { path: string; replace: boolean }, signal: AbortSignal): Promise<void> {
+    const { path, replace } = ask
+    const isThere = await sftp.lstat(path).then(
+      () => true,
+      (error: unknown) => {
+        if (isNotFound(error)) return false
+        throw error
+      },
+    )
+    if (isThere && !replace) throw new AlreadyExists(`${path}: there is such a file already`)
+    const how = isThere ? openFlag.truncate : openFlag.exclusive
+    const handle = await sftp.open(path, openFlag.write | openFlag.create | how, 0o666)
+    try {
+      await this.#store(sftp, handle, signal)
+      await sftp.close(handle)
+    } catch (error) {
+      await sftp.close(handle).catch(() => undefined)
+      if (!isThere) await sftp.remove(path).catch(() => undefined)
+      throw error
+    }
+  }
+
+  #store(sftp: SftpClient, handle: RemoteHandle, signal: AbortSignal): Promise<void> {
+    const socket = this.#socket
+    let received = 0
+    let stored = 0
+    let reported = 0
+    let total: number | undefined
+    return new Promise((resolve, reject) => {
+      const abort = () => reject(signal.reason)
+      if (signal.aborted) return abort()
+      signal.addEventListener('abort', abort, { once: true })
+      const settle = () => {
+        if (total !== undefined && stored === total) resolve()
+      }
+      socket.on('message', (data: RawData, isBinary) => {
+        if (!Buffer.isBuffer(data) || total !== undefined) {
+          reject(new BadParameter('message', 'not a message of a file transfer'))
+          return
+        }
+        if (!isBinary) {
+          total = readDone(data)
+          if (total !== received) reject(new BadParameter('bytes', 'the file did not arrive whole'))
+          else settle()
+          return
+        }
+        this.#used()
+        const at = received
+        received += data.length
+        if (received - stored > maxWaiting) socket.pause()
+        writeWhole(sftp, handle, at, data).then(() => {
+          stored += data.length
+          if (received - stored < maxWaiting / 2) socket.resume()
+          if (stored - reported >= reportEvery) {
+            reported = stored
+            this.#notify({ type: 'stored', bytes: stored })
+          }
+          settle()
+        }, reject)
+      })
+      this.#notify({ type: 'ready' })
+    })
+  }
+
+  async #give(sftp: SftpClient, path: string, signal: AbortSignal): Promise<void> {
+    const { permissions = regular, size = 0n } = await sftp.stat(path)
+    // A device or a pipe would never end.
+    if ((permissions & typeMask) !== regular) throw new BadParameter('path', `${path}: is not a file`)
+    const handle = await sftp.open(path, openFlag.read)
+    try {
+      this.#notify({ type: 'ready', size: Number(size), name: path.split('/').at(-1) ?? '' })
+      const page = new TerminalSocket(this.#socket)
+      const nowhere = new Writable({ write: (_data, _encoding, done) => done() })
+      page.listen(nowhere, { resize() {}, moderate() {}, used: this.#used })
+      await page.show(this.#pieces(sftp, handle), signal)
+      signal.throwIfAborted()
+    } finally {
+      await sftp.close(handle).catch(() => undefined)
+    }
+  }
+
+  /** Several are asked for ahead, since one at a time would cost a round trip each. */
+  async *#pieces(sftp: SftpClient, handle: RemoteHandle): AsyncGenerator<Buffer> {
+    const asked: Promise<Buffer>[] = []
+    let offset = 0
+    for (;;) {
+      while (asked.length < ahead) {
+        const next = readWhole(sftp, handle, offset)
+        next.catch(() => undefined)
+        asked.push(next)
+        offset += piece
+      }
+      const data = await asked.shift()
+      if (data === undefined || data.length === 0) return
+      this.#used()
+      yield data
+      if (data.length < piece) return
+    }
+  }
+
+  #notify(notice: FileNotice): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(notice))
+  }
+
+  /** Says how it went, and closes. A page that does not listen is cut off. */
+  end(error: KindError | undefined): void {
+    if (error === undefined) this.#notify({ type: 'end' })
+    else this.#notify({ type: 'end', message: error.message, ...(isAlreadyExists(error) ? { exists: true } : {}) })
+    this.#socket.resume()
+    this.#socket.close(terminalLeft)
+    void this.#env.sleep(closeTimeout).then(() => this.#socket.terminate())
+  }
+}
+
+/** Milliseconds. */
+const closeTimeout = 5_000
+
+function readDone(data: Buffer): number {
+  try {
+    return fileRequest.parse(JSON.parse(data.toString('utf8'))).bytes
+  } catch {
+    return -1
+  }
+}
+
+async function writeWhole(sftp: SftpClient, handle: RemoteHandle, offset: number, data: Buffer): Promise<void> {
+  const writes: Promise<void>[] = []
+  for (let at = 0; at < data.length; at += sftp.maxWrite) {
+    writes.push(sftp.write(handle, offset + at, data.subarray(at, at + sftp.maxWrite)))
+  }
+  await Promise.all(writes)
+}
+
+/** A whole piece, or what is left of the file. */
+async function readWhole(sftp: SftpClient, handle: RemoteHandle, offset: number): Promise<Buffer> {
+  const parts: Buffer[] = []
+  let length = 0
+  while (length < piece) {
+    const part = await sftp.read(handle, offset + length, Math.min(sftp.maxRead, piece - length))
+    if (part === undefined) break
+    parts.push(part)
+    length += part.length
+  }
+  return Buffer.concat(parts)
+}
