@@ -9,8 +9,14 @@ export default defineConfig({
   base: '/web/',
   logLevel: 'warn',
   plugins: [react()],
-  // Recordings are read by the modules of `tsh`, with the terminal that the page has anyway.
-  resolve: { alias: { '@xterm/headless': join(import.meta.dirname, 'src/recordings/headless.ts') } },
+  resolve: {
+    alias: {
+      // Recordings are read by the modules of `tsh`, with the terminal that the page has anyway.
+      '@xterm/headless': join(import.meta.dirname, 'src/recordings/headless.ts'),
+      // The schemas of roles ask what is an address.
+      'node:net': join(import.meta.dirname, 'src/admin/node-net.ts'),
+    },
+  },
   build: {
     outDir: '../dist/web',
     emptyOutDir: true,

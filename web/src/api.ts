@@ -12,7 +12,7 @@ export interface FactorChoice {
 }
 
 export type { WebNode, WebNodePage, WebState, WebUser } from '../../src/api/web-app.ts'
-export type { routes } from '../../src/api/web-calls.ts'
+export type { CallInput, CallOutput, routes } from '../../src/api/web-calls.ts'
 
 export class ApiError extends Error {
   readonly status: number
@@ -101,6 +101,9 @@ export const answerCeremony = (body: object): Promise<{ redirect: string }> =>
   call('POST', '/webapi/ceremonies/answer', { body })
 export const renew = (): Promise<{ user: WebUser }> => change('/webapi/session/renew')
 export const logOut = (everywhere: boolean): Promise<unknown> => change('/webapi/session/end', { everywhere })
+
+/** The OpenAPI document of these calls. */
+export const getApiDocument = (): Promise<Readonly<Record<string, unknown>>> => call('GET', '/webapi/openapi')
 
 export interface NodeSearch {
   readonly search: string

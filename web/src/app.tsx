@@ -14,11 +14,14 @@ import {
   useParams,
   useSearch,
 } from '@tanstack/react-router'
-import { lazy, Suspense } from 'react'
-import { isLoggedOut } from './api.ts'
+import { type ComponentType, lazy, Suspense } from 'react'
+import { readAdminSearch } from './admin/search.ts'
+import { isLoggedOut, type WebState } from './api.ts'
+import { readFilters as readAuditFilters } from './audit/filters.ts'
 import { LoginPage } from './pages/login.tsx'
 import { NodesPage } from './pages/nodes.tsx'
 import { readAt, readFilters } from './recordings/filters.ts'
+import { readState } from './requests/state.ts'
 import { useAppState } from './session.tsx'
 import { readMode } from './sessions/since.ts'
 import { Shell } from './shell.tsx'
@@ -136,6 +139,23 @@ function Account() {
   )
 }
 
+/** A page that is loaded when somebody goes there. */
+function later(load: () => Promise<ComponentType<{ state: WebState }>>) {
+  const Page = lazy(async () => ({ default: await load() }))
+  return function Later() {
+    const { data } = useAppState()
+    return data === undefined ? null : (
+      <Suspense fallback={<Coming />}>
+        <Page state={data} />
+      </Suspense>
+    )
+  }
+}
+const Audit = later(async () => (await import('./audit/page.tsx')).AuditPage)
+const Admin = later(async () => (await import('./admin/page.tsx')).AdminPage)
+const Requests = later(async () => (await import('./requests/page.tsx')).RequestsPage)
+const ApiDocs = later(async () => (await import('./api-docs/page.tsx')).ApiDocsPage)
+
 const root = createRootRoute({ component: Root, notFoundComponent: NotFound })
 const routes = [
   createRoute({
@@ -174,8 +194,30 @@ const routes = [
     validateSearch: readAt,
   }),
   createRoute({ getParentRoute: () => root, path: '/web/account', component: Account }),
+  createRoute({ getParentRoute: () => root, path: '/web/audit', component: Audit, validateSearch: readAuditFilters }),
+  createRoute({ getParentRoute: () => root, path: '/web/requests', component: Requests, validateSearch: readState }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/web/admin',
+    beforeLoad: () => {
+      throw redirect({ to: '/web/admin/$section', params: { section: 'overview' } })
+    },
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/web/admin/$section',
+    component: Admin,
+    validateSearch: readAdminSearch,
+  }),
+  createRoute({ getParentRoute: () => root, path: '/docs/api', component: ApiDocs }),
 ]
 const router = createRouter({ routeTree: root.addChildren(routes), defaultPreload: false })
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router
+  }
+}
 
 const client = new QueryClient({
   defaultOptions: {

@@ -4,6 +4,12 @@ import { backTo } from './back-to.ts'
 test.each([
   ['/web/nodes?search=a', '/web/nodes?search=a'],
   ['/web/account', '/web/account'],
+  ['/web/admin/users?search=a', '/web/admin/users?search=a'],
+  ['/docs/api', '/docs/api'],
+  ['/docs/other', '/web/nodes'],
+  ['/docs/api//evil.example', '/web/nodes'],
+  ['/web/admin/users/evil.example', '/web/nodes'],
+  ['/web/admin//evil.example', '/web/nodes'],
   ['/web/login?to=%2Fweb%2Flogin', '/web/nodes'],
   ['//evil.example', '/web/nodes'],
   ['/\\evil.example', '/web/nodes'],

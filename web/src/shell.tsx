@@ -49,6 +49,12 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
       void navigate({ to: '/web/login', search: { to: href }, replace: true })
     }
   }, [name, known, navigate, href])
+  // On a phone the bar scrolls.
+  const nav = useRef<HTMLElement>(null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the place is another one
+  useEffect(() => {
+    nav.current?.querySelector('[aria-current=page]')?.scrollIntoView({ inline: 'center', block: 'nearest' })
+  }, [pathname, known])
   const isTerminal = pathname === '/web/terminal'
   if (known === undefined) return null
   return (
@@ -61,9 +67,10 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
           <ShieldIcon size={22} />
           <span>{state.clusterName}</span>
         </Link>
-        <nav aria-label={text.nav.main} className="nav">
+        <nav aria-label={text.nav.main} className="nav" ref={nav}>
           {places
             .filter(({ needs }) => needs === undefined || may(state.user, needs))
+            .filter(({ isFor }) => isFor === undefined || isFor(state.user))
             .map(({ to, name }) => (
               <Link key={to} to={to}>
                 {name}

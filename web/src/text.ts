@@ -6,6 +6,7 @@ export const text = {
   retry: 'Try again',
   failed: 'This did not work',
   unreachable: 'The proxy cannot be reached. Check the network and try again.',
+  close: 'Close',
   skip: 'Skip to the content',
   login: {
     title: (cluster: string) => `Log in to ${cluster}`,
@@ -33,6 +34,9 @@ export const text = {
     terminal: 'Terminals',
     sessions: 'Sessions',
     recordings: 'Recordings',
+    requests: 'Requests',
+    audit: 'Audit',
+    admin: 'Admin',
     account: 'Account',
   },
   menu: {

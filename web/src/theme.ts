@@ -1,6 +1,7 @@
 /** Colours with enough contrast to be read by everybody (WCAG 2.1 AA), in the light and in the dark. */
 
 import { type CSSVariablesResolver, createTheme } from '@mantine/core'
+import { text } from './text.ts'
 
 export const theme = createTheme({
   primaryColor: 'indigo',
@@ -10,6 +11,7 @@ export const theme = createTheme({
   fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace',
   headings: { fontWeight: '650' },
   cursorType: 'pointer',
+  components: { Modal: { defaultProps: { closeButtonProps: { 'aria-label': text.close } } } },
 })
 
 export const variables: CSSVariablesResolver = () => ({
@@ -22,6 +24,10 @@ export const variables: CSSVariablesResolver = () => ({
     '--mantine-color-anchor': '#3949ab',
     '--app-card': '#ffffff',
     '--app-line': '#dfe4ea',
+    '--app-good': '#1b6e34',
+    '--app-wait': '#7a5200',
+    '--app-added': '#dff4e5',
+    '--app-removed': '#fde8e8',
   },
   dark: {
     '--mantine-color-body': '#10151b',
@@ -31,5 +37,9 @@ export const variables: CSSVariablesResolver = () => ({
     '--mantine-color-anchor': '#9fa8ff',
     '--app-card': '#182029',
     '--app-line': '#2a3540',
+    '--app-good': '#7ddc97',
+    '--app-wait': '#f2c14e',
+    '--app-added': '#16351f',
+    '--app-removed': '#41191a',
   },
 })

@@ -35,6 +35,11 @@ export const appPaths = [
   '/web/recordings',
   '/web/recordings/:sid',
   '/web/account',
+  '/web/audit',
+  '/web/requests',
+  '/web/admin',
+  '/web/admin/:section',
+  '/docs/api',
 ] as const
 
 const types: Readonly<Record<string, string>> = {
