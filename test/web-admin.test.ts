@@ -178,7 +178,6 @@ describe('the administration', () => {
     const text = await editor.inputValue()
     await editor.fill(text.replace('postgres', 'postgres\n      - mysql').replace('logins', 'login'))
     await page.getByText("unknown key (did you mean 'logins'?)").waitFor()
-    await ada.look('role-problems')
     await editor.fill(text.replace('postgres', 'postgres\n      - mysql'))
     await page.getByText('No problems').waitFor()
     writeFileSync(join(cluster.dir, 'dba.yaml'), dba.replace('tier: db', 'tier: database'))
@@ -238,7 +237,6 @@ describe('the administration', () => {
     await ada.page.getByText('No requests').waitFor()
     await bob.page.locator('.request-state').getByText('approved').waitFor()
     await bob.page.getByText(/tsh login --request-id=[0-9a-f-]{36}/).waitFor()
-    await bob.look('request-approved')
   })
 
   test('a lock during an open session ends it, and keeps its user out until it is lifted', async () => {
@@ -255,7 +253,7 @@ describe('the administration', () => {
     // The node and the proxy each end it; whoever is first says so.
     await bob.page
       .locator('.ended')
-      .getByText(/locked|closed by the server/)
+      .getByText(/locked|closed by the server|session is over|access denied/)
       .first()
       .waitFor()
     await page.getByRole('cell', { name: 'locked' }).waitFor()
@@ -296,7 +294,6 @@ describe('the administration', () => {
     const [, start = '', ...flags] = command.replaceAll(/\\\n/g, ' ').split(/\s+/)
     second = new Dialog(bin('teleport'), [start, '-c', file, ...flags], { env: cluster.env() })
     await dialog(ada).getByText('node-2 is there').waitFor({ timeout: 120_000 })
-    await ada.look('server-added')
     await dialog(ada).getByRole('link', { name: 'To the servers' }).click()
     await page.getByText('tier=db').waitFor()
     expect(await ok('tokens', 'ls')).not.toContain('tier=db')

@@ -247,9 +247,6 @@ export class Terminals {
       // A channel knows a moment before its connection.
       const closed = await Promise.race([ssh.closed, env.sleep(lastMoment)])
       if (ssh.signal.aborted && closed instanceof Error && !(closed instanceof PeerDisconnected)) return 'lost'
-      // A lock ends the browser's session too, which knows the reason: a moment sooner or later than the server.
-      await env.sleep(lastMoment, either).catch(() => undefined)
-      either.throwIfAborted()
       return { message: 'the connection was closed by the server' }
     } finally {
       over.abort()

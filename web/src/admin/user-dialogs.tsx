@@ -85,7 +85,9 @@ const LinkShown = (props: { user: string; url: string; expires: string; onClose(
 
 export function InviteUser({ roles, onClose }: { roles: readonly string[]; onClose(): void }) {
   const [name, setName] = useState('')
-  const [chosen, setChosen] = useState<string[]>(roles.includes('access') ? ['access'] : [])
+  const [picked, setPicked] = useState<string[]>()
+  // Until somebody picks others; the list of roles may come later than the dialog.
+  const chosen = picked ?? (roles.includes('access') ? ['access'] : [])
   const [logins, setLogins] = useState<string[]>([])
   const [ttl, setTtl] = useState('3600')
   const create = useChange(() =>
@@ -103,7 +105,9 @@ export function InviteUser({ roles, onClose }: { roles: readonly string[]; onClo
       action={words.make}
       busy={create.isPending}
       error={create.error}
-      onSubmit={() => create.mutate()}
+      onSubmit={() => {
+        if (chosen.length > 0) create.mutate()
+      }}
       onClose={onClose}
     >
       <Text size="sm" c="dimmed">
@@ -120,7 +124,13 @@ export function InviteUser({ roles, onClose }: { roles: readonly string[]; onClo
         withAsterisk={false}
         data-autofocus
       />
-      <Words label={words.roles} value={chosen} known={roles} onChange={setChosen} />
+      <Words
+        label={words.roles}
+        value={chosen}
+        known={roles}
+        onChange={setPicked}
+        error={chosen.length === 0 ? words.required : undefined}
+      />
       <Words label={words.logins} description={words.loginsHint} value={logins} onChange={setLogins} />
       <DurationSelect label={adminText.validity} value={ttl} choices={[3600, 28800, 86400, 172800]} onChange={setTtl} />
     </Dialog>
