@@ -3,7 +3,6 @@
  * for searching them keeps working. Source: Teleport 7, lib/events.
  */
 
-
 /** What every event has. */
 interface Common {
   /** Unique: an event delivered twice is stored once. */
