@@ -155,12 +155,17 @@ export async function* authLines<E extends Endpoint>(
   }
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''
-  for (;;) {
-    const { done, value } = await reader.read()
-    const lines = (rest + (value ?? '')).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) if (line !== '') yield JSON.parse(line) as CallOutput<E>
-    if (done) return
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      const lines = (rest + (value ?? '')).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) if (line !== '') yield JSON.parse(line) as CallOutput<E>
+      if (done) return
+    }
+  } finally {
+    // Who wants no more lines does not keep the connection and what waits behind it.
+    await reader.cancel().catch(() => undefined)
   }
 }
 

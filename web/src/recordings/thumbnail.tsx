@@ -15,9 +15,10 @@ const waiting: (() => void)[] = []
 
 async function inTurn<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
   while (running >= atOnce) await new Promise<void>((resolve) => waiting.push(resolve))
-  signal.throwIfAborted()
   running++
   try {
+    // Whoever is not wanted any more hands the turn on.
+    signal.throwIfAborted()
     return await work()
   } finally {
     running--
