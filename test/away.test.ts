@@ -215,7 +215,8 @@ describe('an auth server that slams the door', () => {
     const fresh = new Dialog(bin('teleport'), ['start', '-c', config('fresh')], { env: env() })
     await fresh.expect(/trying again in 2 s/)
     expect(fresh.output).toContain(where)
-    expect(attempts).toBe(2)
+    // Two, or more on a machine that shows us the line late.
+    expect(attempts).toBeGreaterThan(1)
     await running.get('node')?.stop()
     writeFileSync(config('node'), moved, { mode: 0o600 })
     await start('node')

@@ -1,6 +1,6 @@
 /** Runs programs for end-to-end tests: output collected, a time limit, conditions waited for instead of sleeps. */
 
-import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
@@ -118,7 +118,27 @@ export class Dialog {
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number> {
     this.child.kill(signal)
-    return await this.exited
+    return await this.ended()
+  }
+
+  /** Its exit code; throws what it printed when it goes on and on. */
+  async ended(timeoutMs = 120_000): Promise<number> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        const tasks = spawnSync('ps', ['-eo', 'pid,ppid,stat,wchan:20,etimes,args', '--forest'], { encoding: 'utf8' })
+        reject(
+          new Error(
+            `no end after ${timeoutMs} ms of ${this.child.spawnargs.join(' ')}\n${this.output}\n${tasks.stdout}`,
+          ),
+        )
+      }, timeoutMs)
+    })
+    try {
+      return await Promise.race([this.exited, late])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }
 

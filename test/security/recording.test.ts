@@ -366,10 +366,17 @@ describe.runIf(canMount)('recordings', () => {
       const path = join(disks.auth, 'events.sqlite')
       const database = new DatabaseSync(path, { readOnly: true })
       const rows = database.prepare('SELECT ei, body, hash FROM events ORDER BY ei').all()
+      // Their hashes stand in the checkpoints too.
+      const signed = new Set(
+        database
+          .prepare('SELECT ei FROM checkpoints')
+          .all()
+          .map(({ ei }) => ei),
+      )
       database.close()
       await cluster.start()
       const whole = readFileSync(path)
-      const known = rows.slice(0, Math.floor(rows.length * 0.8))
+      const known = rows.slice(0, Math.floor(rows.length * 0.8)).filter(({ ei }) => !signed.has(ei))
       let tried = 0
       while (tried < 24) {
         const row = known[randomInt(known.length)]
@@ -404,7 +411,7 @@ describe.runIf(canMount)('recordings', () => {
     try {
       session.send('echo never-$((40 + 2))\n')
       const refused = cluster.tsh(homes.alice ?? '', ['ssh', '-tt', `${login}@node-1`, 'echo never'])
-      expect(await session.exited).not.toBe(0)
+      expect(await session.ended()).not.toBe(0)
       expect(session.output).toMatch(/this session cannot be recorded: .*auth/)
       expect(session.output).not.toContain('never-42')
       const { code, stdout, stderr } = await refused
