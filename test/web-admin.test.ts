@@ -170,6 +170,23 @@ describe('the administration', () => {
     expect(page.url()).toContain('search=dba')
   })
 
+  test('a session that is over in the middle of a form is renewed in place, and the form is still there', async () => {
+    const { page } = ada
+    await page.goto('/web/admin/users')
+    await page.getByRole('button', { name: 'Invite a user' }).click()
+    await dialog(ada).getByLabel('User name').fill('dave')
+    await page.getByText('access', { exact: true }).first().waitFor()
+    await ada.context.clearCookies()
+    await dialog(ada).getByRole('button', { name: 'Make the link' }).click()
+    const again = page.getByRole('dialog', { name: 'Your session is over' })
+    await again.getByLabel('Password', { exact: true }).fill(password)
+    await again.getByRole('button', { name: 'Log in', exact: true }).click()
+    await again.waitFor({ state: 'detached' })
+    expect(await dialog(ada).getByLabel('User name').inputValue()).toBe('dave')
+    await dialog(ada).getByRole('button', { name: 'Make the link' }).click()
+    await page.getByText(/\/web\/invite\/[0-9a-f]+$/).waitFor()
+  })
+
   test('A10 the second of two editors of a role keeps the text, sees what is there now, and saves over that', async () => {
     const { page } = ada
     await page.goto('/web/admin/resources?kind=role&name=dba')

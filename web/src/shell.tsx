@@ -120,6 +120,8 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
         closeOnClickOutside={false}
         title={text.login.again}
         centered
+        // Before whatever dialog was open.
+        zIndex={400}
       >
         <Text c="dimmed" size="sm" mb="md">
           {text.login.againHint}
