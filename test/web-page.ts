@@ -102,7 +102,8 @@ export class Visitor {
 
   async shows(wanted: string): Promise<void> {
     const screen = this.screen()
-    await until(`${wanted} on the screen`, async () => ((await screen.innerText()).includes(wanted) ? true : undefined))
+    const isThere = async () => ((await screen.innerText()).includes(wanted) ? true : undefined)
+    await until(`${wanted} on the screen`, isThere, 180_000)
   }
 
   async prompt(): Promise<void> {
