@@ -1,14 +1,17 @@
 /** The quickstart, as far as it goes without a person: starts, prints steps that work, stops, starts again on the same data. */
 
-import { rmSync, statSync } from 'node:fs'
+import { mkdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { oneTimeCode, password, temporaryDirectory } from './cluster.ts'
-import { Dialog, run } from './run.ts'
+import { login, oneTimeCode, password, temporaryDirectory } from './cluster.ts'
+import { Dialog, run, until } from './run.ts'
+import { openBrowser } from './web-page.ts'
 
 const dir = temporaryDirectory()
-const quickstart = () =>
-  new Dialog(process.execPath, ['src/cli/quickstart/main.ts', `--dir=${join(dir, 'q')}`], {
+/** Pictures for the documentation go there when it is set. */
+const pictures = process.env.TOUR_PICTURES
+const quickstart = (name = 'q') =>
+  new Dialog(process.execPath, ['src/cli/quickstart/main.ts', `--dir=${join(dir, name)}`], {
     env: { XDG_CACHE_HOME: dir },
   })
 
@@ -50,5 +53,69 @@ describe('the quickstart', () => {
     await running.expect(/Ctrl-C stops the cluster/)
     expect(running.output).not.toContain('tsh signup')
     expect(await running.stop('SIGINT')).toBe(0)
+  })
+
+  test('leads from its link to a shell in the browser, the recording of it and the audit log', async () => {
+    const running = quickstart('tour')
+    const browser = await openBrowser()
+    try {
+      const [link = ''] = await running.expect(/https:\S+\/web\/invite\/[0-9a-f]+/)
+      const context = await browser.newContext({
+        ignoreHTTPSErrors: true,
+        viewport: { width: 960, height: 600 },
+        colorScheme: 'light',
+        reducedMotion: 'reduce',
+      })
+      const page = await context.newPage()
+      page.setDefaultTimeout(60_000)
+      const picture = async (name: string) => {
+        if (pictures === undefined) return
+        mkdirSync(pictures, { recursive: true })
+        await page.waitForTimeout(500)
+        await page.screenshot({ path: join(pictures, `${name}.png`) })
+      }
+      await page.goto(link)
+      await page.fill('#password', password)
+      await page.fill('#again', password)
+      const secret = /[A-Z2-7]{32}/.exec(await page.locator('body').innerText())?.[0] ?? ''
+      await picture('sign-up')
+      await page.getByLabel('Code that the app shows').fill(oneTimeCode(secret))
+      await page.click('#finish')
+      await page.locator('#done').waitFor()
+      await page.getByRole('link', { name: /log in/i }).click()
+      await page.getByLabel('User name').fill(login)
+      await page.getByLabel('Password', { exact: true }).fill(password)
+      await page.getByLabel('One-time code').fill(oneTimeCode(secret, 30))
+      await picture('login')
+      await page.getByRole('button', { name: 'Log in', exact: true }).click()
+      await page.getByText('env=quickstart').waitFor()
+      await picture('servers')
+      await page
+        .getByRole('button', { name: /^Connect to / })
+        .first()
+        .click()
+      const rows = page.locator('.terminal:visible .xterm-rows')
+      const shown = (what: RegExp) =>
+        until(`${what} on the screen`, async () => (what.test((await rows.innerText()).trimEnd()) ? true : undefined))
+      await shown(/[$#>]$/)
+      await page.locator('.terminal:visible textarea').focus()
+      await page.keyboard.type('echo "hello $((40 + 2))" && uptime')
+      await page.keyboard.press('Enter')
+      await shown(/hello 42\s+\d[\d:]+ up/)
+      await picture('shell')
+      await page.keyboard.type('exit')
+      await page.keyboard.press('Enter')
+      await page.getByRole('link', { name: 'Recordings', exact: true }).click()
+      await page.locator('.recording-name').first().click()
+      await page.getByRole('button', { name: 'Play again' }).waitFor()
+      expect(await page.locator('.stage').innerText()).toContain('hello 42')
+      await picture('recording')
+      await page.getByRole('link', { name: 'Audit', exact: true }).click()
+      await page.getByText('session.start', { exact: true }).first().waitFor()
+      await picture('audit')
+    } finally {
+      await browser.close()
+      expect(await running.stop('SIGINT'), running.output).toBe(0)
+    }
   })
 })

@@ -51,17 +51,25 @@ export function nextSteps({ root, directory, config, user }: StepsInput): string
       `tctl -c ${shellQuote(`${directory}/teleport.yaml`)} audit verify`,
     ]),
   ]
+  // The proxy's own name; the token of the link is hexadecimal.
+  const browser =
+    user.inviteUrl === undefined
+      ? `https://${proxy}/web   servers, shells, recordings, the audit log`
+      : `${printable(user.inviteUrl)}   choose a password, then log in: servers, shells, recordings, the audit log`
   return `
 The cluster is running. Everything is below ${here === '' || here.startsWith('..') ? directory : `./${here}`}; remove that directory to forget it.
 
-In another terminal:
+In a browser, which warns once, because the certificate is self-signed:
+
+  ${browser}
+
+Or in another terminal:
 
   export PATH=${shellQuote(`${root}/bin`)}:$PATH TELEPORT_HOME=${shellQuote(`${directory}/tsh`)}
 
 ${steps.map((text, index) => `  # ${index + 1}. ${text}`).join('\n\n')}
 
 Without a phone, "oathtool -b --totp SECRET" makes the codes (Debian package oathtool); each code is good for one use.
-In a browser: https://${proxy}/ (its certificate is self-signed).
 Ctrl-C stops the cluster; the next "npm run quickstart" goes on with the same data.
 `
 }

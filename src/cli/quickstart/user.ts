@@ -37,7 +37,12 @@ export async function ensureUser(config: Config, logger: Logger): Promise<Quicks
       return { name, login, inviteUrl: url }
     }
     const { invite } = await api.call(createUser, {
-      body: { name, roles: ['access', 'editor'], traits: { logins: [login] }, inviteTtlSeconds: linkSeconds },
+      body: {
+        name,
+        roles: ['access', 'editor', 'auditor'],
+        traits: { logins: [login] },
+        inviteTtlSeconds: linkSeconds,
+      },
     })
     return { name, login, inviteUrl: invite?.url }
   } finally {
