@@ -119,7 +119,7 @@ describe('recordings', () => {
     await recordedShows('they lived happily ever after')
     const end = await position()
     await press('ArrowLeft')
-    await until('ten seconds earlier', async () => ((await position()) === end - 10 ? true : undefined))
+    await until('ten seconds earlier', async () => ((await position()) === Math.max(0, end - 10) ? true : undefined))
     await press('Home')
     await until('the beginning', async () => ((await position()) === 0 ? true : undefined))
     expect(await recorded().innerText()).not.toContain('needle')

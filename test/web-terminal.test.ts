@@ -123,10 +123,11 @@ describe('a terminal in the page', () => {
       .getByRole('alert')
       .getByText(/no such file/i)
       .waitFor()
-    const found = await cluster.tctl('audit', 'ls', '--format=json', '--user=alice')
-    const names = (JSON.parse(found.stdout) as { event: string }[]).map(({ event }) => event)
-    expect(names).toContain('sftp.write')
-    expect(names).toContain('sftp.read')
+    await until('both in the audit log', async () => {
+      const found = await cluster.tctl('audit', 'ls', '--format=json', '--user=alice')
+      const names = (JSON.parse(found.stdout) as { event: string }[]).map(({ event }) => event)
+      return ['sftp.write', 'sftp.read'].every((name) => names.includes(name)) ? true : undefined
+    })
     await page.keyboard.press('Escape')
 
     const drop = await page.evaluateHandle(`(() => {
