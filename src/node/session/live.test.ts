@@ -323,6 +323,9 @@ describe('a lost connection', () => {
   test('ends with a hang-up when nobody comes', async () => {
     node.configure({ sessionDetachTimeout: 1 })
     const owner = await shell()
+    // A shell that has not begun is nothing to come back to.
+    owner.type('echo here-$((40+2))\n')
+    await owner.waitFor('here-42')
     owner.process.signal('KILL')
     await poll(() => node.context.sessions.count).toBe(0)
     await poll(() => events('session.end').at(-1)).toMatchObject({
@@ -333,6 +336,9 @@ describe('a lost connection', () => {
   test('is waited for no longer when the node stops', async () => {
     node.configure({ sessionDetachTimeout: 60 })
     const owner = await shell()
+    // A shell that has not begun is nothing to come back to.
+    owner.type('echo here-$((40+2))\n')
+    await owner.waitFor('here-42')
     owner.process.signal('KILL')
     await poll(() => sessionOf(alice).status().state).toBe('detached')
     await node.context.sessions.endAll('the node is stopping', node.context.env)
