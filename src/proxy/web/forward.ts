@@ -5,7 +5,7 @@ import { pageEndpoints, pagePrefix } from '../../api/page-endpoints.ts'
 import { sendLines } from '../../api/send-lines.ts'
 import type { Env } from '../../common/env.ts'
 import { ConnectionProblem } from '../../errors/errors.ts'
-import { checkOrigin, NotLoggedIn, type Visit, visitOf } from './browser-guard.ts'
+import { guardOf, NotLoggedIn } from './browser-guard.ts'
 import type { BrowserSessions } from './browser-sessions.ts'
 import { parseInput } from './parse-input.ts'
 import type { ForwardRoute, WebClient } from './routes.ts'
@@ -25,17 +25,14 @@ export function addForwardRoute(
   },
 ): void {
   const { endpoint } = route
-  const visits = new WeakMap<FastifyRequest, Visit>()
+  const guard = guardOf(route, deps)
   app.route({
     method: endpoint.method,
     url: `${pagePrefix}${endpoint.path}`,
     bodyLimit: endpoint.maxBody,
-    async onRequest(request, reply) {
-      checkOrigin(route, request)
-      visits.set(request, await visitOf(route, request, reply, { ...deps, client: deps.clientOf(request) }))
-    },
+    onRequest: (request, reply) => guard.onRequest(request, reply),
     async handler(request, reply) {
-      const { token = '', session } = visits.get(request) ?? {}
+      const { token, session } = guard.visit(request)
       if (session === undefined) throw new NotLoggedIn('log in first')
       const visit = { token, sessionId: session.id, client: deps.clientOf(request) }
       const input = {

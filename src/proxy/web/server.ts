@@ -14,7 +14,7 @@ import { BadParameter, httpStatus, KindError, LimitExceeded, NotFound } from '..
 import { errorToJson } from '../../errors/json.ts'
 import { convertSystemError, messageOf } from '../../errors/system.ts'
 import { type AppFiles, appPaths } from './app-files.ts'
-import { checkOrigin, NotLoggedIn, type Visit, visitOf } from './browser-guard.ts'
+import { guardOf, NotLoggedIn } from './browser-guard.ts'
 import { browserRoutes } from './browser-routes.ts'
 import { BrowserSessions } from './browser-sessions.ts'
 import { addForwardRoute, forwardRoutes } from './forward.ts'
@@ -287,20 +287,17 @@ function addBrowserRoute(
   },
 ): void {
   const { endpoint } = route
-  const visits = new WeakMap<FastifyRequest, Visit>()
+  const guard = guardOf(route, { ...deps, clientOf })
   app.route({
     method: endpoint.method,
     url: endpoint.path,
     bodyLimit: endpoint.maxBody,
-    // Before the body is read: what does not come from our page, or from nobody we know, costs us no parsing.
     async onRequest(request, reply) {
       if (route.limited) deps.onLimit(request, reply)
-      checkOrigin(route, request)
-      visits.set(request, await visitOf(route, request, reply, { ...deps, client: clientOf(request) }))
+      await guard.onRequest(request, reply)
     },
     async handler(request, reply) {
-      const visit = visits.get(request)
-      if (visit === undefined) throw new NotLoggedIn('log in first')
+      const visit = guard.visit(request)
       const body = parseInput(endpoint.body, endpoint.method === 'GET' ? {} : request.body)
       const query = parseInput(endpoint.query, request.query)
       const client = clientOf(request)

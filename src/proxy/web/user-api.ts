@@ -18,6 +18,13 @@ export interface UserApiOptions {
   readonly env: Env
 }
 
+/** Whose browser calls, and from where. */
+export interface UserVisit {
+  readonly token: string
+  readonly sessionId: string
+  readonly client: WebClient
+}
+
 /** Milliseconds without a call after which a connection ends. */
 const idleAfter = 60_000
 /** Milliseconds for a connection to stand. */
@@ -33,10 +40,7 @@ export class UserApi {
   }
 
   /** Runs `work` with the API of the session's user. Throws what it throws, AccessDenied, ConnectionProblem, LimitExceeded. */
-  async run<T>(
-    visit: { readonly token: string; readonly sessionId: string; readonly client: WebClient },
-    work: (api: ApiClient) => Promise<T>,
-  ): Promise<T> {
+  async run<T>(visit: UserVisit, work: (api: ApiClient) => Promise<T>): Promise<T> {
     const line = await this.#line(visit)
     const done = line.use()
     try {
@@ -47,10 +51,7 @@ export class UserApi {
   }
 
   /** The same for a stream of lines: the connection stays while it is read. */
-  async *stream<T>(
-    visit: { readonly token: string; readonly sessionId: string; readonly client: WebClient },
-    work: (api: ApiClient) => AsyncIterable<T>,
-  ): AsyncIterable<T> {
+  async *stream<T>(visit: UserVisit, work: (api: ApiClient) => AsyncIterable<T>): AsyncIterable<T> {
     const line = await this.#line(visit)
     const done = line.use()
     try {
@@ -96,7 +97,7 @@ export class UserApi {
     return made
   }
 
-  async #open(visit: { readonly token: string; readonly client: WebClient }, gone: () => void): Promise<Line> {
+  async #open(visit: UserVisit, gone: () => void): Promise<Line> {
     const { sessions, env } = this.#options
     // The call itself has said whether somebody is there.
     const held = await sessions.hold(visit.token, visit.client, false)
