@@ -84,10 +84,17 @@ describe.each(foreignServers)('$name', (server) => {
     expect(createHash('sha256').update(output).digest('hex')).toBe(createHash('sha256').update(input).digest('hex'))
   })
 
+  /* No command ends before all have begun: Dropbear before 2025.87 closes a session that has no command yet when another's ends. */
   test('several sessions at a time', async () => {
     await using client = await login(running)
-    const all = await Promise.all(Array.from({ length: 8 }, (_, index) => exec(client, `echo ${index}`)))
-    expect(all.map(([output]) => output.toString())).toEqual(Array.from({ length: 8 }, (_, index) => `${index}\n`))
+    const all = await Promise.all(Array.from({ length: 8 }, () => client.openSession()))
+    const outputs = all.map(({ channel, stderr }) => {
+      stderr.resume()
+      return collect(channel)
+    })
+    await Promise.all(all.map((session, index) => session.exec(`cat; echo ${index}`)))
+    for (const { channel } of all) channel.end('of ')
+    expect((await Promise.all(outputs)).map(String)).toEqual(all.map((_, index) => `of ${index}\n`))
   })
 })
 
