@@ -147,7 +147,7 @@ async function heartbeats(context: Context): Promise<Figure> {
   const wall = (performance.now() - begin) / 1000
   const after = await counts()
   if (after.failures.length > 0) throw new Error(after.failures.join('\n'))
-  const expected = { heartbeats: (machines / 60) * wall, lines: (machines / 10) * wall }
+  const expected = { heartbeats: (machines / 60) * wall, lines: (machines / 20) * wall }
   for (const kind of ['heartbeats', 'lines'] as const) {
     const seen = after[kind] - before[kind]
     if (seen < 0.7 * expected[kind]) throw new Error(`${seen} ${kind} in ${wall} s, expected ${expected[kind]}`)

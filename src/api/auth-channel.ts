@@ -12,8 +12,11 @@ import { type ApiClient, createApiClient } from './client.ts'
 export const authApiHost = 'auth.teleport.api'
 export const authPort = 3025
 export const sshIdent = 'Teleport'
-/** Noticed dead after 45 s at the latest; the watch notices after 30. */
-export const authKeepAlive = { intervalMs: 15_000, maxMissed: 3 }
+/**
+ * An auth server that is gone is noticed after 90 s at the latest, by the watch after 60. It says something every 20 s to those who
+ * follow it, so that they need not ask.
+ */
+export const authKeepAlive = { intervalMs: 30_000, maxMissed: 2 }
 
 /** Milliseconds, from the TCP connection to the end of the SSH login: an auth server that hangs must not look as if it were about to answer. */
 export const handshakeTimeout = 10_000

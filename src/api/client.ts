@@ -19,7 +19,7 @@ export interface ApiClient {
    * ConnectionProblem.
    */
   call<E extends Endpoint>(endpoint: E, ...args: CallArguments<E>): Promise<CallOutput<E>>
-  /** Follows a `stream: true` endpoint until the signal, the server or a silence of 30 s ends it. */
+  /** Follows a `stream: true` endpoint until the signal, the server or a silence of 60 s ends it. */
   stream<E extends Endpoint>(endpoint: E, ...args: CallArguments<E>): AsyncIterable<CallOutput<E>>
 }
 
@@ -32,7 +32,7 @@ export interface ApiClientOptions {
   readonly headers?: Readonly<Record<string, string>>
   /** For messages: "the auth server", "the proxy example.com:3080". */
   readonly peer: string
-  /** Milliseconds for a call, and the longest silence of a stream. Default 30,000. */
+  /** Milliseconds for a call. Default 30,000. The longest silence of a stream is twice that. */
   readonly timeoutMs?: number
   readonly env?: Env
 }
@@ -44,12 +44,13 @@ type Input = { readonly params?: unknown; readonly query?: unknown; readonly bod
 
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const { env = realEnv, timeoutMs = 30_000, peer } = options
-  const timedOut = () =>
-    new ConnectionProblem(`${peer} did not answer within ${timeoutMs / 1000} s; check that it is up and try again`)
+  const silenceMs = 2 * timeoutMs
+  const timedOut = (ms: number) => () =>
+    new ConnectionProblem(`${peer} did not answer within ${ms / 1000} s; check that it is up and try again`)
 
   return {
     async call(endpoint, ...[input, signal]) {
-      const limit = deadline(env, timeoutMs, timedOut, signal)
+      const limit = deadline(env, timeoutMs, timedOut(timeoutMs), signal)
       try {
         const response = await send(options, endpoint, (input ?? {}) as Input, limit.signal)
         const { status, json } = await readAnswer(response, peer)
@@ -66,10 +67,10 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       const over = new AbortController()
       const outer = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal])
       // One deadline after the other, each started by a sign of life.
-      let silence: Deadline = deadline(env, timeoutMs, timedOut)
+      let silence: Deadline = deadline(env, silenceMs, timedOut(silenceMs))
       const heard = () => {
         silence.dispose()
-        silence = deadline(env, timeoutMs, timedOut)
+        silence = deadline(env, silenceMs, timedOut(silenceMs))
         silence.signal.addEventListener('abort', () => over.abort(silence.signal.reason), { once: true })
       }
       heard()

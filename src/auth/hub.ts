@@ -19,7 +19,9 @@ import type { StoredAccessRequest, Tables } from './records.ts'
 /** Bytes that a follower may be behind before it is cut off; it comes back and gets a new snapshot. */
 const maxBehind = 32 * 1024 * 1024
 /** Milliseconds. */
-const aliveEvery = 10_000
+/** A third of the silence after which a follower reconnects. To thousands of followers this is most of what auth says. */
+const aliveEvery = 20_000
+const quietLook = 1_000
 const resyncAfter = 1_000
 
 type Changed = { readonly kind: ChangeKind; readonly id: string }
@@ -115,7 +117,7 @@ export class Hub implements ClusterState {
 
   /** The lines for one follower, without end: a snapshot, `ready`, then changes. Nodes need no word of each other. */
   async *follow(options: { readonly presence: boolean; readonly signal: AbortSignal }): AsyncGenerator<string> {
-    const follower = new Follower(options.presence)
+    const follower = new Follower(options.presence, this.#env)
     this.#followers.add(follower)
     const end = () => follower.end()
     options.signal.addEventListener('abort', end, { once: true })
@@ -261,12 +263,14 @@ export class Hub implements ClusterState {
     }
   }
 
+  /** Each follower in its own second, so that thousands do not have to be served at once. */
   async #keepSayingAlive(): Promise<void> {
     const { signal } = this.#closing
     const text = line({ op: 'alive' })
     while (!signal.aborted) {
-      await this.#env.sleep(aliveEvery, signal).catch(() => undefined)
-      for (const follower of this.#followers) follower.push('alive', text)
+      await this.#env.sleep(quietLook, signal).catch(() => undefined)
+      const quiet = this.#env.monotonicMs() - aliveEvery
+      for (const follower of this.#followers) if (follower.lastPush <= quiet) follower.push('alive', text)
     }
   }
 }
@@ -323,14 +327,19 @@ function deletionOf(table: string | undefined, id: string): Change | undefined {
 /** What one follower has not taken yet. */
 class Follower {
   readonly #presence: boolean
+  readonly #env: Env
   #waiting: string[] = []
   #size = 0
   #ended = false
   #overflowed = false
   #wake: (() => void) | undefined
+  /** On the monotonic clock, milliseconds. */
+  lastPush: number
 
-  constructor(presence: boolean) {
+  constructor(presence: boolean, env: Env) {
     this.#presence = presence
+    this.#env = env
+    this.lastPush = env.monotonicMs()
   }
 
   push(kind: string, text: string): void {
@@ -343,6 +352,7 @@ class Follower {
       return
     }
     this.#waiting.push(text)
+    this.lastPush = this.#env.monotonicMs()
     this.#wake?.()
   }
 

@@ -153,7 +153,7 @@ async function auditDisconnect(
  * Machines say something every minute, and look after the connection themselves (`authKeepAlive`). To ask thousands of them more often
  * costs more than their heartbeats do.
  */
-const keepAlive = { intervalMs: 60_000, maxMissed: 2 }
+const keepAlive = { intervalMs: 75_000, maxMissed: 2 }
 
 /** Strangers must not be able to fill the audit log: a hundred refusals at once, then five a second, are in it. */
 const auditedRefusals = { burst: 100, perSecond: 5 }
