@@ -65,9 +65,13 @@ export interface NewRow {
   readonly body: string
 }
 
-/** A row with everything that can be checked against its body. */
-export interface StoredRow extends Link {
+/** A row as searches read it, in half the time of one that can be checked. */
+export interface FoundRow extends Link {
   readonly timeMs: number
+}
+
+/** A row with everything that can be checked against its body. */
+export interface StoredRow extends FoundRow {
   readonly uid: Buffer
 }
 
@@ -167,9 +171,9 @@ export class AuditFile {
   }
 
   /** Those of them that are there, in the order given. */
-  rowsAt(numbers: readonly number[]): StoredRow[] {
-    const sql = `SELECT ei, time, uid, hash, body FROM json_each(?) AS wanted CROSS JOIN events ON ei = wanted.value ORDER BY wanted.key`
-    return this.#guard(() => this.#prepared(sql).all(JSON.stringify(numbers))).map(toRow)
+  rowsAt(numbers: readonly number[]): FoundRow[] {
+    const sql = `SELECT ei, time, hash, body FROM json_each(?) AS wanted CROSS JOIN events ON ei = wanted.value ORDER BY wanted.key`
+    return this.#guard(() => this.#prepared(sql).all(JSON.stringify(numbers))).map(toFound)
   }
 
   /** In the order of their numbers, those after `n`. */
@@ -334,7 +338,11 @@ export const uidBytes = (uid: string): Buffer => Buffer.from(uid.replaceAll('-',
 
 function toRow(row: Record<string, unknown>): StoredRow {
   const uid = row.uid instanceof Uint8Array ? Buffer.from(row.uid) : Buffer.alloc(0)
-  return { ei: Number(row.ei), timeMs: Number(row.time), uid, hash: String(row.hash), body: String(row.body) }
+  return { ...toFound(row), uid }
+}
+
+function toFound(row: Record<string, unknown>): FoundRow {
+  return { ei: Number(row.ei), timeMs: Number(row.time), hash: String(row.hash), body: String(row.body) }
 }
 
 const toCheckpoint = (row: Record<string, unknown>): StoredCheckpoint => ({

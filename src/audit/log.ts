@@ -12,7 +12,7 @@ import { BadParameter, hasErrno, SystemError } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
 import { type AuditKey, auditKey, type Cut, type Head, parseAuditPublicKey } from './chain.ts'
 import { ExportWriter } from './export.ts'
-import { AuditFile, type NewRow, type StoredRow, uidBytes } from './file.ts'
+import { AuditFile, type FoundRow, type NewRow, uidBytes } from './file.ts'
 import type { Call, FoundPage, FromWorker, WorkerSettings } from './messages.ts'
 import { Reserve } from './reserve.ts'
 import { compileFilter, findRows } from './search.ts'
@@ -104,7 +104,7 @@ export class AuditLog {
     if (!Number.isInteger(limit) || limit < 1)
       throw new BadParameter('limit', 'the page limit must be a whole number of at least 1')
     const size = Math.min(limit, MAX_PAGE)
-    const rows: StoredRow[] = []
+    const rows: FoundRow[] = []
     const after = parseCursor(query.cursor)
     for await (const row of findRows(this.#file, this.#searchIndex(), compileFilter(query), order, after)) {
       rows.push(row)

@@ -2,7 +2,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { parseFields } from './bound.ts'
-import type { AuditFile, StoredRow } from './file.ts'
+import type { AuditFile, FoundRow } from './file.ts'
 import type { AuditFilter } from './store.ts'
 import type { IndexQuery, TextIndex } from './text-index.ts'
 import { matchesTerms, parseTerms, type Term, wordsOf } from './words.ts'
@@ -33,6 +33,8 @@ interface Compiled extends IndexQuery {
   readonly words: readonly string[]
   /** Phrases, as they stand in such a body. */
   readonly phrases: readonly RegExp[]
+  /** Whether a text may have a part in what is asked for: others need not be cut up. */
+  readonly mayCount: (text: string) => boolean
 }
 
 /** Throws BadParameter for a text without words. */
@@ -46,16 +48,35 @@ export function compileFilter(filter: AuditFilter): Compiled {
   const literals = [...(types?.length === 1 ? types : []), user, sid].flatMap((value) =>
     value === undefined ? [] : [JSON.stringify(value)],
   )
-  const words = (terms ?? []).flatMap((term) => term.words.split(' ')).filter((word) => plainWord.test(word))
+  const words = (terms ?? []).flatMap(plainWords)
   const phrases = (terms ?? [])
-    .map((term) => term.words.split(' '))
-    .filter((parts) => parts.length > 1 && parts.every((word) => plainWord.test(word)))
-    .map((parts) => new RegExp(parts.join(between)))
-  return { types, user, sid, terms, low, high, indexed, literals, words, phrases }
+    .filter((term) => term.words.includes(' ') && isPlain(term))
+    .map((term) => new RegExp(term.words.split(' ').join(between)))
+  const mayCount = textFilter(terms ?? [])
+  return { types, user, sid, terms, low, high, indexed, literals, words, phrases, mayCount }
 }
 
-/** Not a UUID, of which the body has other characters in between. */
+/** Each term begins with a word, which a text of ASCII contains in lower case. */
+function textFilter(terms: readonly Term[]): (text: string) => boolean {
+  if (!terms.every(isPlain)) return () => true
+  const first = terms.map((term) => term.words.split(' ')[0] ?? '')
+  return (text) => {
+    const lower = text.toLowerCase()
+    return first.some((word) => lower.includes(word)) || !ascii.test(text)
+  }
+}
+
+/** Not a UUID, of which the body has other characters in between, and not the beginning of one. */
 const plainWord = /^[a-z0-9]{1,31}$/
+const plainBeginning = /^[a-z0-9]{1,8}$/
+
+function plainWords({ words, prefix }: Term): string[] {
+  const all = words.split(' ')
+  return all.filter((word, n) => (prefix && n === all.length - 1 ? plainBeginning : plainWord).test(word))
+}
+
+const isPlain = (term: Term): boolean => plainWords(term).length === term.words.split(' ').length
+
 /** Between two words of JSON in lower case: what is no word, or the escape of it. */
 const between = '(?:[^a-z0-9]|\\\\[bfnrt]|\\\\u[0-9a-f]{4})+'
 
@@ -72,7 +93,7 @@ function mayMatch(body: string, { literals, words, phrases }: Compiled): boolean
 /** What is known of a row: the index found what was asked for, or of each phrase only one word. Tags may only look alike. */
 type Known = 'nothing' | 'some words' | 'words'
 
-function matches(row: StoredRow, query: Compiled, known: Known): boolean {
+function matches(row: FoundRow, query: Compiled, known: Known): boolean {
   if (row.timeMs < query.low || row.timeMs >= query.high) return false
   const { terms, types, user, sid } = query
   const tagged = types !== undefined || user !== undefined || sid !== undefined
@@ -82,7 +103,7 @@ function matches(row: StoredRow, query: Compiled, known: Known): boolean {
   if (types !== undefined && !types.includes(String(event.event))) return false
   if (user !== undefined && event.user !== user) return false
   if (sid !== undefined && event.sid !== sid) return false
-  return known === 'words' || terms === undefined || matchesTerms(wordsOf(event), terms)
+  return known === 'words' || terms === undefined || matchesTerms(wordsOf(event, query.mayCount), terms)
 }
 
 /** Rows that match, in windows, with a turn of the event loop after each. `index` is absent while it cannot be read. */
@@ -92,7 +113,7 @@ export async function* findRows(
   query: Compiled,
   order: Order,
   after: number | undefined,
-): AsyncGenerator<StoredRow> {
+): AsyncGenerator<FoundRow> {
   if (query.types?.length === 0) return
   const low = Math.max(log.cutTo + 1, order === 'oldest' ? (after ?? 0) + 1 : 1)
   const high = Math.min(
@@ -118,7 +139,7 @@ async function* indexedRows(
   low: number,
   high: number,
   order: Order,
-): AsyncGenerator<StoredRow> {
+): AsyncGenerator<FoundRow> {
   if (index === undefined || low >= high) return
   const timed = Number.isFinite(query.low) || Number.isFinite(query.high)
   const whole = [{ from: low, to: high }]
@@ -141,7 +162,7 @@ async function* foundRows(
   low: number,
   high: number,
   order: Order,
-): AsyncGenerator<StoredRow> {
+): AsyncGenerator<FoundRow> {
   const direction = directions[order]
   const hasPhrase = query.terms?.some(({ words }) => words.includes(' ')) === true
   let known: Known = hasPhrase ? 'some words' : 'words'
@@ -190,7 +211,7 @@ async function* scanRows(
   low: number,
   high: number,
   order: Order,
-): AsyncGenerator<StoredRow> {
+): AsyncGenerator<FoundRow> {
   const read = (from: number, to: number, size: number) => log.rows(from, to, size, directions[order])
   for await (const rows of inWindows(low, high, scanSizes, order, read, ({ ei }) => ei)) {
     for (const row of rows) if (matches(row, query, 'nothing')) yield row

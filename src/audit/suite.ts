@@ -230,6 +230,11 @@ export function auditSuite(name: string, open: () => Promise<AuditStore>): void 
       expect(await users(store, { text: '^alice"' })).toEqual(['alice'])
       expect(await users(store, { text: '' })).toEqual(['alice'])
     })
+    check('the beginning of an id is found with and without its dashes, also in a phrase', async (store, env) => {
+      await store.append([loginEvent(env, 'at 5F1C3C1E-0000-4000-8000-000000000001')])
+      for (const text of ['5f1c3c1e0000*', '"at 5f1c3c1e0000*', '"AT 5f1c*', '5f1c3c1e-0000-4000-8000-000000000001'])
+        expect(await users(store, { text })).toHaveLength(1)
+    })
     check('an export without a filter proves itself, whatever is in it', async (store, env) => {
       const nasty = 'a\nb"c\u2028\ud800\u0000<img>'
       await store.append([loginEvent(env, nasty), loginEvent(env, 'x'.repeat(1_000_000))])

@@ -33,12 +33,16 @@ export function toWords(text: string): string {
     .trim()
 }
 
-/** All words of an event, field after field. */
-export function wordsOf(event: Readonly<Record<string, unknown>>): string {
+/** All words of an event, field after field. `counts` leaves out texts that do not matter. */
+export function wordsOf(
+  event: Readonly<Record<string, unknown>>,
+  counts: (text: string) => boolean = () => true,
+): string {
   const parts: string[] = []
   const collect = (value: unknown) => {
-    if (typeof value === 'string') parts.push(toWords(value))
-    else if (typeof value === 'number') parts.push(toWords(String(value)))
+    if (typeof value === 'string') {
+      if (counts(value)) parts.push(toWords(value))
+    } else if (typeof value === 'number') collect(String(value))
     else if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) collect(inner)
   }
   for (const [name, value] of Object.entries(event)) if (!LEFT_OUT.has(name)) collect(value)
