@@ -40,7 +40,7 @@ async function recordingCost(quick: boolean, cluster: Cluster, bytes: number): P
     await one(cluster)
     await one(off)
     const samples = await alternate(
-      quick ? 2 : 5,
+      quick ? 2 : 9,
       () => one(cluster),
       () => one(off),
     )
