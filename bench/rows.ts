@@ -12,6 +12,7 @@ import { recordingRows } from './recording.ts'
 import { scaleRows } from './scale.ts'
 import type { Reference } from './sshd.ts'
 import { alternate, median } from './statistics.ts'
+import { webEchoRow } from './web-echo.ts'
 
 export interface Context {
   readonly cluster: Cluster
@@ -67,6 +68,7 @@ export const rows: readonly Row[] = [
   },
   ...fileRows,
   ...recordingRows,
+  webEchoRow,
   {
     name: 'connections',
     title: 'connections per second, 10 in parallel',

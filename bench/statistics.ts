@@ -21,3 +21,9 @@ export async function alternate<T>(
   }
   return result
 }
+
+/** The smallest sample that `percent` of them do not exceed. */
+export function percentile(samples: readonly number[], percent: number): number {
+  const sorted = [...samples].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN
+}
