@@ -11,6 +11,7 @@ import type { Worker } from 'node:worker_threads'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { realEnv } from '../common/env.ts'
 import { fakeEnv } from '../common/fake-env.ts'
+import { sayProgram } from '../common/testing/say.ts'
 import { newEvent } from './events.ts'
 import { auditSchema } from './file.ts'
 import { openSqliteAudit, type SqliteAuditOptions } from './sqlite.ts'
@@ -41,7 +42,7 @@ test('killed while it writes, it starts again with all that was acknowledged, an
 }, async () => {
   const path = join(temporaryDir(), 'audit.sqlite')
   const program = `
-    import { writeSync } from 'node:fs'
+    ${sayProgram}
     import { openSqliteAudit } from ${JSON.stringify(join(import.meta.dirname, 'sqlite.ts'))}
     import { newEvent } from ${JSON.stringify(join(import.meta.dirname, 'events.ts'))}
     import { realEnv } from ${JSON.stringify(join(import.meta.dirname, '../common/env.ts'))}
@@ -50,7 +51,7 @@ test('killed while it writes, it starts again with all that was acknowledged, an
       for (;;) {
         const events = Array.from({ length: 3 }, () => newEvent(realEnv, { event: 'user.login', cluster_name: 'c', user: 'u', method: 'local', success: true }))
         await store.append(events)
-        for (const { uid } of events) writeSync(1, uid + '\\n')
+        for (const { uid } of events) await say(uid)
       }
     }
     await Promise.all([lane(), lane(), lane()])`

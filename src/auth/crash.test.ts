@@ -8,21 +8,21 @@ import { expect, onTestFinished, test } from 'vitest'
 import { createUser, getStatus, listRecordings, listTokens, listUsers, searchEvents } from '../api/routes.ts'
 import { openRecordingDirectory } from '../audit/recording/directory.ts'
 import { realEnv } from '../common/env.ts'
+import { sayProgram } from '../common/testing/say.ts'
 import { startAuth } from './server.ts'
 import { tempDir, testCluster } from './testing/cluster.ts'
 
 /** Starts the service, then makes users, tokens and machines without end, and prints each that was acknowledged. */
 const program = (dataDir: string, round: number) => `
-  import { writeSync } from 'node:fs'
+  ${sayProgram}
   import { startAuth, authPaths } from ${JSON.stringify(join(import.meta.dirname, 'server.ts'))}
   import { connectAuth, joinCluster } from ${JSON.stringify(join(import.meta.dirname, '../api/connect.ts'))}
   import { loadIdentity } from ${JSON.stringify(join(import.meta.dirname, '../api/identity.ts'))}
   import { chunkOf, headerOf, endOf } from ${JSON.stringify(join(import.meta.dirname, '../audit/recording/testing/make.ts'))}
   import { createUser, createToken, beginRecording, appendChunk, completeRecording } from ${JSON.stringify(join(import.meta.dirname, '../api/routes.ts'))}
-  const say = (text) => writeSync(1, text + '\\n')
   const dataDir = ${JSON.stringify(dataDir)}
   const auth = await startAuth({ dataDir, listen: { host: '127.0.0.1', port: 0 }, clusterName: 'crash' })
-  say('pin ' + auth.caPins[0])
+  await say('pin ' + auth.caPins[0])
   const admin = await loadIdentity(authPaths(dataDir).admin)
   const addresses = ['127.0.0.1:' + auth.address.port]
   const api = connectAuth({ addresses, identity: () => admin })
@@ -30,11 +30,11 @@ const program = (dataDir: string, round: number) => `
     for (let n = 0; ; n++) {
       const name = 'u${round}-' + lane + '-' + n
       await api.call(createUser, { body: { name, roles: ['access'], traits: {}, inviteTtlSeconds: 600 } })
-      say('user ' + name)
+      await say('user ' + name)
       const { token } = await api.call(createToken, { body: { roles: ['node'] } })
-      say('token ' + token.token)
+      await say('token ' + token.token)
       await joinCluster({ addresses, token: token.token, caPin: auth.caPins[0], uuid: crypto.randomUUID(), hostname: name, roles: ['node'], advertisedNames: [] })
-      say('used ' + token.token)
+      await say('used ' + token.token)
     }
   }
   const recorder = async () => {
@@ -48,10 +48,10 @@ const program = (dataDir: string, round: number) => `
       for (let n = 0; n < 4; n++) {
         const chunk = chunkOf(n, [[n, 'o', 'x'.repeat(n * 1000)]])
         progress = await node.call(appendChunk, { params, body: { ...chunk, data: chunk.data.toString('base64') } })
-        say('chunk ' + header.sid + '/' + progress.next + '/' + progress.chain)
+        await say('chunk ' + header.sid + '/' + progress.next + '/' + progress.chain)
       }
       await node.call(completeRecording, { params, body: endOf(progress.next, progress.chain) })
-      say('recording ' + header.sid)
+      await say('recording ' + header.sid)
     }
   }
   await Promise.all([lane('a'), lane('b'), recorder()])`

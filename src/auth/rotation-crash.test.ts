@@ -11,16 +11,16 @@ import { keepIdentity } from '../api/keep-identity.ts'
 import { createToken, getStatus, heartbeat, searchEvents } from '../api/routes.ts'
 import { realEnv } from '../common/env.ts'
 import { silentLogger } from '../common/log.ts'
+import { sayProgram } from '../common/testing/say.ts'
 import { tempDir, testCluster } from './testing/cluster.ts'
 
 /** Starts the service and walks through the phases without end, telling each that was acknowledged. */
 const program = (dataDir: string) => `
-  import { writeSync } from 'node:fs'
+  ${sayProgram}
   import { startAuth, authPaths } from ${JSON.stringify(join(import.meta.dirname, 'server.ts'))}
   import { connectAuth } from ${JSON.stringify(join(import.meta.dirname, '../api/connect.ts'))}
   import { loadIdentity } from ${JSON.stringify(join(import.meta.dirname, '../api/identity.ts'))}
   import { getStatus, rotateAuthorities } from ${JSON.stringify(join(import.meta.dirname, '../api/routes.ts'))}
-  const say = (text) => writeSync(1, text + '\\n')
   const dataDir = ${JSON.stringify(dataDir)}
   const auth = await startAuth({ dataDir, listen: { host: '127.0.0.1', port: 0 }, clusterName: 'crash' })
   const next = { standby: 'init', init: 'update_clients', update_clients: 'update_servers', update_servers: 'standby' }
@@ -30,10 +30,10 @@ const program = (dataDir: string) => `
     const api = connectAuth({ addresses: ['127.0.0.1:' + auth.address.port], identity: () => admin })
     const { authorities } = await api.call(getStatus)
     const [host, user] = authorities.map(({ rotation }) => rotation?.phase ?? 'standby')
-    if (host !== user) say('halves ' + host + ' ' + user)
-    say('seen ' + host)
+    if (host !== user) await say('halves ' + host + ' ' + user)
+    await say('seen ' + host)
     await api.call(rotateAuthorities, { body: { mode: 'manual', phase: next[host], force: true } })
-    say('done ' + next[host])
+    await say('done ' + next[host])
     await api.close()
   }`
 

@@ -5,12 +5,13 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, onTestFinished, test } from 'vitest'
 import { realEnv } from '../common/env.ts'
+import { sayProgram } from '../common/testing/say.ts'
 import { rangeAll } from './contract.ts'
 import { openSqliteBackend } from './sqlite.ts'
 
 /** Writes without end, several at a time, and prints the number of each write after it was acknowledged. */
 const writer = (path: string, start: number) => `
-  import { writeSync } from 'node:fs'
+  ${sayProgram}
   import { openSqliteBackend } from ${JSON.stringify(join(import.meta.dirname, 'sqlite.ts'))}
   import { realEnv } from ${JSON.stringify(join(import.meta.dirname, '../common/env.ts'))}
   const backend = await openSqliteBackend(${JSON.stringify(path)}, realEnv)
@@ -22,7 +23,7 @@ const writer = (path: string, start: number) => `
         { op: 'put', item: { key: ['left', n], value: n.repeat(200) } },
         { op: 'put', item: { key: ['right', n], value: n } },
       ])
-      writeSync(1, n + '\\n')
+      await say(n)
     }
   }
   await Promise.all([lane(), lane(), lane()])`
