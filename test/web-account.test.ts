@@ -133,6 +133,30 @@ describe('getting in', () => {
     // The name is taken.
     await page.getByRole('dialog').getByRole('alert').waitFor()
     await page.keyboard.press('Escape')
+    recoveryCodes = anew
+  })
+
+  test('a login in another browser is in the list, with what it said of itself as text, and is ended from here', async () => {
+    const other = await Visitor.open(browser, cluster, /status of 40[13]/, '<b>Firefox/1</b>')
+    await other.page.goto('/web/account')
+    await other.page.getByRole('button', { name: 'I have read this' }).click()
+    await other.page.getByRole('button', { name: 'Use a recovery code' }).click()
+    await other.page.getByLabel('User name').fill('alice')
+    await other.page.getByLabel('Password', { exact: true }).fill(password)
+    await other.page.getByLabel('Recovery code').fill(recoveryCodes[0] ?? '')
+    await other.page.getByRole('button', { name: 'Log in', exact: true }).click()
+    await other.page.getByText('This one', { exact: true }).waitFor()
+    await page.reload()
+    await page.getByText('This one', { exact: true }).waitFor()
+    await page.getByTitle('<b>Firefox/1</b>').waitFor()
+    await visitor.look('account-browsers')
+    await page.getByRole('button', { name: 'End Firefox, 127.0.0.1' }).click()
+    await page.getByRole('button', { name: 'End Firefox, 127.0.0.1' }).waitFor({ state: 'detached' })
+    await other.page.reload()
+    await other.page.getByLabel('User name').waitFor()
+    expect(other.problems).toEqual([])
+    await other.context.close()
+    await page.getByText('This one', { exact: true }).waitFor()
   })
 
   test('five wrong passwords lock the account, with the words of every login', async () => {
@@ -142,7 +166,7 @@ describe('getting in', () => {
       await page.getByLabel('Password', { exact: true }).fill(`wrong-${tries}`)
       await logIn().click()
       await page.getByRole('alert').waitFor()
-      await page.waitForFunction(`document.querySelector('button[type=submit]:not([data-loading])') !== null`)
+      await page.locator('button[type=submit]:not([data-loading])').waitFor()
     }
     expect(await page.getByRole('alert').innerText()).toMatch(/wrong user name, password or code|locked|try again/)
   })

@@ -44,11 +44,17 @@ export class Visitor {
   }
 
   /** `expected`: what browsers write down as an error and is an answer, such as a refused login. */
-  static async open(browser: Browser, cluster: Cluster, expected = /status of 40[13]/): Promise<Visitor> {
+  static async open(
+    browser: Browser,
+    cluster: Cluster,
+    expected = /status of 40[13]/,
+    userAgent?: string,
+  ): Promise<Visitor> {
     const context = await browser.newContext({
       ignoreHTTPSErrors: true,
       viewport: { width: 1280, height: 800 },
       colorScheme: 'light',
+      ...(userAgent === undefined ? {} : { userAgent }),
       baseURL: `https://${cluster.proxyAddress}`,
       permissions: ['clipboard-read', 'clipboard-write'],
     })

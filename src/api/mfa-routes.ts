@@ -119,6 +119,27 @@ export const grantCertificate = endpoint({
   output: userCredentials,
 })
 
+// --- For those who may change the user -----------------------------------------------------------------------------------
+const userName = z.string().min(1).max(256)
+export const listUserDevices = endpoint({
+  method: 'GET',
+  path: '/v1/users/:name/devices',
+  summary: 'Second factors of a user, without anything secret, and how many recovery codes are left',
+  callers: ['Admin', 'User'],
+  userRule: { resource: 'user', verb: 'update', each: true },
+  params: z.strictObject({ name: userName }),
+  output: z.strictObject({ items: z.array(mfaDevice), recoveryCodes: z.number().int() }),
+})
+export const removeUserDevice = endpoint({
+  method: 'DELETE',
+  path: '/v1/users/:name/devices/:id',
+  summary: 'Removes a second factor of a user, the last one too',
+  callers: ['Admin', 'User'],
+  userRule: { resource: 'user', verb: 'update', each: true },
+  params: z.strictObject({ name: userName, id: z.uuid() }),
+  output: mfaDevice,
+})
+
 // --- For clients of the proxy that have no certificate yet ---------------------------------------------------------------
 const named = { user: z.string().min(1).max(256), password: z.string().max(1024) }
 export const beginLogin = endpoint({

@@ -38,6 +38,8 @@ export const pageEndpoints: readonly Endpoint[] = [
   routes.putUser,
   routes.deleteUser,
   routes.resetUser,
+  routes.listUserDevices,
+  routes.removeUserDevice,
   routes.listRoles,
   routes.getRole,
   routes.putRole,
@@ -75,6 +77,8 @@ export const pageEndpoints: readonly Endpoint[] = [
   routes.listMfaDevices,
   routes.removeMfaDevice,
   routes.newRecoveryCodes,
+  routes.listWebSessions,
+  routes.deleteWebSession,
 ]
 
 export const pagePrefix = '/webapi'

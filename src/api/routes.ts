@@ -33,7 +33,9 @@ export * from './session-routes.ts'
 export * from './settings-routes.ts'
 export {
   checkWebSession,
+  deleteWebSession,
   endWebSession,
+  listWebSessions,
   openWebSession,
   renewWebSession,
 } from './web-session-routes.ts'

@@ -72,3 +72,39 @@ export const endWebSession = endpoint({
   body: z.strictObject({ token, everywhere: z.boolean(), client }),
   output: empty,
 })
+
+// --- For users, about their own ------------------------------------------------------------------------------------------
+
+/** A session as its user sees it. The id opens nothing, and no other user can do anything with it. */
+export const ownWebSession = z.strictObject({
+  id: z.uuid(),
+  created: isoTime,
+  /** Exact to half a minute. */
+  lastSeen: isoTime,
+  /** From where it was used last. */
+  address: z.string(),
+  /** What the browser said of itself at the login; absent if it said nothing. Anything may stand in it. */
+  userAgent: z.string().optional(),
+  expires: isoTime,
+  /** The one that asks. */
+  current: z.boolean(),
+})
+export type OwnWebSession = z.infer<typeof ownWebSession>
+
+export const listWebSessions = endpoint({
+  method: 'GET',
+  path: '/v1/web/sessions',
+  summary: "The caller's own browser sessions, the one that was used last first",
+  callers: ['User'],
+  userRule: 'self',
+  output: z.strictObject({ items: z.array(ownWebSession) }),
+})
+export const deleteWebSession = endpoint({
+  method: 'DELETE',
+  path: '/v1/web/sessions/:id',
+  summary: "Ends one of the caller's own browser sessions",
+  callers: ['User'],
+  userRule: 'self',
+  params: z.strictObject({ id: z.uuid() }),
+  output: empty,
+})

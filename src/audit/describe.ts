@@ -21,7 +21,8 @@ const sentences: Readonly<Record<EventName, Sentence>> = {
   'user.delete': (event) => `removed user ${text(event.name)}`,
   'user.password_change': () => 'has a new password',
   'mfa.add': (event) => `added the second factor ${text(event.mfa_device_name)} (${text(event.mfa_device_type)})`,
-  'mfa.delete': (event) => `removed the second factor ${text(event.mfa_device_name)} (${text(event.mfa_device_type)})`,
+  'mfa.delete': (event) =>
+    `removed the second factor ${text(event.mfa_device_name)} (${text(event.mfa_device_type)})${event.name === undefined ? '' : ` of user ${text(event.name)}`}`,
   'recovery_code.generated': () => 'has new recovery codes',
   'recovery_code.used': (event) =>
     outcome(event, `used a recovery code, ${text(event.recovery_codes_left)} left`, 'failed to use a recovery code'),

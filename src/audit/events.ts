@@ -93,7 +93,8 @@ interface Fields {
   'user.delete': ResourceChange
   'user.password_change': Addresses & { readonly user: string }
   'mfa.add': FactorDevice & Addresses & { readonly user: string }
-  'mfa.delete': FactorDevice & Addresses & { readonly user: string }
+  /** With `name` it was taken from that user, by an administrator. */
+  'mfa.delete': FactorDevice & Addresses & { readonly user: string; readonly name?: string }
   'recovery_code.generated': Addresses & { readonly user: string }
   'recovery_code.used': Outcome & Addresses & { readonly user: string; readonly recovery_codes_left?: number }
   /** A proof of a second factor by somebody who is logged in, or on a page for them. */

@@ -236,6 +236,10 @@ const storedWebSession = z.strictObject({
   privateKey: z.string(),
   /** From where it was opened. */
   address: z.string(),
+  /** From where it was used last, if not from there. */
+  seenFrom: z.string().optional(),
+  /** What the browser said of itself when it was opened. */
+  userAgent: z.string().optional(),
   created: isoTime,
   /** The end of the certificate. */
   expires: isoTime,

@@ -265,6 +265,11 @@ function mountWebSessions(app: FastifyInstance, { webSessions }: Services): void
     await webSessions.end(body.token, body)
     return {}
   })
+  serve(app, routes.listWebSessions, async ({ caller }) => ({ items: webSessions.list(caller) }))
+  serve(app, routes.deleteWebSession, async ({ caller, params }) => {
+    await webSessions.remove(caller, params.id)
+    return {}
+  })
 }
 
 function mountAudit(app: FastifyInstance, { audit, recordings }: Services): void {

@@ -27,6 +27,7 @@ import { Challenges } from './mfa/challenges.ts'
 import { Devices } from './mfa/devices.ts'
 import { Factors } from './mfa/factors.ts'
 import { migrateDevices } from './mfa/migration.ts'
+import { OtherDevices } from './mfa/other-devices.ts'
 import { CeremonyPages } from './mfa/pages.ts'
 import { Prover } from './mfa/prover.ts'
 import { SessionCertificates } from './mfa/session-certificates.ts'
@@ -66,6 +67,7 @@ export interface Services {
   readonly logins: Logins
   readonly webSessions: WebSessions
   readonly devices: Devices
+  readonly otherDevices: OtherDevices
   readonly sessionCertificates: SessionCertificates
   readonly factors: Factors
   readonly prover: Prover
@@ -187,6 +189,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     logins,
     webSessions,
     sessionCertificates: new SessionCertificates({ ...mfa, hub, issuer, prover }),
+    otherDevices: new OtherDevices(mfa),
     devices: new Devices({ ...mfa, passwords, prover, clusterName }),
     factors,
     prover,

@@ -6,9 +6,11 @@
 import { type Backend, isResyncNeeded, type Operation, type WatchEvent } from '../backend/contract.ts'
 import type { Env } from '../common/env.ts'
 import type { Logger } from '../common/log.ts'
+import { isCompareFailed, LimitExceeded } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
 import type { StoredWebSession, Tables } from './records.ts'
 
+const endTries = 16
 /** Milliseconds. */
 const followAgainAfter = 1_000
 
@@ -71,6 +73,35 @@ export class WebSessionIndex {
     const mine = [...this.#byHash].filter(([, record]) => record.user === user)
     mine.sort(([, a], [, b]) => (a.lastSeen < b.lastSeen ? -1 : 1))
     return mine.map(([hash]) => hash)
+  }
+
+  idsOf(user: string): string[] {
+    return [...this.#byHash.values()].filter((record) => record.user === user).map(({ id }) => id)
+  }
+
+  /**
+   * Ends sessions, here and in the store. A renewal at the same moment gives a session another token, which has to go too: otherwise
+   * whoever renews all the time could not be put out. Throws LimitExceeded when even that does not help.
+   */
+  async end(ids: ReadonlySet<string>): Promise<void> {
+    const table = this.#tables.webSessions
+    let hashes = [...this.#byHash].filter(([, { id }]) => ids.has(id)).map(([hash]) => hash)
+    for (let tries = 0; tries < endTries; tries++) {
+      let missed = 0
+      for (const hash of hashes) {
+        try {
+          await this.#backend.commit([{ op: 'check', key: table.key(hash), exists: true }, table.remove(hash)])
+        } catch (error) {
+          if (!isCompareFailed(error)) throw error
+          missed++
+        }
+        this.remove(hash)
+      }
+      if (missed === 0) return
+      hashes = []
+      for await (const found of table.all()) if (ids.has(found.value.id)) hashes.push(found.id)
+    }
+    throw new LimitExceeded('the session is renewed faster than it can be ended; try again')
   }
 
   /** Operations that end all sessions of a user, for changes that must not leave one open. */

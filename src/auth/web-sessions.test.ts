@@ -5,10 +5,12 @@ import { duplexPair } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { parseCertificateLine } from '../api/lines.ts'
 import * as routes from '../api/routes.ts'
-import { AccessDenied, LimitExceeded } from '../errors/errors.ts'
+import { silentLogger } from '../common/log.ts'
+import { AccessDenied, LimitExceeded, NotFound } from '../errors/errors.ts'
 import { AgentClient } from '../ssh/agent/client.ts'
 import { verifySignature } from '../ssh/keys/signature.ts'
 import { adminCaller, machineCaller, type TestServices, testServices } from './testing/services.ts'
+import { WebSessionIndex } from './web-session-index.ts'
 
 const password = 'correct horse battery'
 const client = { address: '203.0.113.7' }
@@ -189,6 +191,91 @@ describe('the end of a browser session', () => {
     }
     await open(made)
     await expect(check(made, first.token)).rejects.toThrow(AccessDenied)
+  })
+})
+
+describe("a user's own browser sessions", () => {
+  const agent = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+  const userOf = (made: TestServices, session: { certificate: string }) => {
+    const certificate = { certificate: session.certificate } as Parameters<TestServices['user']>[0]
+    return made.as(made.user(certificate))
+  }
+  const opened = (made: TestServices, user: string, userAgent?: string) =>
+    proxyOf(made).call(routes.openWebSession, {
+      body: { user, password, client: { ...client, ...(userAgent === undefined ? {} : { userAgent }) } },
+    })
+  async function withBob() {
+    const made = await bench()
+    const admin = made.as(adminCaller)
+    await admin.call(routes.createUser, { body: { name: 'bob', roles: ['access', 'editor'], traits: {} } })
+    await admin.call(routes.setPassword, { params: { name: 'bob' }, body: { password } })
+    return made
+  }
+
+  test('are listed with where and when, the last used first, and nothing that opens one', async () => {
+    const made = await withBob()
+    const old = await opened(made, 'alice', agent)
+    await made.env.advance(60_000)
+    const here = await opened(made, 'alice')
+    await opened(made, 'bob')
+    await made.env.advance(60_000)
+    const elsewhere = { token: old.token, touch: true, client: { address: '198.51.100.2' } }
+    await proxyOf(made).call(routes.checkWebSession, { body: elsewhere })
+    const { items } = await userOf(made, here.session).call(routes.listWebSessions, {})
+    expect(items).toMatchObject([
+      { id: old.session.id, address: '198.51.100.2', userAgent: agent, current: false },
+      { id: here.session.id, address: client.address, current: true },
+    ])
+    expect(items[0]?.lastSeen).not.toBe(items[0]?.created)
+    expect(JSON.stringify(items)).not.toMatch(/PRIVATE|ssh-ed25519/)
+    for (const { id } of items) await expect(check(made, id)).rejects.toThrow(AccessDenied)
+  })
+
+  test('one is ended by its user: token and agent are dead, the audit log was told before, others live on', async () => {
+    const made = await bench()
+    const [stolen, here] = [await open(made), await open(made)]
+    const { ended } = await agentOf(made, stolen.token)
+    const { id } = stolen.session
+    const alice = userOf(made, here.session)
+    made.auditFailure = new Error('the disk is full')
+    await expect(alice.call(routes.deleteWebSession, { params: { id } })).rejects.toThrow()
+    await check(made, stolen.token)
+    made.auditFailure = undefined
+    await alice.call(routes.deleteWebSession, { params: { id } })
+    await ended
+    await expect(check(made, stolen.token)).rejects.toThrow(AccessDenied)
+    await check(made, here.token)
+    expect(made.events.at(-1)).toMatchObject({ event: 'user.logout', user: 'alice', 'addr.remote': '203.0.113.7' })
+    await expect(alice.call(routes.deleteWebSession, { params: { id } })).rejects.toThrow(NotFound)
+  })
+
+  test("another user's is as one that never was, whatever the roles", async () => {
+    const made = await withBob()
+    const [alices, bobs] = [await open(made), await opened(made, 'bob')]
+    const bob = userOf(made, bobs.session)
+    const messages = []
+    for (const id of [alices.session.id, randomUUID()]) {
+      const refused = await bob.call(routes.deleteWebSession, { params: { id } }).catch((error: unknown) => error)
+      messages.push(String(refused))
+    }
+    expect(messages[0]).toContain('no such browser session')
+    expect(messages[0]).toBe(messages[1])
+    await check(made, alices.token)
+    expect(made.events.filter(({ event }) => event === 'user.logout')).toEqual([])
+  })
+
+  test('one that was renewed at that very moment ends too', async () => {
+    const made = await bench()
+    const { token, session } = await open(made)
+    const { backend } = made
+    const { tables } = made.services
+    // One that is not told of changes, as when the renewal is on its way.
+    const index = new WebSessionIndex({ backend, tables, env: made.env, logger: silentLogger })
+    for await (const { id, value } of tables.webSessions.all()) index.add(id, value)
+    const renewed = await proxyOf(made).call(routes.renewWebSession, { body: { token, client } })
+    await index.end(new Set([session.id]))
+    await expect(check(made, renewed.token)).rejects.toThrow(AccessDenied)
+    expect(await Array.fromAsync(tables.webSessions.all())).toEqual([])
   })
 })
 

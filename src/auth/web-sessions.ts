@@ -6,12 +6,13 @@
 import { createPrivateKey } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { authenticateUser } from '../api/authenticate-user.ts'
+import type { Caller } from '../api/caller.ts'
 import { parseCertificateLine } from '../api/lines.ts'
-import type { WebSession } from '../api/web-session-routes.ts'
+import type { OwnWebSession, WebSession } from '../api/web-session-routes.ts'
 import type { Backend } from '../backend/contract.ts'
 import type { Env } from '../common/env.ts'
 import type { Logger } from '../common/log.ts'
-import { AccessDenied, isCompareFailed, isNotFound } from '../errors/errors.ts'
+import { AccessDenied, isCompareFailed, isNotFound, NotFound } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
 import { serveAgent } from '../ssh/agent/server.ts'
 import { generateEd25519, keyObjectOf, privateKeyFromKeyObject } from '../ssh/keys/private-key.ts'
@@ -36,6 +37,7 @@ const maxAgents = 16
 
 export interface WebClient {
   readonly address: string
+  readonly userAgent?: string | undefined
 }
 
 export interface WebSessionsOptions {
@@ -86,7 +88,7 @@ export class WebSessions {
     const key = generateEd25519(env)
     const { publicKey } = key
     const roles = await users.rolesOf(user)
-    const { address } = proof.client
+    const { address, userAgent } = proof.client
     const credentials = await issuer.user({ user, roles, publicKey, ttlSeconds: undefined, address })
     const now = env.now().toISOString()
     const record: StoredWebSession = {
@@ -96,6 +98,7 @@ export class WebSessions {
       logins: [...credentials.logins],
       certificate: credentials.certificate,
       address,
+      ...(userAgent === undefined ? {} : { userAgent }),
       privateKey: keyObjectOf(key).export({ type: 'pkcs8', format: 'pem' }).toString(),
       created: now,
       expires: credentials.validBefore,
@@ -121,14 +124,14 @@ export class WebSessions {
   /** Throws AccessDenied, with the same words for whatever makes a token good for nothing. */
   async check(token: string, options: { readonly touch: boolean; readonly client: WebClient }): Promise<WebSession> {
     const found = await this.#find(token, options.client)
-    return this.#shown(options.touch ? await this.#touch(found) : found.value)
+    return this.#shown(options.touch ? await this.#touch(found, options.client) : found.value)
   }
 
   async renew(token: string, client: WebClient): Promise<{ token: string; session: WebSession }> {
     const { backend, tables, index, env } = this.#options
     const found = await this.#find(token, client)
     const next = newToken(env)
-    const record = { ...found.value, lastSeen: env.now().toISOString() }
+    const record = { ...found.value, lastSeen: env.now().toISOString(), seenFrom: client.address }
     try {
       await backend.commit([
         tables.webSessions.unchanged(found),
@@ -146,21 +149,45 @@ export class WebSessions {
 
   /** A token that is good for nothing already is no error. */
   async end(token: string, options: { readonly everywhere: boolean; readonly client: WebClient }): Promise<void> {
-    const { audit, backend, tables, index } = this.#options
+    const { audit, tables, index } = this.#options
     const found = await tables.webSessions.find(hashToken(token))
     if (found === undefined) return
-    const { user } = found.value
+    const { id, user } = found.value
     await audit.emit({
       event: 'user.logout',
       user,
       everywhere: options.everywhere,
       'addr.remote': options.client.address,
     })
-    const hashes = options.everywhere ? new Set([...index.hashesOf(user), found.id]) : [found.id]
-    for (const hash of hashes) {
-      await backend.commit([tables.webSessions.remove(hash)])
-      index.remove(hash)
-    }
+    index.add(found.id, found.value)
+    await index.end(new Set([id, ...(options.everywhere ? index.idsOf(user) : [])]))
+  }
+
+  /** Of the caller, whatever roles they have: there is no other user's to be had here. */
+  list(caller: Caller): OwnWebSession[] {
+    const blob = caller.user?.certificate.blob
+    const mine = [...this.#options.index.entries()].map(([, record]) => record)
+    return mine
+      .filter((record) => record.user === caller.name && this.#holds(record))
+      .sort((a, b) => (a.lastSeen < b.lastSeen ? 1 : -1))
+      .map((record) => ({
+        id: record.id,
+        created: record.created,
+        lastSeen: record.lastSeen,
+        address: record.seenFrom ?? record.address,
+        ...(record.userAgent === undefined ? {} : { userAgent: record.userAgent }),
+        expires: this.#ends(record).toISOString(),
+        current: blob !== undefined && parseCertificateLine(record.certificate).blob.equals(blob),
+      }))
+  }
+
+  /** One of the caller's own. Throws NotFound, for what is another's as for what never was. */
+  async remove(caller: Caller, id: string): Promise<void> {
+    const { audit, index } = this.#options
+    if (!index.idsOf(caller.name).includes(id))
+      throw new NotFound('you have no such browser session; it may have ended already')
+    await audit.emit({ event: 'user.logout', user: caller.name, everywhere: false, 'addr.remote': caller.address })
+    await index.end(new Set([id]))
   }
 
   /** Speaks the agent protocol for the session whose token is the first line, until either ends. Never rejects. */
@@ -219,11 +246,11 @@ export class WebSessions {
   }
 
   /** Written now and then, so that a page that is used costs the store little. */
-  async #touch(found: Found<StoredWebSession>): Promise<StoredWebSession> {
+  async #touch(found: Found<StoredWebSession>, { address }: WebClient): Promise<StoredWebSession> {
     const { tables, backend, env } = this.#options
     const now = env.now()
     if (now.getTime() - Date.parse(found.value.lastSeen) < touchEvery) return found.value
-    const record = { ...found.value, lastSeen: now.toISOString() }
+    const record = { ...found.value, lastSeen: now.toISOString(), seenFrom: address }
     try {
       await backend.compareAndSwap(tables.webSessions.item(found.id, record, this.#ends(record)), found.revision)
     } catch (error) {
@@ -240,8 +267,8 @@ export class WebSessions {
   }
 
   #shown(record: StoredWebSession): WebSession {
-    const { privateKey: _key, lastSeen: _seen, address: _address, ...rest } = record
-    return { ...rest, idleExpires: this.#ends(record).toISOString() }
+    const { id, user, roles, logins, certificate, created, expires } = record
+    return { id, user, roles, logins, certificate, created, expires, idleExpires: this.#ends(record).toISOString() }
   }
 
   #endAgents(id: string): void {

@@ -7,7 +7,7 @@ import { BadParameter } from '../../errors/errors.ts'
 import type { Services } from '../services.ts'
 
 export function mountFactors(app: FastifyInstance, services: Services): void {
-  const { sessionCertificates, devices, ceremonies, ceremonyPages, logins, invites, users } = services
+  const { sessionCertificates, devices, otherDevices, ceremonies, ceremonyPages, logins, invites, users } = services
   serve(app, routes.listMfaDevices, ({ caller }) => devices.list(caller))
   serve(app, routes.beginMfaDevice, ({ caller, body }) => devices.begin(caller, body))
   serve(app, routes.addMfaDevice, ({ caller, body }) => devices.add(caller, body))
@@ -28,6 +28,9 @@ export function mountFactors(app: FastifyInstance, services: Services): void {
     sessionCertificates.session(caller, body.action, body.proof),
   )
   serve(app, routes.grantCertificate, ({ caller, body }) => sessionCertificates.grant(caller, body.action, body.proof))
+
+  serve(app, routes.listUserDevices, ({ caller, params }) => otherDevices.list(caller, params.name))
+  serve(app, routes.removeUserDevice, ({ caller, params }) => otherDevices.remove(caller, params.name, params.id))
 
   serve(app, routes.beginLogin, ({ body }) => logins.begin(body))
   serve(app, routes.startLoginCeremony, ({ body }) => logins.startCeremony(body))

@@ -419,7 +419,8 @@ const openTo: Readonly<Record<string, 'everybody' | 'page' | 'session' | 'auth'>
     `GET /v1/status · GET /v1/config · GET /v1/authorities · GET /v1/authorities/rotation · POST /v1/authorities/rotate
      GET /v1/presence · GET /v1/access/explain · DELETE /v1/presence/:role/:uuid · POST /v1/tokens · GET /v1/tokens · DELETE /v1/tokens/:name
      POST /v1/users · GET /v1/users · GET /v1/users/:name · PUT /v1/users/:name · DELETE /v1/users/:name
-     POST /v1/users/:name/reset · GET /v1/roles · GET /v1/roles/:name · PUT /v1/roles/:name · DELETE /v1/roles/:name
+     POST /v1/users/:name/reset · GET /v1/users/:name/devices · DELETE /v1/users/:name/devices/:id
+     GET /v1/roles · GET /v1/roles/:name · PUT /v1/roles/:name · DELETE /v1/roles/:name
      GET /v1/settings/auth-preference · PUT /v1/settings/auth-preference · DELETE /v1/settings/auth-preference
      GET /v1/settings/networking · PUT /v1/settings/networking · DELETE /v1/settings/networking
      GET /v1/settings/session-recording · PUT /v1/settings/session-recording · DELETE /v1/settings/session-recording
@@ -429,7 +430,7 @@ const openTo: Readonly<Record<string, 'everybody' | 'page' | 'session' | 'auth'>
      GET /v1/sessions · GET /v1/sessions/:sid · GET /v1/recordings · GET /v1/recordings/:sid · GET /v1/recordings/:sid/chunks
      GET /v1/audit/events · GET /v1/audit/export · GET /v1/audit/verify
      POST /v1/mfa/ceremonies · POST /v1/mfa/devices/begin · POST /v1/mfa/devices · GET /v1/mfa/devices · POST /v1/mfa/devices/remove
-     POST /v1/mfa/recovery-codes`
+     POST /v1/mfa/recovery-codes · GET /v1/web/sessions · DELETE /v1/web/sessions/:id`
       .split(/·|\n/)
       .map((line) => [line.trim().replace(' /', ' /webapi/'), 'auth' as const]),
   ),

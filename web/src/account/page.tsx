@@ -1,11 +1,11 @@
-/** Who one is here, and the end of it. */
+/** Who one is here, in which browsers, and how one proves it. */
 
-import { Badge, Button, Group, Paper, Text, Title } from '@mantine/core'
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { Badge, Group, Paper, Title } from '@mantine/core'
 import { type ReactNode, useEffect } from 'react'
-import { logOut, may, type WebState } from '../api.ts'
+import { may, type WebState } from '../api.ts'
 import { words } from '../text/account.ts'
 import { Devices } from './devices.tsx'
+import { Elsewhere } from './elsewhere.tsx'
 import { Password } from './password.tsx'
 import './account.css'
 
@@ -19,8 +19,6 @@ const Row = ({ name, children }: { name: string; children: ReactNode }) => (
 )
 
 export function AccountPage({ state }: { state: WebState }) {
-  const client = useQueryClient()
-  const everywhere = useMutation({ mutationFn: () => logOut(true), onSettled: () => client.invalidateQueries() })
   useEffect(() => {
     document.title = `${words.title} · ${state.clusterName}`
   }, [state.clusterName])
@@ -47,19 +45,8 @@ export function AccountPage({ state }: { state: WebState }) {
           <Row name={words.until}>{time.format(new Date(user.expires))}</Row>
           <Row name={words.idle}>{time.format(new Date(user.idleExpires))}</Row>
         </dl>
-        <Button
-          color="red.9"
-          variant="filled"
-          mt="lg"
-          loading={everywhere.isPending}
-          onClick={() => everywhere.mutate()}
-        >
-          {words.everywhere}
-        </Button>
-        <Text c="dimmed" size="sm" mt="xs">
-          {words.everywhereHint}
-        </Text>
       </Paper>
+      <Elsewhere user={user} />
       {may(user, 'GET /v1/mfa/devices') ? <Devices user={user.name} /> : null}
       <Password state={state} user={user.name} />
     </div>

@@ -9,13 +9,14 @@ import { Empty, Loading, Problem } from '../parts.tsx'
 import { useLostSession } from '../session.tsx'
 import { adminText } from '../text/admin.ts'
 import { useLocks, useRoles, useUsers } from './data.ts'
+import { UserDevices } from './user-devices.tsx'
 import { EditUser, InviteUser, LockUser, RemoveUser, ResetUser, UnlockUser } from './user-dialogs.tsx'
 
 const words = adminText.users
 export type UserRecord = CallOutput<typeof routes.getUser>
 export type LockRecord = CallOutput<typeof routes.getLock>
 
-type Dialog = 'invite' | 'edit' | 'reset' | 'lock' | 'unlock' | 'remove'
+type Dialog = 'invite' | 'edit' | 'devices' | 'reset' | 'lock' | 'unlock' | 'remove'
 
 export function UsersSection({ state }: { state: WebState }) {
   const { search = '' } = useSearch({ from: '/web/admin/$section' })
@@ -129,6 +130,7 @@ export function UsersSection({ state }: { state: WebState }) {
       {about === undefined ? null : (
         <>
           {dialog?.what === 'edit' ? <EditUser user={about} roles={roleNames} onClose={close} /> : null}
+          {dialog?.what === 'devices' ? <UserDevices me={state.user} name={about.name} onClose={close} /> : null}
           {dialog?.what === 'reset' ? <ResetUser user={about} onClose={close} /> : null}
           {dialog?.what === 'lock' ? <LockUser user={about} onClose={close} /> : null}
           {dialog?.what === 'unlock' ? <UnlockUser user={about} locks={locksOf(about.name)} onClose={close} /> : null}
@@ -153,6 +155,7 @@ function UserMenu(props: {
   const navigate = useNavigate()
   const items: readonly { readonly what: Dialog; readonly name: string; readonly needs: CallName }[] = [
     { what: 'edit', name: words.edit, needs: 'PUT /v1/users/:name' },
+    { what: 'devices', name: adminText.devices.menu, needs: 'GET /v1/users/:name/devices' },
     { what: 'reset', name: words.reset, needs: 'POST /v1/users/:name/reset' },
     isLocked
       ? { what: 'unlock', name: words.unlock, needs: 'DELETE /v1/locks/:id' }

@@ -7,6 +7,16 @@ export const words = {
   logins: 'Logins',
   until: 'Logged in until',
   idle: 'Or, unused, until',
+  browsers: 'Browsers',
+  browsersHint: 'Where you are logged in. End what you do not know, and change your password then.',
+  thisOne: 'This one',
+  browserOn: (browser: string, system: string | undefined) =>
+    system === undefined ? browser : `${browser} on ${system}`,
+  unknownBrowser: 'Unknown browser',
+  seen: (when: string, address: string) => `Last used ${when} from ${address}`,
+  began: (when: string) => `Logged in ${when}`,
+  end: 'End',
+  endNamed: (name: string, address: string) => `End ${name}, ${address}`,
   everywhere: 'Log out everywhere',
   everywhereHint: 'Ends all your browser sessions, this one too. Certificates of tsh stay good until they expire.',
 

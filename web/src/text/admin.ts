@@ -94,6 +94,24 @@ export const adminText = {
     required: 'A user needs at least one role.',
   },
 
+  devices: {
+    menu: 'Second factors',
+    titleOf: (name: string) => `Second factors of ${name}`,
+    none: 'This user has no second factor.',
+    kinds: { totp: 'Authenticator app', webauthn: 'Security key' },
+    added: 'Added',
+    lastUsed: 'Last used',
+    neverUsed: 'Never used',
+    codesLeft: (count: number) =>
+      `${count === 0 ? 'No recovery codes' : count === 1 ? '1 recovery code' : `${count} recovery codes`} left`,
+    remove: 'Remove',
+    removeNamed: (device: string) => `Remove ${device}`,
+    removeOf: (device: string, user: string) => `Remove ${device} of ${user}?`,
+    removeHint: 'It proves nothing from then on. The others stay.',
+    removeLastHint:
+      'It is the last one and proves nothing from then on. Where the cluster requires a second factor, the user gets in with a recovery code or needs a reset.',
+  },
+
   locks: {
     title: 'Locks',
     hint: 'A lock shuts out whom all of its parts fit. What is open ends within seconds.',
