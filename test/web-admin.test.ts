@@ -267,12 +267,8 @@ describe('the administration', () => {
     await page.getByRole('menuitem', { name: 'Lock' }).click()
     await dialog(ada).getByLabel('Message').fill(`away ${hostile}`)
     await dialog(ada).getByRole('button', { name: 'Lock' }).click()
-    // The node and the proxy each end it; whoever is first says so.
-    await bob.page
-      .locator('.ended')
-      .getByText(/locked|closed by the server|session is over|access denied/)
-      .first()
-      .waitFor()
+    // Auth, the node and the proxy each end it; whoever is first, the words are those of the lock.
+    await bob.page.locator('.ended').getByText(`the user "bob" is locked: away ${hostile}`).waitFor()
     await page.getByRole('cell', { name: 'locked' }).waitFor()
     await section(ada, 'Locks')
     await page.getByText(`away ${hostile}`).waitFor()

@@ -1,7 +1,16 @@
 /** Terminals in a browser that last: lost connections, a proxy that is killed, panes, the clipboard, floods. */
 
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
@@ -22,11 +31,11 @@ beforeAll(async () => {
   })
   await cluster.addUser('alice', { roles: 'access,auditor' })
   browser = await openBrowser()
-  // A proxy that was killed does not answer.
+  // A proxy that was killed does not answer, and one that has just begun cannot answer everything.
   visitor = await Visitor.open(
     browser,
     cluster,
-    /status of 40[134]|ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection/,
+    /status of (40[134]|503)|ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection/,
   )
   page = visitor.page
   await visitor.login('alice')
@@ -78,14 +87,79 @@ describe('a terminal in the page', () => {
     })
   })
 
-  test('shows 100 MB while the page goes on answering', async () => {
+  test('a reload of the proxy leaves it where it is, or brings it back to the same shell', async () => {
     await connect()
-    await visitor.type(`PS1='> '; clear; head -c 100000000 /dev/zero | tr '\\0' x; echo; echo burst-$((40+2))-over`)
-    await visitor.shows('xxxxxxxx')
+    await visitor.type(`PS1='> '; kept=$((6*8)); echo before-$kept`)
+    await visitor.shows('before-48')
+    const before = pidOf(cluster, 'proxy')
+    cluster.process?.child.kill('SIGHUP')
+    await cluster.process?.expect(/INFO {2}reloaded/)
+    await until('a new proxy', async () => ([0, before].includes(pidOf(cluster, 'proxy')) ? undefined : true))
+    await visitor.type('echo after-$((kept+1))')
+    await visitor.shows('after-49')
+  })
+
+  test('a burst of 100 MB does not freeze the page, and Ctrl-C ends it', async () => {
+    await connect()
+    await visitor.type(`PS1='> '; clear; yes burst-of-lines | head -c 100000000; echo burst-$((40+2))-over`)
+    await visitor.shows('burst-of-lines')
+    // So often the page drew something else in between, and a click was answered.
+    const frame = '(async () => { for (let i = 0; i < 20; i++) await new Promise(requestAnimationFrame) })()'
+    await page.evaluate(frame)
     await page.getByRole('button', { name: 'Settings of the terminal' }).click()
     await page.getByRole('menuitem', { name: 'Larger text' }).waitFor()
     await page.keyboard.press('Escape')
-    await visitor.shows('burst-42-over')
+    expect(await visitor.screen().innerText()).toContain('burst-of-lines')
+    await page.locator('.pane.current .terminal:visible textarea').focus()
+    await page.keyboard.press('Control+C')
+    await visitor.prompt()
+    await visitor.type('clear; echo usable-$((40+3))')
+    await visitor.shows('usable-43')
+    expect(await visitor.screen().innerText()).not.toContain('burst-42-over')
+  })
+
+  test('a file that is cancelled on its way leaves nothing that looks whole, in either direction', async () => {
+    await connect()
+    const home = join(cluster.dir, 'cancelled')
+    const source = join(cluster.dir, 'big.bin')
+    mkdirSync(home)
+    writeFileSync(source, '')
+    truncateSync(source, 4_000_000_000)
+    writeFileSync(join(home, 'big.bin'), 'what was there')
+    await page.getByRole('button', { name: 'Files', exact: true }).click()
+    await page.getByLabel('Send to the directory').fill(home)
+    const chosen = page.waitForEvent('filechooser')
+    await page.getByRole('button', { name: 'Send files' }).click()
+    await (await chosen).setFiles(source)
+    await page.getByRole('button', { name: 'Replace it' }).click()
+    const part = () => readdirSync(home).find((name) => name.endsWith('.part'))
+    await until('a part of it', () => {
+      const name = part()
+      return name !== undefined && statSync(join(home, name)).size > 1_000_000 ? true : undefined
+    })
+    await page.getByRole('button', { name: 'Cancel big.bin' }).click()
+    await page.getByText('What was sent is removed from the server; nothing there was replaced.').waitFor()
+    await until('the part to go', () => (part() === undefined ? true : undefined))
+    expect(readdirSync(home)).toEqual(['big.bin'])
+    expect(readFileSync(join(home, 'big.bin'), 'utf8')).toBe('what was there')
+
+    let saved = 0
+    page.on('download', () => saved++)
+    await page.getByRole('button', { name: 'Take big.bin off the list' }).click()
+    await page.getByLabel('Fetch the file').fill(source)
+    await page.getByRole('button', { name: 'Fetch', exact: true }).click()
+    await page.getByRole('list', { name: 'Files on their way' }).getByText('1 %').waitFor()
+    await page.getByRole('button', { name: 'Cancel big.bin' }).click()
+    await page.getByText('Nothing was saved.').waitFor()
+    await until('what was removed, and what was not read whole, in the audit log', async () => {
+      const found = await cluster.tctl('audit', 'ls', '--format=json', '--user=alice')
+      const all = JSON.parse(found.stdout) as { event: string; path?: string; partial?: boolean }[]
+      const removed = all.some(({ event, path }) => event === 'sftp.remove' && path?.endsWith('.part') === true)
+      return removed && all.some(({ event, partial }) => event === 'sftp.read' && partial === true) ? true : undefined
+    })
+    expect(saved).toBe(0)
+    await page.getByRole('button', { name: 'Take big.bin off the list' }).click()
+    await page.keyboard.press('Escape')
   })
 
   test('W13 files are sent by a button and a drop, fetched by their path, whole, and audited', async () => {
@@ -194,6 +268,23 @@ describe('a terminal in the page', () => {
     await visitor.shows('second-4')
     await page.locator('.pane:visible').getByRole('button', { name: 'Close this terminal' }).last().click()
     await visitor.shows('first-10')
+  })
+
+  test('a lock that the server alone knows ends it with the words of the lock', async () => {
+    await connect()
+    const target = ['--user=alice', `--login=${login}`, '--message=laptop <b>stolen</b>']
+    const made = await cluster.tctl('lock', ...target, '--format=json')
+    expect(made.code, made.stderr).toBe(0)
+    const why = `the user "alice" with the login "${login}" is locked: laptop <b>stolen</b>`
+    await page.locator('.pane.current .ended:visible').getByText(why).waitFor()
+    await page.locator('.pane.current').getByRole('button', { name: 'Open a new session' }).click()
+    await page.locator('.pane.current .ended:visible').getByText(why).waitFor()
+    expect((await cluster.tctl('rm', `lock/${JSON.parse(made.stdout).id}`)).code).toBe(0)
+    await until('a session again', async () => {
+      const again = page.locator('.pane.current').getByRole('button', { name: 'Open a new session' })
+      if (await again.isVisible()) await again.click()
+      return /[$#>]\s*$/.test((await visitor.screen().innerText()).trimEnd()) ? true : undefined
+    })
   })
 
   test('nothing went wrong in the browser', () => expect(visitor.problems).toEqual([]))

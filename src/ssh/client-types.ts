@@ -49,6 +49,8 @@ export interface SshClient extends AsyncDisposable {
   readonly hostKey: PresentedHostKey
   /** Resolves when the connection has ended: undefined after an orderly end. Never rejects. */
   readonly closed: Promise<Error | undefined>
+  /** What the other side said when it ended the connection, made harmless; undefined before, and when it said nothing. */
+  readonly farewell: string | undefined
   readonly signal: AbortSignal
   openSession(): Promise<ClientSession>
   openDirectTcpip(host: string, port: number, origin?: ForwardedOrigin): Promise<Channel>

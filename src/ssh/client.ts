@@ -96,6 +96,10 @@ class EstablishedClient implements SshClient {
     void this.closed.then((error) => this.#abort.abort(error ?? new ConnectionProblem('the SSH connection is closed')))
   }
 
+  get farewell(): string | undefined {
+    return this.#transport.farewell
+  }
+
   get signal(): AbortSignal {
     return this.#abort.signal
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { joined, pathOf } from './file-socket.ts'
+import { joined, partOf, pathOf } from './file-socket.ts'
 
 test.each([
   { name: 'into the home directory', directory: '', file: 'a b.txt', path: 'a b.txt' },
@@ -16,3 +16,9 @@ test.each(['', '.', '..', '../x', 'a/b', '/etc/passwd', 'a\r\nb', 'a\0b', 'x'.re
 test.each(['', '~/', 'a\0b', 'x'.repeat(5000)])('the path %j is none', (path) =>
   expect(() => pathOf(path)).toThrow(/expected a file/),
 )
+
+test.each([
+  { path: 'a.txt', part: '.a.txt.0f.part' },
+  { path: '/srv/x/ä', part: '/srv/x/.ä.0f.part' },
+  { path: `in/${'ü'.repeat(120)}`, part: `in/.${'ü'.repeat(40)}.0f.part` },
+])('while it arrives, $path has another name', ({ path, part }) => expect(partOf(path, '0f')).toBe(part))

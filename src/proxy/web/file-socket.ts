@@ -20,6 +20,7 @@ import type { SshClient } from '../../ssh/client-types.ts'
 import { connectSftp } from '../../ssh/sftp/client.ts'
 import type { RemoteHandle, SftpClient } from '../../ssh/sftp/client-types.ts'
 import { openFlag } from '../../ssh/sftp/constants.ts'
+import type { Attributes } from '../../ssh/sftp/types.ts'
 import { firstWords } from './first-words.ts'
 import { checkPageSocket, readTarget, TerminalSocket } from './terminal-socket.ts'
 
@@ -79,6 +80,29 @@ export function joined(directory: string, name: string): string {
   return plain === '' ? name : pathOf(`${plain.replace(/\/+$/, '')}/${name}`)
 }
 
+/** Beside it, hidden, and not to be taken for it. */
+export function partOf(path: string, random: string): string {
+  const at = path.lastIndexOf('/') + 1
+  // A name has 255 bytes at most.
+  const name = [...path.slice(at)].slice(0, 40).join('')
+  return `${path.slice(0, at)}.${name}.${random}.part`
+}
+
+const isFile = ({ permissions = regular }: Attributes): boolean => (permissions & typeMask) === regular
+
+const orNone = (asked: Promise<Attributes>): Promise<Attributes | undefined> =>
+  asked.catch((error: unknown) => {
+    if (isNotFound(error)) return undefined
+    throw error
+  })
+
+/** The owner first: a change of it takes special bits away. Throws when it may not be kept. */
+async function keepOwner(sftp: SftpClient, handle: RemoteHandle, { owner, permissions }: Attributes): Promise<void> {
+  const now = (await sftp.fstat(handle)).owner
+  if (owner !== undefined && (owner.uid !== now?.uid || owner.gid !== now.gid)) await sftp.fsetstat(handle, { owner })
+  if (permissions !== undefined) await sftp.fsetstat(handle, { permissions: permissions & 0o7777 })
+}
+
 export class FileSocket {
   readonly #socket: WebSocket
   readonly #ask: FileAsk
@@ -110,24 +134,28 @@ export class FileSocket {
     }
   }
 
+  /** Under another name until it is whole, so that what is left of one that was cut off never looks whole, and never replaces anything. */
   async #receive(sftp: SftpClient, ask: { path: string; replace: boolean }, signal: AbortSignal): Promise<void> {
-    const { path, replace } = ask
-    const isThere = await sftp.lstat(path).then(
-      () => true,
-      (error: unknown) => {
-        if (isNotFound(error)) return false
-        throw error
-      },
-    )
-    if (isThere && !replace) throw new AlreadyExists(`${path}: there is such a file already`)
-    const how = isThere ? openFlag.truncate : openFlag.exclusive
-    const handle = await sftp.open(path, openFlag.write | openFlag.create | how, 0o666)
+    const before = await orNone(sftp.lstat(ask.path))
+    if (before !== undefined && !ask.replace) throw new AlreadyExists(`${ask.path}: there is such a file already`)
+    const path = before === undefined ? ask.path : (await sftp.realpath(ask.path)).toString()
+    const kept = before === undefined ? undefined : await sftp.stat(path)
+    if (kept !== undefined && !isFile(kept)) throw new BadParameter('path', `${ask.path}: is not a file`)
+    const part = partOf(path, this.#env.randomBytes(4).toString('hex'))
+    const flags = openFlag.write | openFlag.create | openFlag.exclusive
+    // What nobody else could read before is not readable while it arrives.
+    const handle = await sftp.open(part, flags, kept === undefined ? 0o666 : 0o600)
     try {
-      await this.#store(sftp, handle, signal)
-      await sftp.close(handle)
+      try {
+        await this.#store(sftp, handle, signal)
+        if (kept !== undefined) await keepOwner(sftp, handle, kept)
+      } finally {
+        await sftp.close(handle)
+      }
+      if (kept === undefined) await sftp.renameNew(part, path)
+      else await sftp.rename(part, path)
     } catch (error) {
-      await sftp.close(handle).catch(() => undefined)
-      if (!isThere) await sftp.remove(path).catch(() => undefined)
+      await sftp.remove(part).catch(() => undefined)
       throw error
     }
   }
@@ -175,9 +203,10 @@ export class FileSocket {
   }
 
   async #give(sftp: SftpClient, path: string, signal: AbortSignal): Promise<void> {
-    const { permissions = regular, size = 0n } = await sftp.stat(path)
+    const attributes = await sftp.stat(path)
+    const { size = 0n } = attributes
     // A device or a pipe would never end.
-    if ((permissions & typeMask) !== regular) throw new BadParameter('path', `${path}: is not a file`)
+    if (!isFile(attributes)) throw new BadParameter('path', `${path}: is not a file`)
     const handle = await sftp.open(path, openFlag.read)
     try {
       this.#notify({ type: 'ready', size: Number(size), name: path.split('/').at(-1) ?? '' })

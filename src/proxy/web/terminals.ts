@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { checkNodeHost } from '../../api/host-check.ts'
+import { parseCertificateLine } from '../../api/lines.ts'
 import { announceVariable, readAnnouncement } from '../../api/session-announcement.ts'
 import { filesProtocol, terminalLeft, terminalProtocol } from '../../api/web-app.ts'
 import type { Env } from '../../common/env.ts'
@@ -39,6 +40,7 @@ import {
   type TerminalAsk,
   TerminalSocket,
 } from './terminal-socket.ts'
+import { WhyOver } from './why-over.ts'
 
 export interface TerminalsOptions {
   readonly sessions: Pick<BrowserSessions, 'hold'>
@@ -120,19 +122,23 @@ export class Terminals {
     const page = new TerminalSocket(socket)
     this.#running++
     void keepAlive(socket, this.#options.env, ends.any)
+    const why = this.#why(held, ask, peer.address)
     let leave: (() => void) | undefined
     try {
       leave = this.#options.clients.enter(held.session.user)
       const result = await this.#run(page, held, ask, peer, ends)
-      if (result === 'lost') page.lose()
-      else page.end(result.message, result.status)
+      if (result !== 'lost') page.end(result.message, result.status)
+      else if (why.known !== undefined) page.end(why.known)
+      else page.lose()
     } catch (error) {
       if (!(error instanceof KindError) && !ends.any.aborted) {
         this.#options.logger.error('a terminal failed', { error: messageOf(error) })
       }
       if (ends.lost.aborted) page.lose()
+      else if (held.signal.aborted) page.end(await why.words(messageOf(held.signal.reason)))
       else page.end(ends.good.aborted ? messageOf(ends.good.reason) : wordsFor(error))
     } finally {
+      why.close()
       leave?.()
       held.release()
       if (--this.#running === 0) this.#idle?.()
@@ -152,6 +158,7 @@ export class Terminals {
     this.#running++
     void keepAlive(socket, env, ends.any)
     const files = new FileSocket(socket, ask, { env, used: () => held.touch() })
+    const why = this.#why(held, ask, peer.address)
     const over = new AbortController()
     let leave: (() => void) | undefined
     try {
@@ -178,13 +185,23 @@ export class Terminals {
         logger.error('a file transfer failed', { error: messageOf(error) })
       }
       const reason = ends.any.aborted ? ends.any.reason : error
-      files.end(reason instanceof KindError ? reason : new ConnectionProblem(wordsFor(reason)))
+      if (held.signal.aborted) files.end(new AccessDenied(await why.words(messageOf(held.signal.reason))))
+      else files.end(reason instanceof KindError ? reason : new ConnectionProblem(wordsFor(reason)))
     } finally {
+      why.close()
       over.abort()
       leave?.()
       held.release()
       if (--this.#running === 0) this.#idle?.()
     }
+  }
+
+  #why(held: HeldSession, ask: { readonly node: string }, sourceAddress: string): WhyOver {
+    const { state } = this.#options.targets
+    const hostname = state.serverByUuid('node', ask.node)?.hostname
+    const names = hostname === undefined ? [] : [hostname, `${hostname}.${state.clusterName}`]
+    const certificate = parseCertificateLine(held.session.certificate)
+    return new WhyOver(this.#options.targets, { certificate, sourceAddress, node: [ask.node, ...names] })
   }
 
   async #run(
@@ -247,7 +264,7 @@ export class Terminals {
       // A channel knows a moment before its connection.
       const closed = await Promise.race([ssh.closed, env.sleep(lastMoment)])
       if (ssh.signal.aborted && closed instanceof Error && !(closed instanceof PeerDisconnected)) return 'lost'
-      return { message: 'the connection was closed by the server' }
+      return { message: ssh.farewell ?? 'the connection was closed by the server' }
     } finally {
       over.abort()
       ends.lost.removeEventListener('abort', lose)
@@ -282,6 +299,10 @@ export class Terminals {
       env,
     ).catch((error: unknown) => {
       if (!verified || !isAccessDenied(error)) throw error
+      // A server that has proven who it is, to a user who has done so too, says that there is a lock.
+      const { cause } = error
+      if (cause instanceof PeerDisconnected && cause.text.startsWith('access denied: '))
+        throw new AccessDenied(cause.text)
       const node = targets.state.serverByUuid('node', ask.node)?.hostname ?? ask.node
       if (ask.join !== undefined)
         throw new AccessDenied(`access denied: ${held.session.user} may join no session on ${node}`)

@@ -56,6 +56,8 @@ export interface SftpClient extends AsyncDisposable {
   remove(path: SftpPath): Promise<void>
   /** Replaces what is at `to` where the server knows posix-rename; otherwise fails when something is there. */
   rename(from: SftpPath, to: SftpPath): Promise<void>
+  /** Fails with System `EIO` when something is at `to`. */
+  renameNew(from: SftpPath, to: SftpPath): Promise<void>
   /** `link` will lead to `target`. */
   symlink(target: SftpPath, link: SftpPath): Promise<void>
   readlink(path: SftpPath): Promise<Buffer>

@@ -168,6 +168,10 @@ class Client implements SftpClient {
     this.#done(await this.#ask({ type, from: bytesOf(from), to: bytesOf(to) }), textOf(from))
   }
 
+  async renameNew(from: SftpPath, to: SftpPath): Promise<void> {
+    this.#done(await this.#ask({ type: 'rename', from: bytesOf(from), to: bytesOf(to) }), textOf(from))
+  }
+
   async symlink(target: SftpPath, link: SftpPath): Promise<void> {
     this.#done(await this.#ask({ type: 'symlink', target: bytesOf(target), link: bytesOf(link) }), textOf(link))
   }

@@ -107,7 +107,12 @@ function Row({ transfer }: { transfer: Transfer }) {
       </Group>
       {state === 'running' ? <Progress size="sm" value={percent} aria-label={words.progressOf(name)} /> : null}
       {message === undefined ? null : (
-        <Text size="xs" role="alert" c="red" className="refusal">
+        <Text
+          size="xs"
+          {...(state === 'cancelled'
+            ? { role: 'status', c: 'dimmed' }
+            : { role: 'alert', c: 'red', className: 'refusal' })}
+        >
           {message}
         </Text>
       )}

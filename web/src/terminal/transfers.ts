@@ -19,7 +19,7 @@ export interface Transfer {
   readonly bytes: number
   /** Undefined: not known yet. */
   readonly size: number | undefined
-  readonly state: 'running' | 'done' | 'failed' | 'exists'
+  readonly state: 'running' | 'done' | 'failed' | 'exists' | 'cancelled'
   readonly message?: string
   /** While it runs. */
   cancel(): void
@@ -78,10 +78,12 @@ function follow(
   const cancel = () => {
     ended = true
     socket.close(terminalLeft)
-    forget(id)
+    change(id, { state: 'cancelled', message: words.nothingLeft[transfer.kind] })
   }
   set([...transfers, { ...transfer, id, bytes: 0, state: 'running', cancel }])
   socket.onmessage = ({ data }) => {
+    // What was on its way when it was cancelled.
+    if (ended) return
     if (data instanceof ArrayBuffer) {
       on.data?.(id, data)
       return

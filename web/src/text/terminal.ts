@@ -43,7 +43,11 @@ export const words = {
   fetch: 'Fetch',
   transfers: 'Files on their way',
   percent: (percent: number) => `${percent} %`,
-  states: { done: 'done', failed: 'failed', exists: 'exists' },
+  states: { done: 'done', failed: 'failed', exists: 'exists', cancelled: 'cancelled' },
+  nothingLeft: {
+    upload: 'What was sent is removed from the server; nothing there was replaced.',
+    download: 'Nothing was saved.',
+  },
   progressOf: (name: string) => `Progress of ${name}`,
   cancel: (name: string) => `Cancel ${name}`,
   forget: (name: string) => `Take ${name} off the list`,
