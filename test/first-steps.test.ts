@@ -31,12 +31,23 @@ describe('the first steps of a user', () => {
       /^User "bob" has been created but requires a password\. Share this URL with the user to complete user setup, link is valid for 1h:\nhttps:\/\/localhost:\d+\/web\/invite\/[0-9a-f]{32,}\n\nNOTE: Make sure localhost:\d+ points at a Teleport proxy which users can access\.\n$/,
     )
     const url = /https:\S+/.exec(added.stdout)?.[0] ?? ''
-    const signup = new Dialog(bin('tsh'), ['signup', '--insecure', url], { env: cluster.env({ TELEPORT_HOME: home }) })
-    signup.send(`${password}\n${password}\n`)
+    // In a terminal, where a person who mistypes is asked again.
+    const signup = new Dialog('script', ['-qec', `${bin('tsh')} signup --insecure ${url}`, '/dev/null'], {
+      env: cluster.env({ TELEPORT_HOME: home }),
+    })
+    const say = async (question: RegExp, answer: string) => {
+      await signup.expect(question)
+      signup.send(`${answer}\r`)
+    }
+    await say(/New password \(at least 12 characters\):\s*$/, 'short')
+    await say(/fewer than 12 characters; nothing was changed\. Try again\.\s+New password.*:\s*$/, password)
+    await say(/again:\s*$/, 'another one')
+    await say(/differ; nothing was changed\. Try again\.\s+The same password again:\s*$/, password)
     secret = (await signup.expect(/secret into it: ([A-Z2-7]+)/))[1] ?? ''
     // The picture that phones scan.
     expect(signup.output).toContain('█▀▀▀▀▀█')
-    signup.send(`${oneTimeCode(secret)}\n`)
+    await say(/Code from the app:\s*$/, '12345')
+    await say(/a one-time code has six digits\. Try again\.\s+Code from the app:\s*$/, oneTimeCode(secret))
     expect(await signup.exited, signup.output).toBe(0)
     const again = await tsh('signup', '--insecure', url)
     expect(again.code).not.toBe(0)

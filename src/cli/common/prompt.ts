@@ -5,7 +5,7 @@
 
 import { openSync } from 'node:fs'
 import { ReadStream } from 'node:tty'
-import { AccessDenied, BadParameter } from '../../errors/errors.ts'
+import { AccessDenied, BadParameter, isBadParameter } from '../../errors/errors.ts'
 
 /** Characters of one answer. */
 const maxAnswer = 4096
@@ -51,6 +51,22 @@ export async function ask(question: string, options: AskOptions): Promise<string
   } finally {
     terminal.setRawMode(false)
     terminal.destroy()
+  }
+}
+
+/** Tries that a person has in all. */
+const tries = 3
+
+/** What `read` makes of the answer. After its BadParameter a person is asked again, a program is not. Throws what `ask` throws, too. */
+export async function askFor<T>(question: string, options: AskOptions, read: (answer: string) => T): Promise<T> {
+  for (let left = tries; ; left--) {
+    const answer = await ask(question, options)
+    try {
+      return read(answer)
+    } catch (error) {
+      if (left <= 1 || !process.stdin.isTTY || !isBadParameter(error)) throw error
+      process.stderr.write(`${error.message}. Try again.\n`)
+    }
   }
 }
 

@@ -11,7 +11,7 @@ import type { Certificate } from '../../../ssh/certificate/types.ts'
 import { generateEd25519 } from '../../../ssh/keys/private-key.ts'
 import { formatPrivateKey } from '../../../ssh/keys/private-key-file.ts'
 import { printableLines } from '../../common/printable.ts'
-import { ask } from '../../common/prompt.ts'
+import { ask, askFor } from '../../common/prompt.ts'
 import type { CommandRun, OptionValues } from '../../common/spec.ts'
 import { checkName, joinHostPort, parseProxyAddress, splitHostPort } from '../address.ts'
 import { certificateOfLine, publicKeyLine, validBefore } from '../keys.ts'
@@ -25,7 +25,7 @@ import {
   type Wanted,
   wantedFrom,
 } from '../login-state.ts'
-import { proofOfText, prove } from '../mfa/prove.ts'
+import { proofOfText, prove, readCode } from '../mfa/prove.ts'
 import { loadLogin, loadProfile, type Profile, type StoredLogin, saveLogin } from '../profile.ts'
 import { type Ask, askAndWait, elevate } from '../request/elevate.ts'
 import { tshHome } from '../store.ts'
@@ -243,10 +243,7 @@ function warnOfClock(certificate: Certificate, now: Date): void {
 
 /** `optional`: an empty answer means that the user has none. */
 export async function askCode(optional: boolean): Promise<string | undefined> {
-  const answer = (await ask('Enter your OTP token:\n', { hidden: false, optional })).replaceAll(/\s/g, '')
-  if (answer === '') return undefined
-  if (!/^\d{6,8}$/.test(answer)) throw new BadParameter('otp', 'a one-time code has six digits')
-  return answer
+  return await askFor('Enter your OTP token:\n', { hidden: false, optional }, (text) => readCode(text, optional))
 }
 
 interface LoginRequest {

@@ -3,10 +3,11 @@
 import { webAcceptInvite, webGetInvite } from '../../../api/web.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import { printable } from '../../common/printable.ts'
-import { ask } from '../../common/prompt.ts'
+import { askFor } from '../../common/prompt.ts'
 import type { CommandRun } from '../../common/spec.ts'
 import { checkHost, checkPort } from '../address.ts'
 import { defaultWebPort, wantedFrom } from '../login-state.ts'
+import { readCode } from '../mfa/prove.ts'
 import { callWeb, type WebTarget } from '../web-client.ts'
 import { showRecoveryCodes, showSecret } from './mfa.ts'
 
@@ -47,9 +48,7 @@ export const signup: CommandRun = async ({ options, args }) => {
     await showSecret(invite.otp)
     const optional = invite.secondFactor === 'optional'
     const question = optional ? 'Code from the app (empty for none):\n' : 'Code from the app:\n'
-    const answer = (await ask(question, { hidden: false, optional })).replaceAll(/\s/g, '')
-    if (answer !== '' && !/^\d{6,8}$/.test(answer)) throw new BadParameter('otp', 'a one-time code has six digits')
-    otp = answer === '' ? undefined : answer
+    otp = await askFor(question, { hidden: false, optional }, (text) => readCode(text, optional))
   }
   const { recoveryCodes } = await callWeb(target, webAcceptInvite, {
     token,
@@ -66,11 +65,13 @@ export const signup: CommandRun = async ({ options, args }) => {
 }
 
 async function askPassword(minimum: number): Promise<string> {
-  const password = await ask(`New password (at least ${minimum} characters):\n`, { hidden: true })
-  if ([...password].length < minimum) {
+  const hidden = { hidden: true }
+  const password = await askFor(`New password (at least ${minimum} characters):\n`, hidden, (answer) => {
+    if ([...answer].length >= minimum) return answer
     throw new BadParameter('password', `the password has fewer than ${minimum} characters; nothing was changed`)
-  }
-  const again = await ask('The same password again:\n', { hidden: true })
-  if (password !== again) throw new BadParameter('password', 'the two passwords differ; nothing was changed')
-  return password
+  })
+  return await askFor('The same password again:\n', hidden, (again) => {
+    if (again === password) return password
+    throw new BadParameter('password', 'the two passwords differ; nothing was changed')
+  })
 }

@@ -2,7 +2,7 @@
 
 import type { Callback, CeremonyStart, FactorChoice, Proof } from '../../../api/mfa-model.ts'
 import { AccessDenied, BadParameter } from '../../../errors/errors.ts'
-import { ask } from '../../common/prompt.ts'
+import { askFor } from '../../common/prompt.ts'
 import type { MfaSettings } from '../login-state.ts'
 import { browserCeremony } from './browser.ts'
 
@@ -23,8 +23,10 @@ export async function prove({ choice, settings, start, recovery }: ProveOptions)
   if (otp) {
     const what = choice.otp ? 'OTP token' : 'recovery code'
     const question = webauthn ? `Enter your ${what}, or nothing to use a security key:\n` : `Enter your ${what}:\n`
-    const answer = (await ask(question, { hidden: false, optional: webauthn })).trim()
-    if (answer !== '') return proofOfText(answer, codes)
+    const proof = await askFor(question, { hidden: false, optional: webauthn }, (answer) =>
+      answer.trim() === '' ? undefined : proofOfText(answer, codes),
+    )
+    if (proof !== undefined) return proof
     if (!webauthn) throw new BadParameter('otp', 'no code was given')
   }
   if (webauthn) return { ceremony: await browserCeremony(settings, start) }
@@ -32,6 +34,14 @@ export async function prove({ choice, settings, start, recovery }: ProveOptions)
     throw new AccessDenied('you have no second factor; add one with: tsh mfa add')
   }
   throw new BadParameter('--mfa-mode', `--mfa-mode: you have no second factor of the kind ${settings.mode}`)
+}
+
+/** Undefined for nothing, where that is an answer. Throws BadParameter for what cannot be a one-time code. */
+export function readCode(text: string, optional: boolean): string | undefined {
+  const plain = text.replaceAll(/\s/g, '')
+  if (plain === '' && optional) return undefined
+  if (!/^\d{6,8}$/.test(plain)) throw new BadParameter('otp', 'a one-time code has six digits')
+  return plain
 }
 
 /** Digits are a code; anything longer is a recovery code. */
