@@ -243,6 +243,26 @@ describe('a terminal in the page', () => {
     await page.keyboard.press('Escape')
   })
 
+  test('has the colours one chose, to its edges; on a phone the places are in a menu', async () => {
+    await page.getByRole('button', { name: 'Settings of the terminal' }).click()
+    const paper = page.getByRole('menuitemradio', { name: 'Paper' })
+    expect(await paper.getAttribute('aria-checked')).toBe('false')
+    await paper.click()
+    expect(await paper.getAttribute('aria-checked')).toBe('true')
+    await page.getByRole('menuitemcheckbox', { name: 'Programs may write to the clipboard' }).waitFor()
+    await page.keyboard.press('Escape')
+    await visitor.look('paper')
+    await page.getByRole('button', { name: 'Settings of the terminal' }).click()
+    await page.getByRole('menuitemradio', { name: 'Night' }).click()
+    await page.keyboard.press('Escape')
+    await page.setViewportSize({ width: 390, height: 800 })
+    await page.getByRole('button', { name: /^Places: Terminals/ }).click()
+    await page.getByRole('menuitem', { name: 'Servers' }).click()
+    await page.getByRole('heading', { name: 'Servers' }).waitFor()
+    await page.getByRole('button', { name: 'Places: Servers' }).waitFor()
+    await page.setViewportSize({ width: 1280, height: 800 })
+  })
+
   test('stands beside another one, rings, and copies by permission only', async () => {
     await connect()
     await visitor.type(`PS1='> '; clear; echo first-$((5+5))`)

@@ -4,10 +4,10 @@ import { ActionIcon, Button, Menu, Modal, Text, Title, useMantineColorScheme } f
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Link, useLocation, useNavigate } from '@tanstack/react-router'
 import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react'
-import { logOut, may, type WebState } from './api.ts'
+import { logOut, type WebState } from './api.ts'
 import { ChevronIcon, SearchIcon, ServerIcon, ShieldIcon, UserIcon } from './icons.tsx'
 import { LoginForm } from './login-form.tsx'
-import { places } from './places.ts'
+import { Navigation } from './navigation.tsx'
 import { stateKey, useRenewal } from './session.tsx'
 import { closeAll, ownTerminals, useTabs } from './terminal/tabs.ts'
 import { text } from './text.ts'
@@ -49,12 +49,6 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
       void navigate({ to: '/web/login', search: { to: href }, replace: true })
     }
   }, [name, known, navigate, href])
-  // On a phone the bar scrolls.
-  const nav = useRef<HTMLElement>(null)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the place is another one
-  useEffect(() => {
-    nav.current?.querySelector('[aria-current=page]')?.scrollIntoView({ inline: 'center', block: 'nearest' })
-  }, [pathname, known])
   const isTerminal = pathname === '/web/terminal'
   if (known === undefined) return null
   return (
@@ -67,17 +61,7 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
           <ShieldIcon size={22} />
           <span>{state.clusterName}</span>
         </Link>
-        <nav aria-label={text.nav.main} className="nav" ref={nav}>
-          {places
-            .filter(({ needs }) => needs === undefined || may(state.user, needs))
-            .filter(({ isFor }) => isFor === undefined || isFor(state.user))
-            .map(({ to, name }) => (
-              <Link key={to} to={to}>
-                {name}
-                {to !== '/web/terminal' || all.length === 0 ? null : <span className="count">{all.length}</span>}
-              </Link>
-            ))}
-        </nav>
+        <Navigation user={state.user} />
         <ActionIcon
           variant="subtle"
           color="gray"
@@ -169,7 +153,7 @@ function UserMenu({ name, state, onLeave }: { name: string; state: WebState; onL
     },
   })
   return (
-    <Menu position="bottom-end" width={220} shadow="md">
+    <Menu position="bottom-end" width={220} shadow="md" alignItemsLabels="all">
       <Menu.Target>
         <Button
           variant="subtle"
@@ -185,17 +169,13 @@ function UserMenu({ name, state, onLeave }: { name: string; state: WebState; onL
       <Menu.Dropdown>
         <Menu.Item onClick={() => void navigate({ to: '/web/account' })}>{text.nav.account}</Menu.Item>
         <Menu.Divider />
-        {(['light', 'dark', 'auto'] as const).map((scheme) => (
-          <Menu.Item
-            key={scheme}
-            role="menuitemradio"
-            aria-checked={scheme === colorScheme}
-            rightSection={scheme === colorScheme ? '✓' : null}
-            onClick={() => setColorScheme(scheme)}
-          >
-            {text.menu[scheme]}
-          </Menu.Item>
-        ))}
+        <Menu.RadioGroup value={colorScheme} onChange={(scheme) => setColorScheme(scheme as typeof colorScheme)}>
+          {(['light', 'dark', 'auto'] as const).map((scheme) => (
+            <Menu.RadioItem key={scheme} value={scheme} closeMenuOnClick>
+              {text.menu[scheme]}
+            </Menu.RadioItem>
+          ))}
+        </Menu.RadioGroup>
         <Menu.Divider />
         <Menu.Item onClick={() => leave.mutate()}>{text.menu.logout}</Menu.Item>
       </Menu.Dropdown>

@@ -38,6 +38,8 @@ export const text = {
     audit: 'Audit',
     admin: 'Admin',
     account: 'Account',
+    more: 'More',
+    places: 'Places',
   },
   menu: {
     user: (name: string) => `Menu of ${name}`,

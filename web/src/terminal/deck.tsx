@@ -147,6 +147,7 @@ function Settings({ user }: { user: string }) {
       width={260}
       shadow="md"
       closeOnItemClick={false}
+      alignItemsLabels="all"
       onOpen={() => setChosen(permissionOf(user))}
     >
       <Menu.Target>
@@ -159,30 +160,24 @@ function Settings({ user }: { user: string }) {
         <Menu.Item onClick={() => setPreferences({ fontSize: fontSize - 1 })}>{words.smaller}</Menu.Item>
         <Menu.Divider />
         <Menu.Label>{words.theme}</Menu.Label>
-        {Object.keys(themes).map((name) => (
-          <Menu.Item
-            key={name}
-            role="menuitemradio"
-            aria-checked={name === theme}
-            rightSection={name === theme ? '✓' : null}
-            onClick={() => setPreferences({ theme: name })}
-          >
-            {name}
-          </Menu.Item>
-        ))}
+        <Menu.RadioGroup value={theme} onChange={(name) => setPreferences({ theme: name })}>
+          {Object.keys(themes).map((name) => (
+            <Menu.RadioItem key={name} value={name}>
+              {name}
+            </Menu.RadioItem>
+          ))}
+        </Menu.RadioGroup>
         <Menu.Divider />
-        <Menu.Item
-          role="menuitemcheckbox"
-          aria-checked={permission === 'yes'}
-          rightSection={permission === 'yes' ? '✓' : null}
-          onClick={() => {
-            const next = permission === 'yes' ? 'no' : 'yes'
+        <Menu.CheckboxItem
+          checked={permission === 'yes'}
+          onChange={(isAllowed) => {
+            const next = isAllowed ? 'yes' : 'no'
             setPermission(user, next)
             setChosen(next)
           }}
         >
           {words.clipboard}
-        </Menu.Item>
+        </Menu.CheckboxItem>
         <Menu.Divider />
         <Menu.Label>{words.fullHint}</Menu.Label>
       </Menu.Dropdown>
