@@ -41,22 +41,35 @@ function requestOf(options: OptionValues): Request {
 }
 
 /** What somebody has to do before they go on. */
-function hintFor({ phase = 'init', gracePeriodSeconds }: Request): string | undefined {
+function hintFor({ phase = 'init', type, gracePeriodSeconds }: Request): string | undefined {
   if (gracePeriodSeconds === 0) {
     return 'The old authorities are not trusted any more: users log in again, machines join again with a token.'
   }
-  switch (phase) {
-    case 'init':
-      return 'OpenSSH servers need the new user authority before update_clients: tctl auth export --type=user. Users get the new host authority with: tsh login.'
-    case 'update_clients':
-      return 'New logins are signed by the new user authority; known_hosts needs the new host authority before update_servers: tctl auth export --type=host.'
-    case 'update_servers':
-      return 'Servers show new host certificates; OpenSSH servers need one before standby: tctl auth sign --host=…'
-    case 'rollback':
-      return 'The old authorities sign again; users log in again, then end it with: tctl auth rotate --manual --phase=standby'
-    default:
-      return undefined
-  }
+  const hints = hintsOf[phase]
+  if (hints === undefined) return undefined
+  const said = type === 'user' || type === 'host' ? [hints[type]] : [hints.user, hints.host]
+  if (phase === 'rollback') said.push('End it with: tctl auth rotate --manual --phase=standby')
+  return said.filter((hint) => hint !== '').join(' ') || undefined
+}
+
+/** By whose keys change. */
+const hintsOf: Partial<Record<Phase, { readonly user: string; readonly host: string }>> = {
+  init: {
+    user: 'OpenSSH servers need the new user authority before update_clients: tctl auth export --type=user.',
+    host: 'Users get the new host authority with: tsh login.',
+  },
+  update_clients: {
+    user: 'New logins are signed by the new user authority.',
+    host: 'known_hosts needs the new host authority before update_servers: tctl auth export --type=host.',
+  },
+  update_servers: {
+    user: '',
+    host: 'Servers show new host certificates; OpenSSH servers need one before standby: tctl auth sign --host=…',
+  },
+  rollback: {
+    user: 'The old user authority signs again: users log in again.',
+    host: 'The old host authority signs again.',
+  },
 }
 
 export const authRotate: CommandRun = async ({ options }) => {
