@@ -182,6 +182,14 @@ describe('recordings', () => {
     const link = String(await page.evaluate('navigator.clipboard.readText()')).replace(/at=.*/, 'at=1')
     await page.goto(link)
     await recordedShows('once upon a time')
+    // Another moment of the same recording, and back again, while the player is open.
+    const later = new URL(link.replace(/at=.*/, 'at=9'))
+    await page.evaluate(`history.pushState(null, '', ${JSON.stringify(later.pathname + later.search)})`)
+    await recordedShows('the needle in the haystack')
+    await page.goBack()
+    await until('the needle to be gone', async () =>
+      (await recorded().innerText()).includes('needle') ? undefined : true,
+    )
     await bob.page.goto(link)
     await bob.page.getByText('There is no such recording, or your roles do not let you see it.').waitFor()
     await bob.page.getByRole('link', { name: 'All recordings' }).click()
