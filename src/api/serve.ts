@@ -2,7 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
-import { AccessDenied, assertNever, BadParameter } from '../errors/errors.ts'
+import { AccessDenied, assertNever, BadParameter, ConnectionProblem } from '../errors/errors.ts'
 import { apiOptionsOf } from './app.ts'
 import type { Caller } from './caller.ts'
 import type { Endpoint, RuleRequirement } from './endpoint.ts'
@@ -134,10 +134,10 @@ function nameOfPlace(place: 'params' | 'query' | 'body'): string {
 }
 
 /** Aborted when the connection ends before the answer was sent whole. */
-function goneSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
+export function goneSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
   const gone = new AbortController()
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort(new Error(`the caller of ${request.url} has gone`))
+    if (!reply.raw.writableFinished) gone.abort(new ConnectionProblem(`the caller of ${request.url} has gone`))
   })
   return gone.signal
 }

@@ -3,8 +3,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { pageEndpoints, pagePrefix } from '../../api/page-endpoints.ts'
 import { sendLines } from '../../api/send-lines.ts'
+import { goneSignal } from '../../api/serve.ts'
 import type { Env } from '../../common/env.ts'
-import { ConnectionProblem } from '../../errors/errors.ts'
 import { guardOf, NotLoggedIn } from './browser-guard.ts'
 import type { BrowserSessions } from './browser-sessions.ts'
 import { parseInput } from './parse-input.ts'
@@ -40,15 +40,12 @@ export function addForwardRoute(
         query: parseInput(endpoint.query, request.query),
         body: parseInput(endpoint.body, endpoint.method === 'GET' || endpoint.method === 'DELETE' ? {} : request.body),
       }
-      const gone = new AbortController()
-      reply.raw.once('close', () => {
-        if (!reply.raw.writableFinished) gone.abort(new ConnectionProblem('the page has gone'))
-      })
+      const gone = goneSignal(request, reply)
       if (endpoint.stream) {
-        const lines = deps.users.stream(visit, (api) => api.stream(endpoint, input, gone.signal))
+        const lines = deps.users.stream(visit, (api) => api.stream(endpoint, input, gone))
         return sendLines(reply, endpoint, lines)
       }
-      return await deps.users.run(visit, (api) => api.call(endpoint, input, gone.signal))
+      return await deps.users.run(visit, (api) => api.call(endpoint, input, gone))
     },
   })
 }
