@@ -231,11 +231,17 @@ describe('open sessions', () => {
     await bob.look('sessions')
     await page.getByRole('button', { name: /^…: alice/ }).click()
     expect(await page.getByRole('menuitem').allInnerTexts()).toEqual(['Only watch'])
+    sid = (await page.getByRole('link', { name: /^alice as/ }).getAttribute('href'))?.split('/').at(-1) ?? ''
     await page.getByRole('menuitem', { name: 'Only watch' }).click()
+    // A tab among one's own terminals, which stays while other pages are looked at.
+    await page.getByRole('button', { name: `alice as ${login} on node-1`, exact: true }).waitFor()
     await sees(bob, 'you joined the session of alice as observer')
     await sees(bob, 'ready>')
     await aliceSees('bob joined')
-    sid = new URL(page.url()).pathname.split('/').at(-1) ?? ''
+    await page.getByRole('link', { name: 'Sessions', exact: true }).click()
+    await page.getByText('In it: alice, bob (observer)').waitFor()
+    await page.getByRole('link', { name: /^Terminals/ }).click()
+    expect(output).not.toContain('bob left')
   })
 
   test('W12 an observer types nothing, neither in the page nor beside it', async () => {
@@ -249,6 +255,8 @@ describe('open sessions', () => {
     await page.getByText('alice, bob (observer)').waitFor()
     await bob.look('session-joined')
     await page.getByRole('button', { name: 'Leave' }).click()
+    await page.getByRole('heading', { name: 'No terminal is open' }).waitFor()
+    await page.goto(`/web/sessions/${sid}`)
     await page.getByRole('button', { name: /^Join and type: alice/ }).click()
     await sees(bob, 'as peer')
     await page.keyboard.type('echo from-$((40+2))-peer')
@@ -275,6 +283,8 @@ describe('open sessions', () => {
     const { page } = carol
     await carol.login('carol')
     await page.goto(`/web/sessions/${sid}?mode=moderator`)
+    await page.getByRole('button', { name: 'Pause' }).waitFor()
+    await carol.look('session-moderated')
     await page.getByRole('button', { name: 'Pause' }).click()
     await aliceSees('carol paused the session')
     await page.getByRole('button', { name: 'Let it go on' }).click()
@@ -283,8 +293,10 @@ describe('open sessions', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'End the session' }).click()
     await aliceSees('carol ended the session')
     await exited
-    await page.locator('.joined-end').waitFor()
+    await page.locator('.joined .ended').waitFor()
     await page.getByRole('button', { name: 'Leave' }).click()
+    await page.getByRole('heading', { name: 'No terminal is open' }).waitFor()
+    await page.goto(`/web/sessions/${sid}`)
     await page.getByRole('heading', { name: 'This session is not open' }).waitFor()
     expect(carol.problems).toEqual([])
     await carol.context.close()

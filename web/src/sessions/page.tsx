@@ -1,17 +1,18 @@
 /** Sessions that are open now: one's own and those that one may join. */
 
 import './sessions.css'
-import { Alert, Badge, Button, Menu, Skeleton, Text, Title } from '@mantine/core'
+import { Alert, Badge, Button, Skeleton, Text, Title } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { Link, useNavigate } from '@tanstack/react-router'
+import { Link } from '@tanstack/react-router'
 import { useEffect } from 'react'
 import type { WebState } from '../api.ts'
-import { ChevronIcon, TerminalIcon } from '../icons.tsx'
 import { useLostSession } from '../session.tsx'
 import { sessionsText as words } from '../text/sessions.ts'
 import { text } from '../text.ts'
 import { listSessions, type OpenSession } from './calls.ts'
 import { PeopleIcon } from './icons.tsx'
+import { Join } from './join.tsx'
+import { People } from './people.tsx'
 import { durationText } from './since.ts'
 
 /** Milliseconds. */
@@ -83,55 +84,6 @@ function Row({ session, now }: { session: OpenSession; now: number }) {
       {session.state === 'running' ? null : <Badge className="state">{words.states[session.state]}</Badge>}
       <Join session={session} />
     </div>
-  )
-}
-
-export function People({ session: { parties } }: { session: Pick<OpenSession, 'parties'> }) {
-  return (
-    <Text size="sm" className="people">
-      <PeopleIcon />
-      <span className="visually-hidden">{words.people}: </span>
-      {parties.length === 0 ? words.nobody : parties.map(({ user, mode }) => words.person(user, mode)).join(', ')}
-    </Text>
-  )
-}
-
-/** What the roles allow, and nothing else. */
-export function Join({ session }: { session: OpenSession }) {
-  const navigate = useNavigate()
-  const { sid, modes, user, login, serverHostname } = session
-  const [first, ...rest] = modes
-  if (first === undefined) return null
-  const who = words.who(user, login, serverHostname)
-  const join = (mode: OpenSession['modes'][number]) =>
-    void navigate({ to: '/web/sessions/$sid', params: { sid }, search: { mode } })
-  return (
-    <Button.Group>
-      <Button
-        size="xs"
-        leftSection={<TerminalIcon />}
-        aria-label={words.join(words.modes[first], who)}
-        onClick={() => join(first)}
-      >
-        {words.modes[first]}
-      </Button>
-      {rest.length === 0 ? null : (
-        <Menu position="bottom-end" width={200} shadow="md" withinPortal>
-          <Menu.Target>
-            <Button size="xs" px={8} className="split" aria-label={words.join('…', who)}>
-              <ChevronIcon />
-            </Button>
-          </Menu.Target>
-          <Menu.Dropdown>
-            {rest.map((mode) => (
-              <Menu.Item key={mode} onClick={() => join(mode)}>
-                {words.modes[mode]}
-              </Menu.Item>
-            ))}
-          </Menu.Dropdown>
-        </Menu>
-      )}
-    </Button.Group>
   )
 }
 

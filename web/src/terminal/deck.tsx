@@ -5,9 +5,11 @@ import './terminal.css'
 import { ActionIcon, Menu, Text } from '@mantine/core'
 import { useEffect, useState } from 'react'
 import { CloseIcon, GearIcon, SplitIcon } from '../icons.tsx'
+import { sessionsText } from '../text/sessions.ts'
 import { words } from '../text/terminal.ts'
 import { permissionOf, setPermission } from './clipboard.ts'
 import { Files } from './files.tsx'
+import { JoinedView } from './joined-view.tsx'
 import { PartyNames } from './parties.tsx'
 import { setPreferences, usePreferences } from './preferences.ts'
 import {
@@ -23,10 +25,11 @@ import {
   type Tab,
   useTabs,
 } from './tabs.ts'
-import { TerminalView } from './terminal-view.tsx'
+import { type TerminalEvents, TerminalView } from './terminal-view.tsx'
 import { themes } from './themes.ts'
 
-const nameOf = ({ login, hostname }: Pane): string => `${login}@${hostname}`
+const nameOf = ({ login, hostname, joined }: Pane): string =>
+  joined === undefined ? `${login}@${hostname}` : sessionsText.who(joined.user, login, hostname)
 const currentOf = (tab: Tab): Pane => tab.panes.find(({ id }) => id === tab.current) ?? tab.panes[0]
 
 export function TerminalDeck({ isShown, clusterName, user }: { isShown: boolean; clusterName: string; user: string }) {
@@ -51,8 +54,8 @@ export function TerminalDeck({ isShown, clusterName, user }: { isShown: boolean;
         <Text size="xs" c="dimmed" title={words.latencyHint} className="latency">
           {ms === undefined ? '' : words.latency(Math.max(1, Math.round(ms)))}
         </Text>
-        {pane === undefined ? null : <Files place={pane} />}
-        {tab === undefined ? null : <Splits tab={tab} />}
+        {pane === undefined || pane.joined !== undefined ? null : <Files place={pane} />}
+        {tab === undefined || pane?.joined !== undefined ? null : <Splits tab={tab} />}
         <Settings user={user} />
       </div>
       <div className="screens">
@@ -71,7 +74,7 @@ export function TerminalDeck({ isShown, clusterName, user }: { isShown: boolean;
                     <CloseIcon size={12} />
                   </ActionIcon>
                 )}
-                <TerminalView
+                <View
                   pane={each}
                   user={user}
                   isActive={isShown && one.id === active && each.id === one.current}
@@ -82,6 +85,7 @@ export function TerminalDeck({ isShown, clusterName, user }: { isShown: boolean;
                       if (!isShown || one.id !== active) ring(one.id)
                     },
                     onUse: () => choosePane(one.id, each.id),
+                    onLeave: () => closePane(one.id, each.id),
                   }}
                 />
               </div>
@@ -91,6 +95,20 @@ export function TerminalDeck({ isShown, clusterName, user }: { isShown: boolean;
       </div>
     </div>
   )
+}
+
+interface ViewProps {
+  readonly pane: Pane
+  readonly user: string
+  readonly isActive: boolean
+  readonly events: TerminalEvents & { onLeave(): void }
+}
+
+function View({ pane, user, isActive, events }: ViewProps) {
+  const { joined, node } = pane
+  if (joined === undefined) return <TerminalView pane={pane} user={user} isActive={isActive} events={events} />
+  const label = sessionsText.terminal(nameOf(pane))
+  return <JoinedView node={node} joined={joined} label={label} user={user} isActive={isActive} events={events} />
 }
 
 function TabButton({ tab, isActive }: { tab: Tab; isActive: boolean }) {

@@ -11,6 +11,15 @@ export interface TerminalTarget {
   readonly node: string
   readonly hostname: string
   readonly login: string
+  /** Somebody's session, in which one takes part; otherwise a session of one's own. */
+  readonly joined?: Joined
+}
+
+export interface Joined {
+  readonly sid: string
+  readonly mode: 'peer' | 'observer' | 'moderator'
+  /** Whose session it is. */
+  readonly user: string
 }
 
 export interface Pane extends TerminalTarget {
@@ -67,9 +76,17 @@ export function ownTerminals(user: string): void {
 }
 
 export function openTerminal(target: TerminalTarget): void {
+  const { joined } = target
+  const there = tabs.all.find(({ panes: [{ joined: other }] }) => joined !== undefined && isSame(joined, other))
+  if (there !== undefined) {
+    showTerminal(there.id)
+    return
+  }
   const tab = tabOf({ ...target, id: ++lastId })
   set({ all: [...tabs.all, tab], active: tab.id })
 }
+
+const isSame = (one: Joined, other: Joined | undefined): boolean => one.sid === other?.sid && one.mode === other.mode
 
 export function showTerminal(id: number): void {
   change(id, (tab) => ({ ...tab, rang: false }))

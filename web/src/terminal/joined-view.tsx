@@ -1,36 +1,43 @@
-/** The terminal of one who joined a session. It takes part as long as it is shown: who goes to another page leaves. */
+/** The terminal of one who joined a session, with who is in it and what a moderator can do. Whoever closes its tab leaves. */
 
-import { Button, Text } from '@mantine/core'
+import { Badge, Button, Text } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
 import { FitAddon } from '@xterm/addon-fit'
 import { Terminal } from '@xterm/xterm'
 import { useEffect, useRef, useState } from 'react'
 import { currentToken } from '../api.ts'
-import { TerminalConnection } from '../terminal/connection.ts'
-import { usePreferences } from '../terminal/preferences.ts'
-import { themes } from '../terminal/themes.ts'
+import { getSession, type Mode } from '../sessions/calls.ts'
+import { type Moderate, Moderation } from '../sessions/moderation.tsx'
+import { People } from '../sessions/people.tsx'
 import { sessionsText as words } from '../text/sessions.ts'
-import type { Mode, OpenSession } from './calls.ts'
-
-export type Moderate = (action: 'pause' | 'resume' | 'end') => void
+import { TerminalConnection } from './connection.ts'
+import { usePreferences } from './preferences.ts'
+import { printable } from './screen.ts'
+import type { Joined } from './tabs.ts'
+import { themes } from './themes.ts'
 
 const encoder = new TextEncoder()
 const scrollback = 10_000
+/** Milliseconds. */
+const askEvery = 3_000
 const hints: Readonly<Record<Mode, string>> = {
   peer: words.typing,
   observer: words.onlyWatching,
   moderator: words.moderating,
 }
-/** What the proxy and the node say holds names that others chose. */
-const printable = (said: string): string => said.replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ')
-
-export function JoinedTerminal(props: {
-  session: Pick<OpenSession, 'sid' | 'serverId'>
-  mode: Mode
+export function JoinedView(props: {
+  node: string
+  joined: Joined
   label: string
-  onModerate(moderate: Moderate | undefined): void
+  user: string
+  isActive: boolean
+  events: { onLatency(ms: number): void; onBell(): void; onUse(): void; onLeave(): void }
 }) {
-  const { session, mode, label, onModerate } = props
-  const { sid, serverId } = session
+  const { node, label, isActive } = props
+  const { sid, mode } = props.joined
+  const latest = useRef(props.events)
+  latest.current = props.events
+  const [moderate, setModerate] = useState<Moderate>()
   const { fontSize, theme } = usePreferences()
   const place = useRef<HTMLDivElement>(null)
   const shown = useRef<{ terminal: Terminal; fit: FitAddon }>(undefined)
@@ -64,7 +71,7 @@ export function JoinedTerminal(props: {
     terminal.write(`\x1b[2m${words.connecting}\x1b[0m\r\n`)
     shown.current = { terminal, fit }
     const connection = new TerminalConnection({
-      node: serverId,
+      node,
       login: '',
       join: { sid, mode },
       columns: terminal.cols,
@@ -74,17 +81,16 @@ export function JoinedTerminal(props: {
       onReady: () => {
         terminal.reset()
         terminal.options.disableStdin = mode !== 'peer'
-        if (mode === 'peer') terminal.focus()
-        if (mode === 'moderator') onModerate((action) => connection.moderate(action))
+        if (mode === 'moderator') setModerate(() => (action: Parameters<Moderate>[0]) => connection.moderate(action))
       },
       onSession: () => undefined,
-      onLatency: () => undefined,
+      onLatency: (ms) => latest.current.onLatency(ms),
       onRefused: (message) => setRefusal(message),
       onEnd: (message) => {
         const said = message ?? words.lost
         terminal.write(`\x1b[?1049l\x1b[0m\r\n\x1b[2m── ${printable(said)} ──\x1b[0m\r\n`)
         terminal.options.disableStdin = true
-        onModerate(undefined)
+        setModerate(undefined)
         setEnd(said)
       },
     })
@@ -92,6 +98,8 @@ export function JoinedTerminal(props: {
     terminal.onBinary((bytes) =>
       connection.write(Uint8Array.from(bytes, (character) => character.charCodeAt(0) & 0xff)),
     )
+    terminal.onBell(() => latest.current.onBell())
+    terminal.textarea?.addEventListener('focus', () => latest.current.onUse())
     terminal.onResize(({ cols, rows }) => connection.resize(cols, rows))
     const observer = new ResizeObserver(() => {
       if (parent.offsetWidth > 0) fit.fit()
@@ -102,9 +110,9 @@ export function JoinedTerminal(props: {
       connection.close()
       terminal.dispose()
       shown.current = undefined
-      onModerate(undefined)
+      setModerate(undefined)
     }
-  }, [sid, serverId, mode, label, onModerate, attempt])
+  }, [sid, node, mode, label, attempt])
 
   useEffect(() => {
     const { terminal, fit } = shown.current ?? {}
@@ -114,33 +122,60 @@ export function JoinedTerminal(props: {
     fit?.fit()
   }, [fontSize, theme])
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new attempt is typed in too
+  useEffect(() => {
+    if (isActive) shown.current?.terminal.focus()
+  }, [isActive, attempt])
+
+  const { data } = useQuery({
+    queryKey: ['session', props.user, sid],
+    queryFn: ({ signal }) => getSession(sid, signal),
+    refetchInterval: askEvery,
+    enabled: isActive && end === undefined,
+    retry: false,
+  })
+  const background = themes[theme]?.background ?? '#000'
   return (
     <section className="joined" aria-label={label}>
-      <Text size="sm" c="dimmed" mb="xs">
-        {hints[mode]}
-      </Text>
-      <div className="joined-screen" style={{ background: themes[theme]?.background ?? '#000' }}>
-        <div className="terminal-place" ref={place} />
-      </div>
-      {refusal === '' ? null : (
-        <Text size="sm" role="alert" className="session-refusal">
-          {refusal}
+      <div className="joined-head">
+        <Text size="sm" c="dimmed">
+          {hints[mode]}
         </Text>
-      )}
-      {end === undefined ? null : (
-        <div className="joined-end" role="status">
-          <Text size="sm">{end}</Text>
-          <Button
-            size="xs"
-            onClick={() => {
-              setEnd(undefined)
-              setAttempt((before) => before + 1)
-            }}
-          >
-            {words.again}
+        {data === undefined || end !== undefined ? null : <People session={data} />}
+        {data === undefined || data.state === 'running' || end !== undefined ? null : (
+          <Badge className="state">{words.states[data.state]}</Badge>
+        )}
+        <div className="session-actions">
+          {moderate === undefined ? null : (
+            <Moderation user={props.joined.user} isPaused={data?.state === 'paused'} moderate={moderate} />
+          )}
+          <Button size="xs" variant="default" onClick={() => latest.current.onLeave()}>
+            {words.leave}
           </Button>
         </div>
-      )}
+        {refusal === '' ? null : (
+          <Text size="sm" role="alert" className="session-refusal">
+            {refusal}
+          </Text>
+        )}
+      </div>
+      <div className="joined-screen" style={{ background }}>
+        <div className="screen" ref={place} />
+        {end === undefined ? null : (
+          <div className="ended" role="status">
+            <Text size="sm">{end}</Text>
+            <Button
+              size="xs"
+              onClick={() => {
+                setEnd(undefined)
+                setAttempt((before) => before + 1)
+              }}
+            >
+              {words.again}
+            </Button>
+          </div>
+        )}
+      </div>
     </section>
   )
 }
