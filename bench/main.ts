@@ -94,7 +94,7 @@ function print(results: readonly { row: Row; figure: Figure; ratio: number; reac
     ['Figure', 'Ours', 'Reference', 'Ratio', 'Goal', ''],
     ...results.map(({ row, figure, ratio, reached }) => [
       row.title,
-      `${round(figure.ours)} ${figure.unit}`,
+      `${round(figure.ours)} ${figure.unit}`.trimEnd(),
       figure.theirs === undefined ? '-' : `${round(figure.theirs)} ${figure.unit}`,
       figure.theirs === undefined ? '-' : String(round(ratio)),
       `${row.goal.is === 'at most' ? '≤' : '≥'} ${row.goal.value}`,

@@ -13,6 +13,7 @@ import { scaleRows } from './scale.ts'
 import type { Reference } from './sshd.ts'
 import { alternate, median } from './statistics.ts'
 import { webEchoRow } from './web-echo.ts'
+import { webLoadRows } from './web-load.ts'
 
 export interface Context {
   readonly cluster: Cluster
@@ -26,7 +27,7 @@ export interface Figure {
   readonly ours: number
   /** What ours is compared with; undefined for a figure that stands alone. */
   readonly theirs: number | undefined
-  readonly unit: 'ms' | 'MB/s' | '1/s' | 'MiB' | 'cores'
+  readonly unit: 'ms' | 'MB/s' | '1/s' | 'KB' | 'MiB' | 'cores' | ''
 }
 
 export interface Row {
@@ -69,6 +70,7 @@ export const rows: readonly Row[] = [
   ...fileRows,
   ...recordingRows,
   webEchoRow,
+  ...webLoadRows,
   {
     name: 'connections',
     title: 'connections per second, 10 in parallel',

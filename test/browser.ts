@@ -1,11 +1,7 @@
-/** Chromium with a security key in software, for end-to-end tests: Debian's, driven over its own protocol. */
+/** Chromium with a security key in software, for end-to-end tests, driven over its own protocol. */
 
-import { existsSync } from 'node:fs'
-import { type Browser, chromium, type Page } from 'playwright-core'
-
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
-  existsSync(path),
-)
+import type { Page } from 'playwright-core'
+import { launchChromium } from './chromium.ts'
 
 export interface BrowserPage {
   readonly page: Page
@@ -16,19 +12,7 @@ export interface BrowserPage {
 
 /** A page of its own browser, whose security key is touched as soon as it is asked. */
 export async function openBrowser(): Promise<BrowserPage> {
-  if (executablePath === undefined) throw new Error('no Chromium; sh scripts/setup.sh --for test installs it')
-  const browser: Browser = await chromium.launch({
-    executablePath,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
+  const browser = await launchChromium()
   try {
     const context = await browser.newContext({ ignoreHTTPSErrors: true })
     const page = await context.newPage()

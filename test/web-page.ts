@@ -2,8 +2,9 @@
 
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { expect } from 'vitest'
+import { launchChromium } from './chromium.ts'
 import { type Cluster, password } from './cluster.ts'
 import { root, until } from './run.ts'
 
@@ -11,19 +12,7 @@ import { root, until } from './run.ts'
 const pictures = process.env.WEB_PICTURES
 const axe = readFileSync(join(root, 'node_modules/axe-core/axe.min.js'), 'utf8')
 
-export const openBrowser = (): Promise<Browser> =>
-  chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
+export const openBrowser: () => Promise<Browser> = launchChromium
 
 export class Visitor {
   readonly context: BrowserContext

@@ -18,11 +18,12 @@ import { type ComponentType, lazy, Suspense } from 'react'
 import { readAdminSearch } from './admin/search.ts'
 import { isLoggedOut, type WebState } from './api.ts'
 import { readFilters as readAuditFilters } from './audit/filters.ts'
+import { ShieldIcon } from './icons.tsx'
 import { LoginPage } from './pages/login.tsx'
 import { NodesPage } from './pages/nodes.tsx'
 import { readAt, readFilters } from './recordings/filters.ts'
 import { readState } from './requests/state.ts'
-import { useAppState } from './session.tsx'
+import { stateQuery, useAppState } from './session.tsx'
 import { readMode } from './sessions/since.ts'
 import { Shell } from './shell.tsx'
 import { styleNonce } from './style-nonce.ts'
@@ -36,18 +37,15 @@ function Root() {
   // Of what is drawn; the address is ahead of it while a page changes.
   const isLogin = useMatches({ select: (matches) => matches.some(({ fullPath }) => fullPath === '/web/login') })
   if (state.data === undefined) {
+    if (state.error === null) return <Beginning />
     return (
       <main className="centre" id="content">
-        {state.error === null ? (
-          <Loader aria-label={text.loading} />
-        ) : (
-          <Alert color="red" variant="light" title={text.failed} className="refusal" role="alert">
-            <Text size="sm">{state.error.message}</Text>
-            <Button size="xs" mt="xs" variant="default" onClick={() => void state.refetch()}>
-              {text.retry}
-            </Button>
-          </Alert>
-        )}
+        <Alert color="red" variant="light" title={text.failed} className="refusal" role="alert">
+          <Text size="sm">{state.error.message}</Text>
+          <Button size="xs" mt="xs" variant="default" onClick={() => void state.refetch()}>
+            {text.retry}
+          </Button>
+        </Alert>
       </main>
     )
   }
@@ -58,6 +56,14 @@ function Root() {
     </Shell>
   )
 }
+
+/** Goes on with what index.html shows while the scripts come, so that nothing moves. */
+const Beginning = () => (
+  <main className="centre beginning" id="content">
+    <ShieldIcon size={44} />
+    <span className="visually-hidden">{text.loading}</span>
+  </main>
+)
 
 const NotFound = () => (
   <div className="page">
@@ -224,6 +230,11 @@ const client = new QueryClient({
     queries: { retry: (count, error) => count < 2 && !isLoggedOut(error), refetchOnWindowFocus: true },
   },
 })
+
+/** What is needed before anything can be drawn: once drawn is sooner than twice. Never rejects: a failure is drawn too. */
+export async function begin(): Promise<void> {
+  await Promise.allSettled([client.prefetchQuery({ ...stateQuery, retry: false }), router.load()])
+}
 
 export const App = () => (
   <MantineProvider

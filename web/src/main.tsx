@@ -4,15 +4,18 @@
 import './style-nonce.ts'
 import '@mantine/core/styles.css'
 import './style.css'
-import { StrictMode } from 'react'
+import { StrictMode, startTransition } from 'react'
 import { createRoot } from 'react-dom/client'
-import { App } from './app.tsx'
+import { App, begin } from './app.tsx'
 
 const place = document.getElementById('root')
 if (place !== null) {
-  createRoot(place).render(
-    <StrictMode>
-      <App />
-    </StrictMode>,
-  )
+  const draw = () =>
+    createRoot(place).render(
+      <StrictMode>
+        <App />
+      </StrictMode>,
+    )
+  // In pieces, between which the browser answers.
+  void begin().then(() => startTransition(draw))
 }

@@ -1,6 +1,6 @@
 /** Who is logged in, asked now and then; renewed while somebody is there. */
 
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { queryOptions, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef } from 'react'
 import { getState, isLoggedOut, renew } from './api.ts'
 
@@ -10,13 +10,13 @@ const renewEvery = 10 * 60_000
 
 export const stateKey = ['state'] as const
 
-export const useAppState = () =>
-  useQuery({
-    queryKey: stateKey,
-    queryFn: ({ client }) => getState(client.getQueryData(stateKey) !== undefined),
-    refetchInterval: askEvery,
-    staleTime: askEvery,
-  })
+export const stateQuery = queryOptions({
+  queryKey: stateKey,
+  queryFn: ({ client }) => getState(client.getQueryData(stateKey) !== undefined),
+  staleTime: askEvery,
+})
+
+export const useAppState = () => useQuery({ ...stateQuery, refetchInterval: askEvery })
 
 /** A 401 of any call means that nobody is logged in any more. */
 export function useLostSession(error: unknown): void {
