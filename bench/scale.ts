@@ -20,6 +20,7 @@ import type { FleetCounts, FleetPlan } from './fleet.ts'
 import { must, processTree, settled, stop, until } from './processes.ts'
 import type { Context, Figure, Row } from './rows.ts'
 import { alternate, median } from './statistics.ts'
+import { frameTimes } from './web-scroll.ts'
 
 const machines = 10_000
 const many = machines.toLocaleString('en')
@@ -78,6 +79,16 @@ export const scaleRows: readonly Row[] = [
     title: `\`tctl nodes ls\` of ${many} nodes, beside \`node -e 0\``,
     goal: { is: 'at most', value: 20 },
     measure: async (context) => beside(await listing('tctl', context), 'bare'),
+  },
+  {
+    name: 'web-scroll',
+    title: `page: ${many} servers scrolled from the first to the last, time of a frame (p95)`,
+    goal: { is: 'at most', value: 50 },
+    measure: async (context) => ({
+      ours: await frameTimes((await bench(context)).cluster, machines + 1),
+      theirs: undefined,
+      unit: 'ms',
+    }),
   },
 ]
 
