@@ -4,24 +4,25 @@
  */
 
 import { z } from 'zod'
+import {
+  maxDevices,
+  maxRecoveryCodes,
+  passwordHash,
+  recoveryCodeHash,
+  totpSecret,
+} from '../access/schema/credential-shapes.ts'
 import { empty, endpoint } from './define.ts'
-import { maxDevices, recoveryCodeHash, storedDevice, totpSecret } from './device-secrets.ts'
+import { storedDevice } from './device-secrets.ts'
 import { page, pageOf } from './pages.ts'
 
 /** How a user proves who they are, as it is stored. */
 export const credentialSecrets = z.strictObject({
-  /** PHC string of Argon2id. Bounded: whoever logs in costs what it says. */
-  password: z
-    .string()
-    .max(512)
-    .regex(/^\$argon2id\$v=19\$m=\d{1,6},t=\d{1,2},p=\d\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/, {
-      error: 'is not the hash of a password as Argon2id makes it',
-    })
-    .optional(),
+  /** PHC string of Argon2id. */
+  password: passwordHash.optional(),
   /** Of backups of earlier releases, which knew one device. */
   otpSecret: totpSecret.optional(),
   devices: z.array(storedDevice).max(maxDevices).optional(),
-  recoveryCodes: z.array(recoveryCodeHash).max(64).optional(),
+  recoveryCodes: z.array(recoveryCodeHash).max(maxRecoveryCodes).optional(),
 })
 export type CredentialSecrets = z.infer<typeof credentialSecrets>
 

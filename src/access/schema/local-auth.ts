@@ -3,30 +3,23 @@
 import { z } from 'zod'
 import { oneOf, strictObject, yamlString, yamlStrings } from '../../common/yaml.ts'
 import type { LocalAuth, LocalDevice } from '../types.ts'
+import * as shapes from './credential-shapes.ts'
 
-/** What logging in costs stands in it, so it is bounded. */
-const ARGON2 = /^\$argon2id\$v=19\$m=\d{1,6},t=\d{1,2},p=\d\$[A-Za-z0-9+/]{16,128}\$[A-Za-z0-9+/]{16,128}$/
-const NO_HASH = 'must be the hash of a password as Argon2id makes it'
-const MAX_DEVICES = 16
-
-const matching = (pattern: RegExp, message: string) => yamlString.refine((text) => pattern.test(text), { message })
-
-const totpSecret = matching(/^[A-Z2-7]{16,256}=*$/, 'must be a secret in Base32')
-const base64url = matching(/^[A-Za-z0-9_-]{1,4096}$/, 'must be Base64url')
-const time = matching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/, 'must be a time such as 2026-01-31T12:00:00Z')
+const totpSecret = yamlString.pipe(shapes.totpSecret)
+const time = yamlString.pipe(shapes.deviceTime)
 
 const device = strictObject({
   type: oneOf(['totp', 'webauthn']),
-  id: matching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be a uuid'),
-  name: yamlString.refine((text) => text.length > 0 && text.length <= 64, { message: 'must have 1 to 64 characters' }),
+  id: yamlString.pipe(shapes.deviceId),
+  name: yamlString.pipe(shapes.deviceName),
   added_at: time,
   last_used: time.optional(),
   totp_secret: totpSecret.optional(),
-  credential_id: base64url.optional(),
-  public_key: base64url.optional(),
-  counter: z.number().int().nonnegative().optional(),
-  rp_id: yamlString.optional(),
-  transports: yamlStrings.optional(),
+  credential_id: yamlString.pipe(shapes.credentialId).optional(),
+  public_key: yamlString.pipe(shapes.keyOfDevice).optional(),
+  counter: shapes.signatureCounter.optional(),
+  rp_id: yamlString.pipe(shapes.rpId).optional(),
+  transports: yamlStrings.pipe(shapes.transports).optional(),
 }).transform((input, context): LocalDevice => {
   const { id, name, added_at, last_used } = input
   const common = { id, name, added_at, ...(last_used === undefined ? {} : { last_used }) }
@@ -47,13 +40,10 @@ const device = strictObject({
 })
 
 export const localAuth = strictObject({
-  password_hash: matching(ARGON2, NO_HASH).optional(),
+  password_hash: yamlString.pipe(shapes.passwordHash).optional(),
   totp_secret: totpSecret.optional(),
-  mfa: z.array(device).max(MAX_DEVICES).optional(),
-  recovery_codes: z
-    .array(matching(/^[0-9a-f]{64}$/, 'must be the hash of a recovery code'))
-    .max(64)
-    .optional(),
+  mfa: z.array(device).max(shapes.maxDevices).optional(),
+  recovery_codes: z.array(yamlString.pipe(shapes.recoveryCodeHash)).max(shapes.maxRecoveryCodes).optional(),
 }).transform(
   ({ password_hash, totp_secret, mfa, recovery_codes }): LocalAuth => ({
     ...(password_hash === undefined ? {} : { password_hash }),

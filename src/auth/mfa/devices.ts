@@ -1,7 +1,7 @@
 /** A user's own second factors: listed, enrolled, removed; recovery codes. Everything but listing needs a proof of one. */
 
+import { maxDevices } from '../../access/schema/credential-shapes.ts'
 import type { Caller } from '../../api/caller.ts'
-import { maxDevices } from '../../api/device-secrets.ts'
 import {
   bindingOf,
   type Callback,
