@@ -8,6 +8,9 @@ import { type BrowserPage, openBrowser } from './browser.ts'
 import { type Cluster, login, oneTimeCode, password, startCluster } from './cluster.ts'
 import { bin, cleanEnv, Dialog, run, until } from './run.ts'
 
+/** Alice's, after she has changed it. */
+const next = `${password}, another one`
+
 let cluster: Cluster
 let browser: BrowserPage
 let alice: string
@@ -122,6 +125,18 @@ describe('a security key', () => {
     expect(await last.exited).not.toBe(0)
     expect(last.output).toContain('this is your last device')
   })
+
+  test('tsh passwd waits for the browser too', async () => {
+    const tsh = start(alice, 'passwd', '--insecure')
+    tsh.send(`${password}\n`)
+    await tap(tsh)
+    await tsh.expect(/Enter the new password/)
+    tsh.send(`${next}\n`)
+    await tsh.expect(/The same password again/)
+    tsh.send(`${next}\n`)
+    expect(await tsh.exited, tsh.output).toBe(0)
+    expect(tsh.output).toContain('The password has been changed.')
+  })
 })
 
 describe('a second factor for each session', () => {
@@ -219,7 +234,7 @@ test('the listener of tsh is on a loopback address and answers nobody without it
   const refused = await cluster.tsh(
     home,
     ['login', '--insecure', `--proxy=${cluster.proxyAddress}`, '--user=alice', '--bind-addr=0.0.0.0:4444'],
-    { input: `${password}\n`, env: { TELEPORT_BROWSER: 'none' } },
+    { input: `${next}\n`, env: { TELEPORT_BROWSER: 'none' } },
   )
   expect(refused.code).toBe(2)
   expect(refused.stderr).toContain('is not 127.0.0.1:PORT')
@@ -232,7 +247,7 @@ test('the listener of tsh is on a loopback address and answers nobody without it
     `--bind-addr=127.0.0.1:${port}`,
   ]
   const tsh = start(home, ...args)
-  tsh.send(`${password}\n`)
+  tsh.send(`${next}\n`)
   await tsh.expect(/web\/mfa/)
   const answer = await new Promise<string>((resolve, reject) => {
     let text = ''

@@ -8,6 +8,7 @@ import { openBrowser, Visitor } from './web-page.ts'
 let cluster: Cluster
 let browser: Browser
 let visitor: Visitor
+let bob: Visitor
 let page: Page
 let secret: string
 let recoveryCodes: readonly string[]
@@ -19,7 +20,12 @@ beforeAll(async () => {
   browser = await openBrowser()
   visitor = await Visitor.open(browser, cluster, /status of 4(0[139]|29)/)
   page = visitor.page
-  const protocol = await visitor.context.newCDPSession(page)
+  await addKey(visitor)
+})
+
+/** A key in software, which is touched as soon as it is asked. */
+async function addKey({ context, page }: Visitor): Promise<void> {
+  const protocol = await context.newCDPSession(page)
   await protocol.send('WebAuthn.enable')
   await protocol.send('WebAuthn.addVirtualAuthenticator', {
     options: {
@@ -30,7 +36,7 @@ beforeAll(async () => {
       automaticPresenceSimulation: true,
     },
   })
-})
+}
 
 afterAll(async () => {
   await browser?.close()
@@ -48,7 +54,7 @@ async function logOut(): Promise<void> {
 
 describe('getting in', () => {
   test('an invite link sets a password, tells how strong it is, and enrols a security key', async () => {
-    const made = await cluster.tctl('users', 'add', 'alice', `--logins=${login}`, '--roles=access')
+    const made = await cluster.tctl('users', 'add', 'alice', `--logins=${login}`, '--roles=access,editor')
     const link = /https:\/\/\S+\/web\/invite\/[0-9a-f]+/.exec(made.stdout)?.[0] ?? ''
     await page.goto(link)
     await page.getByLabel('New password', { exact: true }).fill('aaaaaaaaaaaa')
@@ -157,6 +163,77 @@ describe('getting in', () => {
     expect(other.problems).toEqual([])
     await other.context.close()
     await page.getByText('This one', { exact: true }).waitFor()
+  })
+
+  test("an administrator takes a user's key, and resets the user: the link gives a new password and factor, what was before is out", async () => {
+    bob = await Visitor.open(browser, cluster, /status of 40[134]/)
+    await addKey(bob)
+    const linkOf = (text: string) => /https:\/\/\S+\/web\/(invite|reset)\/[0-9a-f]+/.exec(text)?.[0] ?? ''
+    const signUp = async (link: string, secret: string, key: string) => {
+      await bob.page.goto(link)
+      await bob.page.getByLabel('New password', { exact: true }).fill(secret)
+      await bob.page.getByLabel('The same password again').fill(secret)
+      await bob.page.getByLabel('A security key, or this device').check()
+      await bob.page.getByLabel('A name for the key').fill(key)
+      await bob.page.getByRole('button', { name: 'Finish' }).click()
+      await bob.page.getByRole('heading', { name: 'Done' }).waitFor()
+    }
+    const enter = async (secret: string) => {
+      await bob.page.getByLabel('User name').fill('bob')
+      await bob.page.getByLabel('Password', { exact: true }).fill(secret)
+      await bob.page.getByRole('button', { name: 'Log in', exact: true }).click()
+    }
+    const added = await cluster.tctl('users', 'add', 'bob', `--logins=${login}`, '--roles=access')
+    await signUp(linkOf(added.stdout), password, '<i>old</i> key')
+    await bob.page.goto('/web/account')
+    await bob.page.getByRole('button', { name: 'I have read this' }).click()
+    await enter(password)
+    await bob.page.getByText('<i>old</i> key').waitFor()
+
+    await page.goto('/web/admin/users')
+    await page.getByRole('button', { name: 'Actions for bob' }).click()
+    await page.getByRole('menuitem', { name: 'Second factors' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByText('<i>old</i> key').waitFor()
+    await visitor.look('admin-devices')
+    await dialog.getByRole('button', { name: 'Remove <i>old</i> key' }).click()
+    await page.getByRole('dialog', { name: 'Remove <i>old</i> key of bob?' }).waitFor()
+    await visitor.look('admin-device-remove')
+    await dialog.getByRole('button', { name: 'Remove', exact: true }).click()
+    await dialog.getByText('This user has no second factor.').waitFor()
+    await dialog.getByRole('button', { name: 'Close' }).last().click()
+    await bob.page.reload()
+    await bob.page.getByText('You have no second factor.').waitFor()
+
+    const next = `${password}, another one`
+    const reset = await cluster.tctl('users', 'reset', 'bob')
+    await bob.page.reload()
+    await bob.page.getByLabel('User name').waitFor()
+    await signUp(linkOf(reset.stdout), next, 'new key')
+    await bob.page.goto('/web/account')
+    await enter(password)
+    await bob.page.getByRole('alert').getByText('wrong user name, password or code').waitFor()
+    await enter(next)
+    await bob.page.getByText('new key').waitFor()
+  })
+
+  test('who has nothing but a key sets another password with it, the present one first', async () => {
+    const change = async (old: string) => {
+      await bob.page.getByLabel('Password until now').fill(old)
+      await bob.page.getByLabel('New password', { exact: true }).fill(password)
+      await bob.page.getByLabel('The new password again').fill(password)
+      await bob.page.getByRole('button', { name: 'Change the password' }).click()
+    }
+    await change('wrong')
+    await bob.page.getByRole('alert').getByText('wrong user name, password or code').waitFor()
+    await change(`${password}, another one`)
+    // It ends this session too.
+    const again = bob.page.getByRole('dialog', { name: 'Your session is over' })
+    await again.getByLabel('Password', { exact: true }).fill(password)
+    await again.getByRole('button', { name: 'Log in', exact: true }).click()
+    await again.waitFor({ state: 'detached' })
+    expect(bob.problems).toEqual([])
+    await page.goto('/web/account')
   })
 
   test('five wrong passwords lock the account, with the words of every login', async () => {

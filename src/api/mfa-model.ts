@@ -40,6 +40,8 @@ export const mfaAction = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('add_device'), device: deviceKind, name: deviceName }),
   z.strictObject({ kind: z.literal('remove_device'), device: z.string().min(1).max(128) }),
   z.strictObject({ kind: z.literal('recovery_codes') }),
+  /** The new one is no part of it: it comes with the present one, once the key was touched. */
+  z.strictObject({ kind: z.literal('change_password') }),
 ])
 export type MfaAction = z.infer<typeof mfaAction>
 
@@ -48,6 +50,7 @@ export function bindingOf(action: MfaAction | { readonly kind: 'web_login' }): s
   switch (action.kind) {
     case 'web_login':
     case 'recovery_codes':
+    case 'change_password':
       return JSON.stringify([action.kind])
     case 'login':
       return JSON.stringify([action.kind, keyOf(action.publicKey), action.ttlSeconds ?? 0])

@@ -12,6 +12,7 @@ import {
   client,
   creationOptions,
   factorChoice,
+  type MfaAction,
   mfaAction,
   mfaDevice,
   proof,
@@ -20,10 +21,11 @@ import {
 import { userCredentials } from './model.ts'
 
 const self = { callers: ['User'], userRule: 'self' } as const
-const withAction = <K extends z.infer<typeof mfaAction>['kind']>(kind: K) =>
-  mfaAction.refine((action): action is Extract<z.infer<typeof mfaAction>, { kind: K }> => action.kind === kind, {
-    message: `must be of kind ${kind}`,
-  })
+const withAction = <K extends MfaAction['kind']>(...kinds: readonly K[]) =>
+  mfaAction.refine(
+    (action): action is Extract<MfaAction, { kind: K }> => (kinds as readonly string[]).includes(action.kind),
+    { message: `must be of kind ${kinds.join(' or ')}` },
+  )
 
 export const listMfaDevices = endpoint({
   method: 'GET',
@@ -153,9 +155,10 @@ export const beginLogin = endpoint({
 export const startLoginCeremony = endpoint({
   method: 'POST',
   path: '/v1/login/ceremony',
-  summary: 'With the right password: a page on which the user can prove a security key for this login',
+  summary:
+    'With the right password: a page on which the user can prove a security key for this login, or for another password',
   callers: ['Proxy'],
-  body: z.strictObject({ ...named, action: withAction('login'), callback, client }),
+  body: z.strictObject({ ...named, action: withAction('login', 'change_password'), callback, client }),
   output: ceremonyStart,
 })
 export const openCeremony = endpoint({

@@ -67,11 +67,20 @@ export const webChangePassword = endpoint({
     user: z.string().min(1).max(256),
     password: z.string().max(1024),
     newPassword: z.string().max(1024),
-    otp: z.string().max(16).optional(),
+    otp: proofFields.otp,
+    ceremony: proofFields.ceremony,
   }),
   output: z.strictObject({}),
 })
 const named = { user: z.string().min(1).max(256), password: z.string().max(1024) }
+export const webPasswordCeremony = endpoint({
+  method: 'POST',
+  path: '/webapi/password/ceremony',
+  summary: 'With the right password: a page on which the user can prove a security key for another one',
+  callers: [],
+  body: z.strictObject({ ...named, callback }),
+  output: ceremonyStart,
+})
 export const webBeginLogin = endpoint({
   method: 'POST',
   path: '/webapi/login/begin',

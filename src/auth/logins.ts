@@ -40,7 +40,8 @@ export interface LoginRequest extends LoginProof {
   readonly ttlSeconds?: number | undefined
 }
 
-type LoginAction = Extract<MfaAction, { kind: 'login' }>
+/** What begins with a password, at the proxy. */
+type PasswordAction = Extract<MfaAction, { kind: 'login' | 'change_password' }>
 
 export interface LoginsOptions {
   readonly tables: Tables
@@ -79,7 +80,7 @@ export class Logins {
    * The user that the proof is of, as they were when it was looked at; success and failure are in the audit log. The same for a
    * certificate and for a browser session. `action` is what a ceremony may have been for. Throws AccessDenied, LimitExceeded.
    */
-  async authenticate(request: LoginProof, action?: LoginAction): Promise<Found<StoredUser>> {
+  async authenticate(request: LoginProof, action?: PasswordAction): Promise<Found<StoredUser>> {
     const { users, audit, state, env } = this.#options
     const { user, by } = await this.#queues.run(request.user, () =>
       this.#prove(request, () => this.#factor(request, action)),
@@ -129,10 +130,12 @@ export class Logins {
     return { choice, webauthn: { ...options, rpId: options.rpId ?? '' } }
   }
 
-  /** Half a login, to be finished by a key in a browser. Forgives no earlier failure either. */
-  async startCeremony(request: PasswordRequest & { action: LoginAction; callback: Callback }): Promise<CeremonyStart> {
+  /** Half a login, or half of what a new password needs, to be finished by a key in a browser. Forgives no earlier failure either. */
+  async startCeremony(
+    request: PasswordRequest & { action: PasswordAction; callback: Callback },
+  ): Promise<CeremonyStart> {
     const { ceremonies } = this.#options
-    parseKeyLine(request.action.publicKey)
+    if (request.action.kind === 'login') parseKeyLine(request.action.publicKey)
     this.#checkMode()
     const { user } = await this.#queues.run(request.user, () => this.#prove(request))
     const { action, callback, client } = request
@@ -195,7 +198,7 @@ export class Logins {
   }
 
   /** Only after the password was right, so that nobody else can use up a code. */
-  async #factor(request: LoginProof, login: LoginAction | undefined): Promise<Factor> {
+  async #factor(request: LoginProof, login: PasswordAction | undefined): Promise<Factor> {
     const { tables, factors } = this.#options
     const { user, otp, recoveryCode, webauthn, ceremony } = request
     const credentials = (await tables.credentials.find(user))?.value

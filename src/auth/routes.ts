@@ -212,7 +212,7 @@ function mountLogins(app: FastifyInstance, services: Services): void {
   serve(app, routes.login, ({ body }) => logins.login(body))
   serve(app, routes.changePassword, async ({ body }) => {
     const { newPassword, ...proof } = body
-    await users.changePassword(await logins.authenticate(proof), proof, newPassword)
+    await users.changePassword(await logins.authenticate(proof, { kind: 'change_password' }), proof, newPassword)
     return {}
   })
   serve(app, routes.getInvite, ({ body }) => invites.open(body.token, body.client.address))

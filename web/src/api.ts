@@ -94,7 +94,14 @@ export const changePassword = (body: {
   password: string
   newPassword: string
   otp?: string
+  ceremony?: { readonly id: string; readonly secret: string; readonly code: string }
 }): Promise<unknown> => call('POST', '/webapi/password', { body })
+/** With the right password: a ceremony in which a key is proven for another one. */
+export const startPasswordCeremony = (body: {
+  user: string
+  password: string
+  callback: { readonly host: string; readonly port: number; readonly state: string }
+}): Promise<{ id: string; secret: string }> => call('POST', '/webapi/password/ceremony', { body })
 export const openCeremony = (id: string): Promise<{ get?: Challenge; create?: Challenge }> =>
   call('POST', '/webapi/ceremonies/open', { body: { id } })
 export const answerCeremony = (body: object): Promise<{ redirect: string }> =>

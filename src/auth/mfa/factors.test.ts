@@ -11,6 +11,7 @@ import {
   beginInviteKey,
   beginLogin,
   beginMfaDevice,
+  changePassword,
   createUser,
   getInvite,
   listMfaDevices,
@@ -31,6 +32,7 @@ import { adminCaller, machineCaller, type TestServices, testServices } from '../
 import { migrateCredentials, migrateDevices } from './migration.ts'
 
 const password = 'correct horse battery'
+const newPassword = 'another horse, another battery'
 const client = { address: '203.0.113.7' }
 const origin = 'https://proxy.example.com:3080'
 const callback = { host: '127.0.0.1', port: 4000, state: '0'.repeat(32) } as const
@@ -347,6 +349,51 @@ describe('ceremonies in a browser (C6)', () => {
     if (view.get === undefined) throw new Error('nothing to answer')
     return await proxy(bench).call(answerCeremony, { body: { id, assertion: key.get(view.get), client } })
   }
+  const startPassword = (bench: TestServices, secret = password) => {
+    const action = { kind: 'change_password' } as const
+    return proxy(bench).call(startLoginCeremony, {
+      body: { user: 'alice', password: secret, action, callback, client },
+    })
+  }
+  const change = (bench: TestServices, ceremony: Readonly<Record<'id' | 'secret' | 'code', string>>, user = 'alice') =>
+    proxy(bench).call(changePassword, { body: { user, password, newPassword, ceremony, client } })
+
+  test('another password: by who has no factor but a key, with the present one, once', async () => {
+    const bench = await cluster()
+    const { key, caller } = await person(bench, 'alice')
+    await expect(startPassword(bench, 'wrong')).rejects.toThrow(AccessDenied)
+    const { id, secret, ...begun } = await startPassword(bench)
+    const view = await proxy(bench).call(openCeremony, { body: { id, client } })
+    expect(view).toMatchObject({ user: 'alice', title: 'Change the password' })
+    await expect(change(bench, { id, secret, code: '0'.repeat(32) })).rejects.toThrow(AccessDenied)
+    const code = codeIn(await tap(bench, { id, secret, ...begun }, key))
+    await change(bench, { id, secret, code })
+    await expect(change(bench, { id, secret, code })).rejects.toThrow(AccessDenied)
+    await expect(begin(bench, 'alice')).rejects.toThrow(AccessDenied)
+    // A certificate alone does not begin one.
+    const action = { kind: 'change_password' } as const
+    await expect(bench.as(caller).call(startCeremony, { body: { action, callback } })).rejects.toThrow(BadParameter)
+  })
+
+  test("another password: not with a tap for something else, nor with another user's; and its tap is for nothing else", async () => {
+    const bench = await cluster()
+    const alice = await person(bench, 'alice')
+    await person(bench, 'mallory')
+    const action = { kind: 'recovery_codes' } as const
+    const other = await bench.as(alice.caller).call(startCeremony, { body: { action, callback } })
+    const foreign = { ...other, code: codeIn(await tap(bench, other, alice.key)) }
+    const { id, secret, code } = foreign
+    await expect(change(bench, { id, secret, code })).rejects.toThrow(AccessDenied)
+    const tapped = async () => {
+      const begun = await startPassword(bench)
+      return { id: begun.id, secret: begun.secret, code: codeIn(await tap(bench, begun, alice.key)) }
+    }
+    await expect(change(bench, await tapped(), 'mallory')).rejects.toThrow(AccessDenied)
+    // Nor does it log in.
+    await expect(tryLogin(bench, 'alice', { ceremony: await tapped() })).rejects.toThrow(AccessDenied)
+    await expect(begin(bench, 'alice')).resolves.toBeDefined()
+  })
+
   const startLogin = (bench: TestServices, publicKey: string) => {
     const action = { kind: 'login', publicKey } as const
     return proxy(bench).call(startLoginCeremony, { body: { user: 'alice', password, action, callback, client } })

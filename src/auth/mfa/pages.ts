@@ -154,5 +154,7 @@ function describeAction(action: MfaAction): Pick<CeremonyView, 'title' | 'detail
       return { title: 'Remove a second factor', details: [['Device', action.device]] }
     case 'recovery_codes':
       return { title: 'Make new recovery codes', details: [] }
+    case 'change_password':
+      return { title: 'Change the password', details: [] }
   }
 }

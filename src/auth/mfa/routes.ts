@@ -19,6 +19,8 @@ export function mountFactors(app: FastifyInstance, services: Services): void {
     const { action, callback } = body
     // A login begins with a password, which a page of somebody else's must not stand for.
     if (action.kind === 'login') throw new BadParameter('action', 'a login begins at the proxy')
+    if (action.kind === 'change_password')
+      throw new BadParameter('action', 'another password begins with the present one, at the proxy')
     if (action.kind === 'grant') sessionCertificates.checkGrant(caller, action)
     const user = (await users.get(caller.name)).value
     return ceremonies.start({ user, action, type: 'get', callback, address: caller.address })

@@ -51,6 +51,8 @@ export const loginBackend = (auth: Pick<AuthConnection, 'call'>): LoginBackend =
   beginLogin: (body, client) => auth.call(beginLogin, { body: { ...body, client } }),
   startLoginCeremony: ({ user, password, callback, ...key }, client) =>
     auth.call(startLoginCeremony, { body: { user, password, callback, client, action: { kind: 'login', ...key } } }),
+  startPasswordCeremony: (body, client) =>
+    auth.call(startLoginCeremony, { body: { ...body, client, action: { kind: 'change_password' } } }),
   openCeremony: (id, client) => auth.call(openCeremony, { body: { id, client } }),
   answerCeremony: (body, client) => auth.call(answerCeremony, { body: { ...body, client } }),
 })

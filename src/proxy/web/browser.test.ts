@@ -406,6 +406,7 @@ const openTo: Readonly<Record<string, 'everybody' | 'page' | 'session' | 'auth'>
   'POST /webapi/invites/webauthn': 'everybody',
   'POST /webapi/invites/open': 'everybody',
   'POST /webapi/password': 'everybody',
+  'POST /webapi/password/ceremony': 'everybody',
   'POST /webapi/invites/accept': 'everybody',
   'GET /webapi/session': 'page',
   'POST /webapi/session': 'page',

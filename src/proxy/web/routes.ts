@@ -35,6 +35,7 @@ export interface LoginBackend {
     client: WebClient,
   ): Promise<z.output<typeof web.webBeginLogin.output>>
   startLoginCeremony(body: z.output<typeof web.webLoginCeremony.body>, client: WebClient): Promise<CeremonyStart>
+  startPasswordCeremony(body: z.output<typeof web.webPasswordCeremony.body>, client: WebClient): Promise<CeremonyStart>
   openCeremony(id: string, client: WebClient): Promise<CeremonyView>
   answerCeremony(
     body: z.output<typeof web.webAnswerCeremony.body>,
@@ -178,6 +179,7 @@ export function webRoutes(backend: WebBackend, info: WebInfo): readonly WebRoute
     }),
     api(web.webLogin, true, (body, client) => backend.login(body, client)),
     api(web.webChangePassword, true, (body, client) => backend.changePassword(body, client)),
+    api(web.webPasswordCeremony, true, (body, client) => backend.startPasswordCeremony(body, client)),
     api(web.webBeginLogin, true, (body, client) => backend.beginLogin(body, client)),
     api(web.webLoginCeremony, true, (body, client) => backend.startLoginCeremony(body, client)),
     api(web.webOpenCeremony, true, (body, client) => backend.openCeremony(body.id, client)),

@@ -92,6 +92,9 @@ const backend: WebBackend = {
   async startLoginCeremony() {
     throw new AccessDenied('invalid user, password or code')
   },
+  async startPasswordCeremony() {
+    throw new AccessDenied('invalid user, password or code')
+  },
   async openCeremony() {
     throw new NotFound('this page is not valid')
   },
@@ -258,6 +261,7 @@ describe('the web API', () => {
       'GET /webapi/authorities',
       'POST /webapi/ssh/certs',
       'POST /webapi/password',
+      'POST /webapi/password/ceremony',
       'POST /webapi/login/begin',
       'POST /webapi/login/ceremony',
       'POST /webapi/ceremonies/open',

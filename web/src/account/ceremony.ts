@@ -1,7 +1,7 @@
 /** A proof with a security key for one action of the account: the ceremony that `tsh` opens in a browser, without leaving the page. */
 
 import type { CallInput } from '../../../src/api/web-calls.ts'
-import { answerCeremony, auth, openCeremony, type routes } from '../api.ts'
+import { answerCeremony, auth, openCeremony, type routes, startPasswordCeremony } from '../api.ts'
 import { askKey, createKey } from '../keys.ts'
 
 export type Action = CallInput<typeof routes.startCeremony>['body']['action']
@@ -32,6 +32,12 @@ export async function finishCeremony(
   const given = URL.parse(redirect)?.searchParams
   if (given?.get('state') !== state) throw new Error('an unexpected answer')
   return { id: begun.id, secret: begun.secret, code: given.get('code') ?? '' }
+}
+
+/** For another password, which begins with the present one. */
+export async function provePassword(user: string, password: string): Promise<CeremonyProof> {
+  const back = callback()
+  return finishCeremony(await startPasswordCeremony({ user, password, callback: back }), back.state)
 }
 
 export async function proveWithKey(action: Action): Promise<CeremonyProof> {

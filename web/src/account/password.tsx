@@ -3,8 +3,9 @@
 import { Alert, Button, Group, Paper, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { changePassword, type WebState } from '../api.ts'
+import { beginLogin, changePassword, type WebState } from '../api.ts'
 import { words } from '../text/account.ts'
+import { provePassword } from './ceremony.ts'
 
 export function Password({ state, user }: { state: WebState; user: string }) {
   const client = useQueryClient()
@@ -12,12 +13,27 @@ export function Password({ state, user }: { state: WebState; user: string }) {
   const [password, setPassword] = useState('')
   const [again, setAgain] = useState('')
   const [code, setCode] = useState('')
+  const [isTouching, setTouching] = useState(false)
+  const mayUseKey = state.secondFactor !== 'off' && state.secondFactor !== 'otp'
+  /** A code that was typed, else a key if there is one. A wrong password is said before anybody looks for the key. */
+  const proofFor = async (otp: string) => {
+    if (otp !== '') return { otp }
+    if (!mayUseKey) return {}
+    const { choice } = await beginLogin(user, old)
+    if (!choice.webauthn) {
+      if (choice.otp) throw new Error(words.needsCode)
+      return {}
+    }
+    setTouching(true)
+    return { ceremony: await provePassword(user, old) }
+  }
   const change = useMutation({
     mutationFn: async () => {
       if (password !== again) throw new Error(words.differ)
       const otp = code.replaceAll(/\s/g, '')
-      await changePassword({ user, password: old, newPassword: password, ...(otp === '' ? {} : { otp }) })
+      await changePassword({ user, password: old, newPassword: password, ...(await proofFor(otp)) })
     },
+    onSettled: () => setTouching(false),
     onSuccess: () => client.invalidateQueries(),
     onError: () => setCode(''),
   })
@@ -65,9 +81,10 @@ export function Password({ state, user }: { state: WebState; user: string }) {
             required
             withAsterisk={false}
           />
-          {state.secondFactor === 'off' ? null : (
+          {state.secondFactor === 'off' || state.secondFactor === 'webauthn' ? null : (
             <TextInput
-              label={words.codeIfAny}
+              label={words.code}
+              description={mayUseKey ? words.codeOrKey : undefined}
               value={code}
               onChange={(event) => setCode(event.currentTarget.value)}
               inputMode="numeric"
@@ -75,6 +92,11 @@ export function Password({ state, user }: { state: WebState; user: string }) {
               maxLength={8}
             />
           )}
+          {isTouching ? (
+            <Text role="status" size="sm">
+              {words.touch}
+            </Text>
+          ) : null}
           <Group>
             <Button type="submit" loading={change.isPending}>
               {words.changePassword}

@@ -1,6 +1,6 @@
 /** The second factors of one user: which there are, and how one that was lost is removed. */
 
-import { Badge, Button, Group, Modal, Skeleton, Text } from '@mantine/core'
+import { Button, Group, Modal, Skeleton, Text } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { auth, type CallOutput, may, type routes, type WebUser } from '../api.ts'
@@ -62,6 +62,7 @@ export function UserDevices(props: { readonly me: WebUser | undefined; readonly 
               <li key={device.id}>
                 <div>
                   <Text fw={600}>{device.name}</Text>
+                  <Text size="sm">{words.kinds[device.kind]}</Text>
                   <Text c="dimmed" size="sm">
                     {words.added} <When time={device.addedAt} />
                   </Text>
@@ -75,9 +76,6 @@ export function UserDevices(props: { readonly me: WebUser | undefined; readonly 
                     )}
                   </Text>
                 </div>
-                <Badge variant="default" tt="none">
-                  {words.kinds[device.kind]}
-                </Badge>
                 {may(me, 'DELETE /v1/users/:name/devices/:id') ? (
                   <Button
                     size="xs"

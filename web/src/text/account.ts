@@ -72,7 +72,8 @@ export const words = {
   newPassword: 'New password',
   again: 'The new password again',
   differ: 'The two passwords differ.',
-  codeIfAny: 'One-time code, if you have an app',
+  codeOrKey: 'Leave it empty to use a security key',
+  needsCode: 'Type the one-time code that your app shows.',
 
   keyNotAnswered: 'No key answered in time, or it was cancelled. Try again.',
   keyEnrolled: 'This key is enrolled already. Use another one.',

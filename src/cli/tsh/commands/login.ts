@@ -2,7 +2,7 @@
 
 import { userInfo } from 'node:os'
 import { clockRemedy, describeSkew, issuedAt } from '../../../api/clock-skew.ts'
-import type { Proof } from '../../../api/mfa-model.ts'
+import type { Callback, CeremonyStart, Proof } from '../../../api/mfa-model.ts'
 import type { SecondFactor, UserCredentials } from '../../../api/model.ts'
 import { ping, webBeginLogin, webLogin, webLoginCeremony } from '../../../api/web.ts'
 import { parseDuration } from '../../../common/durations.ts'
@@ -25,7 +25,7 @@ import {
   type Wanted,
   wantedFrom,
 } from '../login-state.ts'
-import { proofOfText, prove, readCode } from '../mfa/prove.ts'
+import { proofOfText, prove } from '../mfa/prove.ts'
 import { loadLogin, loadProfile, type Profile, type StoredLogin, saveLogin } from '../profile.ts'
 import { type Ask, askAndWait, elevate } from '../request/elevate.ts'
 import { tshHome } from '../store.ts'
@@ -207,7 +207,10 @@ async function newLogin(
     publicKey: publicKeyLine(key.publicKey),
     ...(ttl === undefined ? {} : { ttlSeconds: ttl }),
   }
-  const proof = await askProof(about.auth.secondFactor, target, request, wanted.mfa)
+  const proof = await askProof(about.auth.secondFactor, target, {
+    ...{ user, password, settings: wanted.mfa, recovery: true },
+    start: (callback) => callWeb(target, webLoginCeremony, { ...request, callback }),
+  })
   const credentials = await callWeb(target, webLogin, { ...request, ...proof })
   warnOfClock(certificateOfLine(credentials.certificate, 'certificate'), new Date())
   const profile: Profile = {
@@ -241,39 +244,26 @@ function warnOfClock(certificate: Certificate, now: Date): void {
   process.stderr.write(`WARNING: the clock of this computer is ${describeSkew(skew)} the cluster's; ${clockRemedy}.\n`)
 }
 
-/** `optional`: an empty answer means that the user has none. */
-export async function askCode(optional: boolean): Promise<string | undefined> {
-  return await askFor('Enter your OTP token:\n', { hidden: false, optional }, (text) => readCode(text, optional))
-}
-
-interface LoginRequest {
+export interface ProofAsk {
   readonly user: string
   readonly password: string
-  readonly publicKey: string
-  readonly ttlSeconds?: number
+  readonly settings: MfaSettings
+  readonly recovery: boolean
+  /** For a key. */
+  start(callback: Callback): Promise<CeremonyStart>
 }
 
 /** Where codes are the only factor the code goes with the password; else the cluster says which devices the user has. */
-async function askProof(
-  secondFactor: SecondFactor,
-  target: WebTarget,
-  request: LoginRequest,
-  settings: MfaSettings,
-): Promise<Proof> {
+export async function askProof(secondFactor: SecondFactor, target: WebTarget, wanted: ProofAsk): Promise<Proof> {
+  const { user, password, ...how } = wanted
   if (secondFactor === 'off') return {}
   if (secondFactor === 'otp') {
-    return proofOfText(await ask('Enter your OTP token:\n', { hidden: false }), true)
+    return await askFor('Enter your OTP token:\n', { hidden: false }, (text) => proofOfText(text, how.recovery))
   }
-  const { user, password } = request
   const { choice } = await callWeb(target, webBeginLogin, { user, password })
   const hasDevice = choice.otp || choice.webauthn
   if (secondFactor === 'optional' && !hasDevice) return {}
-  return await prove({
-    choice,
-    settings,
-    recovery: true,
-    start: (callback) => callWeb(target, webLoginCeremony, { ...request, callback }),
-  })
+  return await prove({ choice, ...how })
 }
 
 /** The flag's port, else what the proxy says; an unspecified host means the one that was dialled. */
