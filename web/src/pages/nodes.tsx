@@ -5,7 +5,7 @@ import { useDebouncedValue } from '@mantine/hooks'
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
-import { useEffect, useRef, useState } from 'react'
+import { memo, type Ref, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { listNodes, type WebNode, type WebState } from '../api.ts'
 import { ChevronIcon, CloseIcon, CopyIcon, SearchIcon, ServerIcon, TerminalIcon } from '../icons.tsx'
 import { useLostSession } from '../session.tsx'
@@ -40,11 +40,14 @@ export function NodesPage({ state }: { state: WebState }) {
     return () => window.removeEventListener('keydown', focus)
   }, [state.clusterName])
 
-  const pages = query.data?.pages ?? []
-  const nodes = pages.flatMap((page) => page.items)
-  const [first] = pages
-  const toggle = (label: string) =>
-    setLabels((before) => (before.includes(label) ? before.filter((one) => one !== label) : [...before, label]))
+  const pages = query.data?.pages
+  const nodes = useMemo(() => pages?.flatMap((page) => page.items) ?? [], [pages])
+  const first = pages?.[0]
+  const toggle = useCallback(
+    (label: string) =>
+      setLabels((before) => (before.includes(label) ? before.filter((one) => one !== label) : [...before, label])),
+    [],
+  )
   return (
     <div className="page">
       <div className="page-head">
@@ -131,7 +134,7 @@ function NodeRows(props: {
     estimateSize: () => 60,
     overscan: 12,
     scrollMargin: list.current?.offsetTop ?? 0,
-    getItemKey: (index) => nodes[index]?.uuid ?? index,
+    getItemKey: useCallback((index: number) => nodes[index]?.uuid ?? index, [nodes]),
   })
   const drawn = rows.getVirtualItems()
   const last = drawn.at(-1)?.index ?? 0
@@ -154,50 +157,74 @@ function NodeRows(props: {
           const node = nodes[row.index]
           if (node === undefined) return null
           return (
-            <div
+            <NodeRow
               key={row.key}
-              role="row"
-              aria-rowindex={row.index + 2}
-              data-index={row.index}
-              ref={rows.measureElement}
-              className="node"
-              style={{ transform: `translateY(${row.start - rows.options.scrollMargin}px)` }}
-            >
-              <div role="cell" className="node-name">
-                {node.hostname}
-              </div>
-              <div role="cell" className="node-address">
-                {node.address}
-              </div>
-              <div role="cell">
-                <ul className="chips">
-                  {Object.entries(node.labels).map(([name, value]) => {
-                    const label = `${name}=${value}`
-                    return (
-                      <li key={name}>
-                        <button
-                          type="button"
-                          className={chosen.includes(label) ? 'chip chosen' : 'chip'}
-                          aria-label={chosen.includes(label) ? words.removeFilter(label) : words.addFilter(label)}
-                          onClick={() => onLabel(label)}
-                        >
-                          {label}
-                        </button>
-                      </li>
-                    )
-                  })}
-                </ul>
-              </div>
-              <div role="cell" className="node-actions">
-                <Connect node={node} state={state} />
-              </div>
-            </div>
+              node={node}
+              index={row.index}
+              y={row.start - rows.options.scrollMargin}
+              measure={rows.measureElement}
+              chosen={chosen}
+              onLabel={onLabel}
+              state={state}
+            />
           )
         })}
       </div>
     </div>
   )
 }
+
+/** Drawn once, however often the list is while it scrolls by. */
+const NodeRow = memo(function NodeRow(props: {
+  node: WebNode
+  index: number
+  y: number
+  measure: Ref<HTMLDivElement>
+  chosen: readonly string[]
+  state: WebState
+  onLabel(label: string): void
+}) {
+  const { node, index, y, measure, chosen, onLabel, state } = props
+  return (
+    <div
+      role="row"
+      aria-rowindex={index + 2}
+      data-index={index}
+      ref={measure}
+      className="node"
+      style={{ transform: `translateY(${y}px)` }}
+    >
+      <div role="cell" className="node-name">
+        {node.hostname}
+      </div>
+      <div role="cell" className="node-address">
+        {node.address}
+      </div>
+      <div role="cell">
+        <ul className="chips">
+          {Object.entries(node.labels).map(([name, value]) => {
+            const label = `${name}=${value}`
+            return (
+              <li key={name}>
+                <button
+                  type="button"
+                  className={chosen.includes(label) ? 'chip chosen' : 'chip'}
+                  aria-label={chosen.includes(label) ? words.removeFilter(label) : words.addFilter(label)}
+                  onClick={() => onLabel(label)}
+                >
+                  {label}
+                </button>
+              </li>
+            )
+          })}
+        </ul>
+      </div>
+      <div role="cell" className="node-actions">
+        <Connect node={node} state={state} />
+      </div>
+    </div>
+  )
+})
 
 function Connect({ node, state }: { node: WebNode; state: WebState }) {
   const navigate = useNavigate()
