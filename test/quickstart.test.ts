@@ -62,7 +62,7 @@ describe('the quickstart', () => {
       const [link = ''] = await running.expect(/https:\S+\/web\/invite\/[0-9a-f]+/)
       const context = await browser.newContext({
         ignoreHTTPSErrors: true,
-        viewport: { width: 960, height: 600 },
+        viewport: { width: 1120, height: 700 },
         colorScheme: 'light',
         reducedMotion: 'reduce',
       })
@@ -109,6 +109,12 @@ describe('the quickstart', () => {
       await page.locator('.recording-name').first().click()
       await page.getByRole('button', { name: 'Play again' }).waitFor()
       expect(await page.locator('.stage').innerText()).toContain('hello 42')
+      // What the deck says of terminals must not lay the screen over the bar.
+      const [screen, bar] = [
+        await page.locator('.stage .xterm').boundingBox(),
+        await page.locator('.player-bar').boundingBox(),
+      ]
+      expect((screen?.y ?? 0) + (screen?.height ?? 0)).toBeLessThanOrEqual(bar?.y ?? 0)
       await picture('recording')
       await page.getByRole('link', { name: 'Audit', exact: true }).click()
       await page.getByText('session.start', { exact: true }).first().waitFor()

@@ -234,6 +234,32 @@ function Connect({ node, state }: { node: WebNode; state: WebState }) {
   }
   const [first = ''] = node.logins
   const isOne = node.logins.length === 1
+  // Thousands of servers scroll by, and of few of them somebody wants to see the choices.
+  const [isAsked, setAsked] = useState(false)
+  const chooser = (more: { onClick?: () => void }) =>
+    isOne ? (
+      <Button
+        size="xs"
+        px={8}
+        className="split"
+        aria-label={words.chooseLogin(node.hostname)}
+        aria-haspopup="menu"
+        {...more}
+      >
+        <ChevronIcon />
+      </Button>
+    ) : (
+      <Button
+        size="xs"
+        leftSection={<TerminalIcon />}
+        rightSection={<ChevronIcon />}
+        aria-label={words.chooseLogin(node.hostname)}
+        aria-haspopup="menu"
+        {...more}
+      >
+        {words.connect}
+      </Button>
+    )
   return (
     <Button.Group>
       {isOne ? (
@@ -246,35 +272,24 @@ function Connect({ node, state }: { node: WebNode; state: WebState }) {
           {words.connect}
         </Button>
       ) : null}
-      <Menu position="bottom-end" width={230} shadow="md" withinPortal>
-        <Menu.Target>
-          {isOne ? (
-            <Button size="xs" px={8} className="split" aria-label={words.chooseLogin(node.hostname)}>
-              <ChevronIcon />
-            </Button>
-          ) : (
-            <Button
-              size="xs"
-              leftSection={<TerminalIcon />}
-              rightSection={<ChevronIcon />}
-              aria-label={words.chooseLogin(node.hostname)}
-            >
-              {words.connect}
-            </Button>
-          )}
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Label>{words.loginAs}</Menu.Label>
-          {node.logins.map((login) => (
-            <Menu.Item key={login} leftSection={<TerminalIcon />} onClick={() => open(login)}>
-              {login}
-            </Menu.Item>
-          ))}
-          <Menu.Divider />
-          <CopyItem name={words.copyTsh} value={`tsh ssh ${quoted(`${first}@${node.hostname}`)}`} />
-          <CopyItem name={words.copySsh} value={`ssh ${quoted(`${first}@${node.hostname}.${state.clusterName}`)}`} />
-        </Menu.Dropdown>
-      </Menu>
+      {isAsked ? (
+        <Menu position="bottom-end" width={230} shadow="md" withinPortal defaultOpened>
+          <Menu.Target>{chooser({})}</Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Label>{words.loginAs}</Menu.Label>
+            {node.logins.map((login) => (
+              <Menu.Item key={login} leftSection={<TerminalIcon />} onClick={() => open(login)}>
+                {login}
+              </Menu.Item>
+            ))}
+            <Menu.Divider />
+            <CopyItem name={words.copyTsh} value={`tsh ssh ${quoted(`${first}@${node.hostname}`)}`} />
+            <CopyItem name={words.copySsh} value={`ssh ${quoted(`${first}@${node.hostname}.${state.clusterName}`)}`} />
+          </Menu.Dropdown>
+        </Menu>
+      ) : (
+        chooser({ onClick: () => setAsked(true) })
+      )}
     </Button.Group>
   )
 }
