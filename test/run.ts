@@ -30,6 +30,10 @@ export function cleanEnv(extra: Readonly<Record<string, string>> = {}): Record<s
   return { ...base, NO_COLOR: '1', ...extra }
 }
 
+/** For the question what somebody waits for who should have ended. */
+const processList = (): string =>
+  spawnSync('ps', ['-eo', 'pid,ppid,stat,wchan:20,etimes,args', '--forest'], { encoding: 'utf8' }).stdout
+
 /** Runs to the end. Kills the program, and fails, after the time limit. */
 export async function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
   const child = spawn(file, args, {
@@ -56,8 +60,11 @@ async function collect(
   })
   return await new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
+      const processes = processList()
       child.kill('SIGKILL')
-      reject(new Error(`no end after ${timeoutMs} ms: ${what}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`))
+      reject(
+        new Error(`no end after ${timeoutMs} ms: ${what}\n--- stdout\n${stdout}\n--- stderr\n${stderr}\n${processes}`),
+      )
     }, timeoutMs)
     child.once('error', (error) => {
       clearTimeout(timer)
@@ -126,12 +133,8 @@ export class Dialog {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        const tasks = spawnSync('ps', ['-eo', 'pid,ppid,stat,wchan:20,etimes,args', '--forest'], { encoding: 'utf8' })
-        reject(
-          new Error(
-            `no end after ${timeoutMs} ms of ${this.child.spawnargs.join(' ')}\n${this.output}\n${tasks.stdout}`,
-          ),
-        )
+        const what = this.child.spawnargs.join(' ')
+        reject(new Error(`no end after ${timeoutMs} ms of ${what}\n${this.output}\n${processList()}`))
       }, timeoutMs)
     })
     try {

@@ -66,7 +66,8 @@ describe('the HTTPS port', () => {
     const deep = bench.file('deep.json')
     writeFileSync(deep, '['.repeat(60_000))
     expect(statusOf(await curl(...json, '-d', `@${deep}`, login))).toBe(400)
-    const header = await curl('-H', `x: ${'y'.repeat(100_000)}`, url('/webapi/ping'))
+    // Not so long that it is still being sent when the answer comes and the connection is closed.
+    const header = await curl('-H', `x: ${'y'.repeat(20_000)}`, url('/webapi/ping'))
     expect(statusOf(header)).toBe(431)
     expect(bench.processes()).toEqual(processes)
   })

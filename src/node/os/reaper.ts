@@ -5,16 +5,26 @@ import type { ExitResult } from '../../ssh/connection/types.ts'
 import { libc } from './libc.ts'
 
 const WNOHANG = 1
+/** Milliseconds between looks that no signal asked for. */
+const lookEvery = 1000
 const waiting = new Map<number, (result: ExitResult) => void>()
 const status = Buffer.alloc(4)
 let listening = false
+let look: NodeJS.Timeout | undefined
 
-/** Resolves when the child has ended. Must be called in the same turn in which the child was started. */
+/** To be called before the first child is started: one may end before its starter has its number. */
+export function expectChildren(): void {
+  if (listening) return
+  listening = true
+  process.on('SIGCHLD', sweep)
+}
+
+/**
+ * Resolves when the child has ended. Must be called in the same turn in which the child was started. A session whose end is not noticed
+ * would stay open for ever, so that a signal that did not arrive costs it a second at most.
+ */
 export function reap(pid: number): Promise<ExitResult> {
-  if (!listening) {
-    listening = true
-    process.on('SIGCHLD', sweep)
-  }
+  look ??= setInterval(sweep, lookEvery).unref()
   return new Promise((resolve) => {
     waiting.set(pid, resolve)
   })
@@ -34,6 +44,9 @@ function sweep(): void {
     waiting.delete(pid)
     resolve(result === pid ? decodeStatus(status.readInt32LE(0)) : { kind: 'exit', status: 255 })
   }
+  if (waiting.size > 0) return
+  clearInterval(look)
+  look = undefined
 }
 
 /** The wait status of Linux as RFC 4254 section 6.10 wants it. */

@@ -5,7 +5,7 @@ import { getSystemErrorName } from 'node:util'
 import { SystemError } from '../../errors/errors.ts'
 import type { ExitResult } from '../../ssh/connection/types.ts'
 import { type Libc, libc, StringArray } from './libc.ts'
-import { reap } from './reaper.ts'
+import { expectChildren, reap } from './reaper.ts'
 
 /** Descriptors of ours that become 0, 1 and 2 of the child, or the path of a terminal that becomes all three. */
 export type ChildStdio =
@@ -45,6 +45,7 @@ const noSignals = Buffer.alloc(128)
 export function spawn(request: SpawnRequest): SpawnedChild {
   const c = libc()
   closeInheritedOnExec(c)
+  expectChildren()
   const { functions: f } = c
   const actions = Buffer.alloc(structSize)
   const attributes = Buffer.alloc(structSize)
