@@ -11,6 +11,7 @@ import { type Moderate, Moderation } from '../sessions/moderation.tsx'
 import { People } from '../sessions/people.tsx'
 import { sessionsText as words } from '../text/sessions.ts'
 import { TerminalConnection } from './connection.ts'
+import { Ended } from './ended.tsx'
 import { usePreferences } from './preferences.ts'
 import { printable } from './screen.ts'
 import type { Joined } from './tabs.ts'
@@ -162,18 +163,14 @@ export function JoinedView(props: {
       <div className="joined-screen" style={{ background }}>
         <div className="screen" ref={place} />
         {end === undefined ? null : (
-          <div className="ended" role="status">
-            <Text size="sm">{end}</Text>
-            <Button
-              size="xs"
-              onClick={() => {
-                setEnd(undefined)
-                setAttempt((before) => before + 1)
-              }}
-            >
-              {words.again}
-            </Button>
-          </div>
+          <Ended
+            why={end}
+            again={words.again}
+            onAgain={() => {
+              setEnd(undefined)
+              setAttempt((before) => before + 1)
+            }}
+          />
         )}
       </div>
     </section>

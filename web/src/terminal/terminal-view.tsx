@@ -6,6 +6,7 @@ import { useEffect, useRef, useState } from 'react'
 import { stateKey } from '../session.tsx'
 import { words } from '../text/terminal.ts'
 import { permissionOf, readClipboardWrite, setPermission } from './clipboard.ts'
+import { Ended } from './ended.tsx'
 import { type End, LastingConnection } from './lasting.ts'
 import { usePreferences } from './preferences.ts'
 import { leftOn, openScreen, printable, type Screen } from './screen.ts'
@@ -192,18 +193,14 @@ export function TerminalView({
         </div>
       ) : null}
       {end === undefined ? null : (
-        <div className="ended" role="status">
-          <Text size="sm">{end}</Text>
-          <Button
-            size="xs"
-            onClick={() => {
-              setEnd(undefined)
-              setAttempt((before) => before + 1)
-            }}
-          >
-            {words.reconnect}
-          </Button>
-        </div>
+        <Ended
+          why={end}
+          again={words.reconnect}
+          onAgain={() => {
+            setEnd(undefined)
+            setAttempt((before) => before + 1)
+          }}
+        />
       )}
     </section>
   )
