@@ -90,7 +90,16 @@ test('starts from its file while auth is away, and servers stay however long tha
   const client = switchable(bench.as(machineCaller('Proxy')))
   client.away = true
   const second = await open(bench, path, client)
-  await second.ready
+  let ready = false
+  void second.ready.then(() => {
+    ready = true
+  })
+  await expect
+    .poll(async () => {
+      await bench.env.advance(100)
+      return ready
+    })
+    .toBe(true)
   expect(second.live).toBe(false)
   expect(second.servers('node')).toHaveLength(1)
   expect(second.role('access')).toBeDefined()
@@ -103,6 +112,35 @@ test('starts from its file while auth is away, and servers stay however long tha
     })
     .toBe(true)
   expect(second.servers('node')).toEqual([])
+})
+
+test('what changed since the last run holds from the start, also when auth comes up a moment later', async () => {
+  const bench = await testServices()
+  const path = join(await tempDir(), 'cache.json')
+  const first = await open(bench, path, bench.as(machineCaller('Proxy')))
+  await first.ready
+  expect(first.user('alice')).toBeUndefined()
+  await first.close()
+  await bench.as(adminCaller).call(createUser, { body: { name: 'alice', roles: ['access'], traits: {} } })
+
+  const client = switchable(bench.as(machineCaller('Proxy')))
+  client.away = true
+  const second = await open(bench, path, client)
+  let seen: boolean | undefined
+  void second.ready.then(() => {
+    seen = second.user('alice') !== undefined
+  })
+  // Its file is read by then, and several attempts have failed.
+  await expect.poll(() => second.lastHeard).toBeDefined()
+  for (let step = 0; step < 10; step++) await bench.env.advance(100)
+  expect(seen).toBeUndefined()
+  client.away = false
+  await expect
+    .poll(async () => {
+      await bench.env.advance(100)
+      return seen
+    })
+    .toBe(true)
 })
 
 test('changes that came while the watch was down are told when it is back', async () => {

@@ -19,7 +19,7 @@ import { watch } from './routes.ts'
 export type { ChangeKind } from './cluster-snapshot.ts'
 
 export interface ClusterCache extends ClusterState, AsyncDisposable {
-  /** Resolves once there is something to decide with: the file from the last run, or the first snapshot. */
+  /** Resolves once there is something to decide with: the first snapshot or, while auth stays away, the file from the last run. */
   readonly ready: Promise<void>
   /** The watch stands and its snapshot is complete. */
   readonly live: boolean
@@ -50,6 +50,11 @@ export interface ClusterCacheOptions {
 /** Milliseconds. */
 const firstRetry = 200
 const lastRetry = 10_000
+/**
+ * Milliseconds after the start in which news from auth comes before what was known at the last run: a lock or a stricter setting
+ * made meanwhile holds for the first connection, too. Auth may be starting beside us.
+ */
+const patience = 3_000
 /** Locks and granted requests are on disk at once, other changes that decide about access after 1 s; presence, which changes all the time, after 30 s. */
 const saveSoon = 1_000
 const saveLater = 30_000
@@ -176,12 +181,19 @@ class Cache implements ClusterCache {
   }
 
   async #run(): Promise<void> {
-    await this.#load()
+    const usable = await this.#load()
+    if (usable) void this.#settleForFile()
     await Promise.all([this.#follow(), this.#keepSaving(), this.#keepPruning()])
+  }
+
+  async #settleForFile(): Promise<void> {
+    await this.#env.sleep(patience, this.#closing.signal).catch(() => undefined)
+    this.#becameReady.resolve()
   }
 
   async #follow(): Promise<void> {
     const { signal } = this.#closing
+    const started = this.#env.monotonicMs()
     let wait = firstRetry
     let said = ''
     while (!signal.aborted) {
@@ -203,7 +215,8 @@ class Cache implements ClusterCache {
       // Spread out, so that a thousand nodes do not come back in the same second.
       const jitter = 0.5 + this.#env.randomBytes(2).readUInt16BE() / 65_536
       await this.#env.sleep(wait * jitter, signal).catch(() => undefined)
-      wait = Math.min(wait * 2, lastRetry)
+      // Whoever waits for the first news waits for this.
+      if (this.#env.monotonicMs() - started >= patience) wait = Math.min(wait * 2, lastRetry)
     }
   }
 
@@ -293,7 +306,8 @@ class Cache implements ClusterCache {
     await this.#saving
   }
 
-  async #load(): Promise<void> {
+  /** Whether the file says enough to decide. */
+  async #load(): Promise<boolean> {
     const { path } = this.#options
     try {
       const size = await stat(path).then(
@@ -308,13 +322,14 @@ class Cache implements ClusterCache {
       this.#snapshot = snapshot
       this.#lastHeard = new Date(file.lastHeard)
       this.#heardAt = this.#env.monotonicMs() - Math.max(0, this.#env.now().getTime() - this.#lastHeard.getTime())
-      if (snapshot.userAuthorities.length > 0 && snapshot.hostAuthorities.length > 0) this.#becameReady.resolve()
+      return snapshot.userAuthorities.length > 0 && snapshot.hostAuthorities.length > 0
     } catch (error) {
-      if (isNotFound(error)) return
+      if (isNotFound(error)) return false
       this.#logger.warn('the kept cluster state cannot be used; waiting for an auth server', {
         path,
         reason: messageOf(error),
       })
+      return false
     }
   }
 }
