@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config'
+import { FailuresLast } from './test/failures-last.ts'
 
 export default defineConfig({
   cacheDir: '.vitest',
   test: {
+    reporters: ['default', new FailuresLast()],
     pool: 'forks',
     // Most tests wait for programs more than they compute: two at a time even where there are two cores.
     maxWorkers: 2,

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest'
+import { lastWords } from './failures-last.ts'
+
+const failure = (what: string, message?: string, file?: string) => ({
+  what,
+  causes: [{ ...(message === undefined ? {} : { message }), stacks: file === undefined ? [] : [{ file, line: 7 }] }],
+})
+
+const rows = [
+  { name: 'nothing failed, nothing to say', failures: [], said: '' },
+  {
+    name: 'what failed, with the first line of the reason and the place of our own in it',
+    failures: [failure('e2e test/a.test.ts > b', '\x1b[31mno end\x1b[39m\n--- stdout\nlong', '/root/test/run.ts')],
+    said: '\nFAILED: 1\n× e2e test/a.test.ts > b\n    no end (test/run.ts:7)\n',
+  },
+  {
+    name: 'a failure without a reason, in a package',
+    failures: [failure('x', undefined, '/root/node_modules/y/z.js')],
+    said: '\nFAILED: 1\n× x\n    no reason given\n',
+  },
+]
+test.each(rows)('$name', ({ failures, said }) => expect(lastWords(failures, '/root')).toBe(said))
+
+test('thousands of failures fit into the end that is kept', () => {
+  const words = lastWords(
+    Array.from({ length: 2000 }, (_, n) => failure(`test ${n}`, 'x'.repeat(n))),
+    '/root',
+  )
+  expect(words.split('\n').length).toBeLessThanOrEqual(33)
+  expect(Buffer.byteLength(words)).toBeLessThan(3500)
+  expect(words).toContain('more, above.')
+})
