@@ -1,6 +1,6 @@
 /** Malformed input of every kind: one clear line that names it, exit code 2, nothing changed. */
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { realEnv } from '../src/common/env.ts'
@@ -448,6 +448,28 @@ describe('bad input', () => {
       expect(line).not.toContain('\u001b')
     },
   )
+
+  // A code is good once: what would be refused after it is refused before it, and before the proxy is asked anything.
+  test.each([
+    {
+      name: 'a home that others can enter',
+      mode: 0o755,
+      args: [],
+      says: /is open to other users; close it with: chmod 700/,
+    },
+    { name: 'a place for the identity that is not there', mode: 0o700, args: ['--out=/none/id'], says: /\/none/ },
+    { name: 'a form of identity that is none', mode: 0o700, args: ['--out=/tmp/id', '--format=pem'], says: /--format/ },
+  ])('$name is refused by tsh login before it asks for a password', async ({ mode, args, says }) => {
+    const home = mkdtempSync(join(cluster.dir, 'loose-'))
+    chmodSync(home, mode)
+    const result = await run(bin('tsh'), ['login', '--insecure', '--proxy=127.0.0.1:1', ...args], {
+      env: cluster.env({ TELEPORT_HOME: home }),
+    })
+    rmSync(home, { recursive: true })
+    expect(result.code).not.toBe(0)
+    expect(result.stderr.trim().split('\n')).toHaveLength(1)
+    expect(result.stderr).toMatch(says)
+  })
 
   test('nothing was changed by all of it', async () => {
     const [users, resources, files] = await state()

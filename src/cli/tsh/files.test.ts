@@ -17,6 +17,7 @@ import {
   loadProfile,
   type Profile,
   parseProfile,
+  prepareHome,
   removeProfile,
   saveLogin,
 } from './profile.ts'
@@ -116,6 +117,35 @@ describe('the directory of tsh', () => {
     rmSync(directory())
     mkdirSync(directory(), { mode: 0o755 })
     expect(() => saveLogin(directory(), login, 'x y')).toThrow(/chmod 700/)
+  })
+
+  test.each([
+    ['none', () => undefined, undefined],
+    ['a home that others can enter', (path: string) => mkdirSync(path, { mode: 0o755 }), /chmod 700/],
+    [
+      'a directory of the proxy that others can enter',
+      (path: string) => {
+        saveLogin(path, login, 'x y')
+        chmodSync(join(path, 'keys/proxy.example.com'), 0o755)
+      },
+      /chmod 700/,
+    ],
+    [
+      'a known_hosts that others can write',
+      (path: string) => {
+        saveLogin(path, login, 'x y')
+        chmodSync(join(path, 'known_hosts'), 0o666)
+      },
+      /chmod 600/,
+    ],
+  ])('before a login: %s', (_, make, problem) => {
+    make(directory())
+    const prepare = () => prepareHome(directory(), profile.proxyHost)
+    if (problem !== undefined) expect(prepare).toThrow(problem)
+    else {
+      prepare()
+      expect(statSync(directory()).mode & 0o777).toBe(0o700)
+    }
   })
 
   test('names never lead out of the directory', () => {

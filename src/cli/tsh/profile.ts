@@ -7,12 +7,12 @@
  *     keys/<proxy>/<user>        private key; beside it <user>.pub and <user>-cert.pub
  */
 
-import { readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { BadParameter } from '../../errors/errors.ts'
 import { errnoOf } from '../../errors/system.ts'
 import { splitHostPort } from './address.ts'
-import { checkDirectory, ensureDirectory, readPrivate, writePrivate } from './store.ts'
+import { checkDirectory, checkWritable, ensureDirectory, readPrivate, writePrivate } from './store.ts'
 
 export interface Profile {
   /** Host name of the proxy, as typed at login; also the name of the profile. */
@@ -157,6 +157,24 @@ export function loadLogin(home: string, profile: Profile): StoredLogin | undefin
     certificate: certificate.trim(),
     hostAuthorities: readAuthorities(readPrivate(paths.knownHosts) ?? '', profile.cluster),
   }
+}
+
+/**
+ * Throws what would keep a login from being stored: to be called before anything is asked for, since codes and taps are good once.
+ * Makes the directory where there is none.
+ */
+export function prepareHome(home: string, proxyHost: string): void {
+  const { directory, knownHosts } = loginPaths(home, proxyHost, 'x')
+  for (const path of [home, join(home, 'keys')]) {
+    ensureDirectory(path)
+    checkWritable(path)
+  }
+  // That of a proxy is made for one that answers.
+  if (existsSync(directory)) {
+    checkDirectory(directory)
+    checkWritable(directory)
+  }
+  readPrivate(knownHosts)
 }
 
 /** Stores a login and makes it the current one. */

@@ -4,6 +4,7 @@
  */
 
 import {
+  accessSync,
   chmodSync,
   closeSync,
   constants,
@@ -50,6 +51,15 @@ export function checkDirectory(path: string): void {
     throw new AccessDenied(`${path} is a symbolic link; tsh keeps keys only in a real directory`)
   if (!stat.isDirectory()) throw new BadParameter(path, `${path} is not a directory`)
   refuseLoose(path, stat.mode, stat.uid, 'chmod 700')
+}
+
+/** Throws AccessDenied for a directory in which no file can be made. */
+export function checkWritable(path: string): void {
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw convertSystemError(error, `write to ${path}`)
+  }
 }
 
 /** Makes the directory 0700 whatever the umask, or checks the one that is there. */

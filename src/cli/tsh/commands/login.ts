@@ -26,12 +26,12 @@ import {
   wantedFrom,
 } from '../login-state.ts'
 import { proofOfText, prove } from '../mfa/prove.ts'
-import { loadLogin, loadProfile, type Profile, type StoredLogin, saveLogin } from '../profile.ts'
+import { loadLogin, loadProfile, type Profile, prepareHome, type StoredLogin, saveLogin } from '../profile.ts'
 import { type Ask, askAndWait, elevate } from '../request/elevate.ts'
 import { tshHome } from '../store.ts'
 import { isCurrent } from '../trust.ts'
 import { callWeb, type WebTarget } from '../web-client.ts'
-import { writeIdentity } from '../write-identity.ts'
+import { checkIdentity, type WriteIdentityOptions, writeIdentity } from '../write-identity.ts'
 import { loginBlock } from './status.ts'
 
 /** Seconds, from minutes or a duration such as `8h`. Throws BadParameter. */
@@ -56,6 +56,8 @@ export const login: CommandRun = async ({ options, args }) => {
   const out = options.string('out')
   if (out === undefined && options.string('format') !== undefined)
     throw new MissingParameter('--out', '--format needs --out=FILE')
+  if (out === undefined) prepareHome(home, target.host)
+  else checkIdentity(identityOptions(out, options))
   const existing = out === undefined && ttl === undefined ? existingLogin(wanted, target, home) : undefined
   const good = existing !== undefined && (await isCurrent(existing, target))
   if (existing !== undefined && !good)
@@ -75,11 +77,7 @@ export const login: CommandRun = async ({ options, args }) => {
   const toAsk = asked ?? (await askedByRoles(fresh.accessRequest, options))
   const active = toAsk === undefined ? base : await withRoles(base, toAsk)
   if (out !== undefined) {
-    writeIdentity(stored(active), {
-      path: out,
-      format: options.string('format') ?? 'file',
-      overwrite: options.flag('overwrite'),
-    })
+    writeIdentity(stored(active), identityOptions(out, options))
     process.stderr.write(`The identity has been written to ${out}.\n`)
     return 0
   }
@@ -89,6 +87,12 @@ export const login: CommandRun = async ({ options, args }) => {
   process.stdout.write(loginBlock(active, new Date(), true))
   return 0
 }
+
+const identityOptions = (path: string, options: OptionValues): WriteIdentityOptions => ({
+  path,
+  format: options.string('format') ?? 'file',
+  overwrite: options.flag('overwrite'),
+})
 
 /** What `--request-roles` and `--request-id` say. */
 function askOf(options: OptionValues): Ask | { readonly id: string } | undefined {

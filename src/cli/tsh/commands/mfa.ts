@@ -26,6 +26,8 @@ import { type ActiveLogin, activeLogin, wantedFrom } from '../login-state.ts'
 import { browserCeremony } from '../mfa/browser.ts'
 import { saveGrant } from '../mfa/grants.ts'
 import { prove } from '../mfa/prove.ts'
+import { prepareHome } from '../profile.ts'
+import { tshHome } from '../store.ts'
 
 type Api = Parameters<Parameters<typeof withAuthApi>[1]>[0]
 
@@ -172,6 +174,7 @@ export const mfaGrant: CommandRun = async ({ options }) => {
   const ttlSeconds = Math.round(
     parseDuration(options.string('ttl') ?? '30m', { bare: 'minutes', name: '--ttl' }) / 1000,
   )
+  if (!login.fromFile) prepareHome(tshHome(), login.profile.proxyHost)
   const action = { kind: 'grant', publicKey: publicKeyLine(login.key.publicKey), hosts, ttlSeconds } as const
   return await withAuthApi(login, async (api) => {
     const { choice } = await api.call(listMfaDevices)

@@ -12,7 +12,7 @@ import { withAuthApi } from '../auth-api.ts'
 import { publicKeyLine } from '../keys.ts'
 import { addToAgent, agentWanted } from '../local-agent.ts'
 import { activeLogin, openLogin, wantedFrom } from '../login-state.ts'
-import { saveLogin } from '../profile.ts'
+import { prepareHome, saveLogin } from '../profile.ts'
 import { ask, askAndWait, elevate } from '../request/elevate.ts'
 import { tshHome } from '../store.ts'
 import { loginBlock } from './status.ts'
@@ -35,6 +35,7 @@ export const requestNew: CommandRun = async ({ options }) => {
     process.stderr.write(`Once it is approved: tsh login --request-id=${id}\n`)
     return 0
   }
+  if (!login.fromFile) prepareHome(tshHome(), login.profile.proxyHost)
   const request = await askAndWait(login, wanted)
   if (login.fromFile) {
     process.stdout.write(`${request.id}\n`)
