@@ -1,9 +1,11 @@
+import { isAscii } from 'node:buffer'
 import headless, { type Terminal } from '@xterm/headless'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { emulatedSize, emulatorOptions, type Size } from '../../audit/recording/emulator.ts'
 import { guardTerminal } from '../../audit/recording/guard-terminal.ts'
-import { Screen } from './screen.ts'
+import { castLine } from '../../audit/recording/write-cast.ts'
+import { isUsualLine, Screen } from './screen.ts'
 
 type Step = string | Size | Flood
 
@@ -56,8 +58,9 @@ function look(terminal: Terminal): readonly string[] {
   return lines
 }
 
-/** As the recording does: what is plain is said to be. */
-const write = (screen: Screen, text: string): void => screen.write(text, /^[\t\r\n -~]*$/.test(text))
+/** As the recording does: what is usual is said to be. */
+const write = (screen: Screen, text: string): void =>
+  screen.write(text, isUsualLine(castLine(0, 'o', text)) && isAscii(Buffer.from(text)))
 
 /** `after`: what follows must do the same to both. */
 async function expectSame(size: Size, short: readonly Step[], after = ''): Promise<void> {

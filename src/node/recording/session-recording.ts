@@ -8,7 +8,7 @@ import { OutputText } from '../../audit/recording/write-cast.ts'
 import { errnoOf, messageOf } from '../../errors/system.ts'
 import { type BuiltChunk, ChunkBuilder } from './chunk-builder.ts'
 import type { FromWorker, Lost, OpenMessage, SpoolPosition } from './messages.ts'
-import { Screen } from './screen.ts'
+import { isUsualLine, Screen } from './screen.ts'
 import { SegmentWriter } from './segment-writer.ts'
 import { encodeFrame, tailFile } from './spool-format.ts'
 import { TailFile } from './tail-file.ts'
@@ -112,13 +112,13 @@ export class SessionRecording {
   output(atMs: number, data: Uint8Array, cut: number): void {
     this.#lastActive = this.#host.monotonicMs()
     const text = this.#text.push(data)
-    let plain = false
+    let usual = false
     if (this.#writer !== undefined && !this.#ended) {
       this.#builder.count(data.length)
       // Nothing that can be shown yet: it goes with what completes the character.
-      if (text !== '') plain = isPlain(this.#line(atMs, 'o', text)) && isAscii(data)
+      if (text !== '') usual = isUsualLine(this.#line(atMs, 'o', text)) && isAscii(data)
     } else this.#host.done(this.#id, data.length)
-    this.#show((screen) => screen.write(text, plain))
+    this.#show((screen) => screen.write(text, usual))
     if (cut > 0) this.#cut(cut)
     else if (this.#builder.full) this.#close()
   }
@@ -403,10 +403,3 @@ export class SessionRecording {
     }
   }
 }
-
-/**
- * Whether a line of ASCII output has no control characters but TAB, CR and LF. JSON has names of its own for two more and writes all others
- * as numbers, so that a search, which is far quicker than a look at each character, finds them. It may find too much.
- */
-const isPlain = (line: string): boolean =>
-  line !== '' && !line.includes('\\u00') && !line.includes('\\b') && !line.includes('\\f') && !line.includes('\x7f')
