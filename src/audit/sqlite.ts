@@ -5,13 +5,12 @@
 
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { AnsweringThread } from '../common/answering-thread.ts'
 import { type Env, realEnv } from '../common/env.ts'
 import { checkPrivateDir } from '../common/files.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
 import { programFile } from '../common/program-file.ts'
-import { ConnectionProblem, LimitExceeded } from '../errors/errors.ts'
-import { errorFromJson } from '../errors/json.ts'
-import { messageOf } from '../errors/system.ts'
+import { LimitExceeded } from '../errors/errors.ts'
 import { type BoundEvent, boundEvent, parseFields } from './bound.ts'
 import type { Cut, Head, Link } from './chain.ts'
 import type { AuditEvent, EventName, StoredEvent } from './events.ts'
@@ -30,7 +29,6 @@ import type {
 const MAX_QUEUED_EVENTS = 20_000
 const MAX_QUEUED_CHARS = 64 * 1024 * 1024
 const MAX_CALLS = 1000
-const RESTART_AFTER_MS = 250
 
 export interface SqliteAuditOptions {
   /** PKCS#8 in PEM, Ed25519: signs the checkpoints. */
@@ -57,39 +55,37 @@ export async function openSqliteAudit(path: string, options: SqliteAuditOptions)
 /** Without these nobody could log in to make room on a full disk. */
 const vital: ReadonlySet<string> = new Set<EventName>(['user.login', 'cert.create', 'session.recording.removed'])
 
-interface Waiting {
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: unknown) => void
-}
-
 class SqliteAudit implements AuditStore {
   readonly opened: Promise<void>
-  readonly #settings: WorkerSettings
+  readonly #thread: AnsweringThread<FromWorker>
+  readonly #file: string
   readonly #options: SqliteAuditOptions
-  readonly #env: Env
   readonly #log: Logger
-  readonly #waiting = new Map<number, Waiting>()
-  /** Undefined after it died, until it is started again. */
-  #worker: Worker | undefined
-  #ready: Promise<void>
-  #lastId = 0
   #queued = 0
   #queuedChars = 0
-  #closed = false
 
   constructor(path: string, options: SqliteAuditOptions) {
     const { privateKey, signEvery = 1000, signAfterMs = 60_000, expected = [] } = options
     const { env = realEnv, logger = silentLogger } = options
-    this.#settings = { path, privateKey, signEvery, signAfterMs, expected }
+    const workerData: WorkerSettings = { path, privateKey, signEvery, signAfterMs, expected }
+    this.#file = path
     this.#options = options
-    this.#env = env
     this.#log = logger
-    this.#ready = this.#start()
-    this.opened = this.#ready
+    this.#thread = new AnsweringThread<FromWorker>({
+      what: 'the audit log',
+      env,
+      logger,
+      start: () => {
+        const file = programFile(new URL('./worker.ts', import.meta.url), 'audit-worker', import.meta.url)
+        return new Worker(file, { workerData, execArgv: [] })
+      },
+      take: (message) => this.#receive(message),
+    })
+    this.opened = this.#thread.opened
   }
 
   async append(events: readonly AuditEvent[]): Promise<void> {
-    this.#assertOpen()
+    this.#thread.assertRunning()
     const bounded = events.map(boundEvent)
     if (bounded.length === 0) return
     const chars = bounded.reduce((sum, { body }) => sum + body.length, 0)
@@ -128,17 +124,7 @@ class SqliteAudit implements AuditStore {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    await this.#ready.catch(() => undefined)
-    const worker = this.#worker
-    if (worker === undefined) return
-    const ended = new Promise((resolve) => worker.once('exit', resolve))
-    await this.#send({ op: 'close' }).catch((error: unknown) => {
-      this.#log.error('the audit log was not closed cleanly', { reason: messageOf(error) })
-      return worker.terminate()
-    })
-    await ended
+    await this.#thread.close((id) => ({ id, call: { op: 'close' } }) satisfies ToWorker)
   }
 
   async *#stream<T>(call: Call): AsyncGenerator<T> {
@@ -154,66 +140,26 @@ class SqliteAudit implements AuditStore {
         yield result.value
       }
     } finally {
-      if (!done && !this.#closed) await this.#call({ op: 'return', stream }).catch(() => undefined)
+      if (!done) await this.#call({ op: 'return', stream }).catch(() => undefined)
     }
   }
 
   async #call<T>(call: Call): Promise<T> {
-    this.#assertOpen()
-    return (await this.#send(call)) as T
-  }
-
-  #send(call: Call): Promise<unknown> {
-    const worker = this.#worker
-    if (worker === undefined) throw new ConnectionProblem('the audit log is being opened again; try again')
     // Appends have a bound of their own.
-    if (call.op !== 'append' && call.op !== 'close' && this.#waiting.size >= MAX_CALLS) {
+    if (call.op !== 'append' && this.#thread.waiting >= MAX_CALLS) {
       throw new LimitExceeded('too many requests wait for the audit log; try again')
     }
-    const id = ++this.#lastId
-    return new Promise((resolve, reject) => {
-      // It keeps the process alive only while somebody waits for it.
-      if (this.#waiting.size === 0) worker.ref()
-      this.#waiting.set(id, { resolve, reject })
-      worker.postMessage({ id, call } satisfies ToWorker)
-    })
-  }
-
-  #start(): Promise<void> {
-    const file = programFile(new URL('./worker.ts', import.meta.url), 'audit-worker', import.meta.url)
-    const worker = new Worker(file, { workerData: this.#settings, execArgv: [] })
-    return new Promise((resolve, reject) => {
-      let problem: unknown
-      worker.on('message', (message: FromWorker) => {
-        if (message.type === 'failed') problem = errorFromJson(message.error, message.status)
-        else if (message.type === 'ready') {
-          this.#worker = worker
-          worker.unref()
-          resolve()
-        } else this.#receive(message)
-      })
-      worker.on('error', (error) => {
-        problem ??= error
-      })
-      worker.on('exit', () => {
-        if (this.#worker === worker) this.#died(problem)
-        else reject(problem ?? new ConnectionProblem('the audit log could not be opened'))
-      })
-    })
+    return (await this.#thread.call((id) => ({ id, call }) satisfies ToWorker)) as T
   }
 
   #receive(message: Exclude<FromWorker, { type: 'ready' | 'failed' }>): void {
     switch (message.type) {
       case 'done':
-      case 'error': {
-        const waiting = this.#waiting.get(message.id)
-        this.#waiting.delete(message.id)
-        // While it closes, its end is waited for.
-        if (this.#waiting.size === 0 && !this.#closed) this.#worker?.unref()
-        if (message.type === 'done') waiting?.resolve(message.value)
-        else waiting?.reject(errorFromJson(message.error, message.status))
+        this.#thread.answer(message.id, message.value)
         break
-      }
+      case 'error':
+        this.#thread.refuse(message.id, message.error, message.status)
+        break
       case 'signed':
         this.#options.onSigned?.(message.head)
         break
@@ -227,7 +173,7 @@ class SqliteAudit implements AuditStore {
   }
 
   #tellDisk(state: DiskState, free: number): void {
-    const file = this.#settings.path
+    const file = this.#file
     if (state === 'ok') this.#log.info('the disk of the audit log has room again', { file })
     else if (state === 'low') this.#log.warn('the disk of the audit log is nearly full', { file, freeBytes: free })
     else if (state === 'reserve')
@@ -235,39 +181,6 @@ class SqliteAudit implements AuditStore {
         file,
       })
     else this.#log.error('the disk of the audit log is full: nothing that must be recorded is possible', { file })
-  }
-
-  /** Whoever waits is told at once; nobody knows whether their events were stored, so they try again. */
-  #died(problem: unknown): void {
-    this.#worker = undefined
-    const waiting = [...this.#waiting.values()]
-    this.#waiting.clear()
-    const error = new ConnectionProblem('the audit log stopped unexpectedly; try again', { cause: problem })
-    for (const { reject } of waiting) reject(error)
-    if (this.#closed) return
-    this.#log.error('the audit log stopped unexpectedly and is opened again', {
-      reason: messageOf(problem ?? 'no reason'),
-    })
-    this.#ready = this.#restart()
-    // Those who need it get the error from their own call.
-    this.#ready.catch(() => undefined)
-  }
-
-  async #restart(): Promise<void> {
-    for (;;) {
-      await this.#env.sleep(RESTART_AFTER_MS)
-      if (this.#closed) throw new ConnectionProblem('the audit log is closed')
-      try {
-        return await this.#start()
-      } catch (error) {
-        this.#log.error('the audit log cannot be opened', { reason: messageOf(error) })
-        await this.#env.sleep(RESTART_AFTER_MS * 20)
-      }
-    }
-  }
-
-  #assertOpen(): void {
-    if (this.#closed) throw new ConnectionProblem('the audit log is closed')
   }
 }
 

@@ -5,13 +5,12 @@
 
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { AnsweringThread } from '../common/answering-thread.ts'
 import type { Env } from '../common/env.ts'
 import { checkPrivateDir } from '../common/files.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
 import { programFile } from '../common/program-file.ts'
 import { ConnectionProblem, LimitExceeded } from '../errors/errors.ts'
-import { errorFromJson } from '../errors/json.ts'
-import { messageOf } from '../errors/system.ts'
 import {
   type Backend,
   type Item,
@@ -34,8 +33,6 @@ const MAX_BYTES = 64 * 1024 * 1024
 const TICK_EVERY_MS = 1000
 /** That a blocked thread may have waiting. */
 const MAX_TICKS = 16
-const RESTART_AFTER_MS = 250
-const RETRY_AFTER_MS = 5000
 
 export interface ThreadOptions {
   /** Events that a slow watcher may have waiting. Default 10000. */
@@ -56,35 +53,36 @@ export async function openThreadBackend(path: string, env: Env, options: ThreadO
   return backend
 }
 
-interface Waiting {
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: unknown) => void
-  readonly bytes: number
-}
-
 class ThreadBackend implements Backend {
   readonly opened: Promise<void>
-  readonly #path: string
+  readonly #thread: AnsweringThread<FromThread>
   readonly #env: Env
   readonly #log: Logger
   readonly #watchers: Watchers
   readonly #closing = new AbortController()
-  readonly #waiting = new Map<number, Waiting>()
-  /** Undefined after it died, until it is started again. */
-  #worker: Worker | undefined
-  #ready: Promise<void>
-  #end: Promise<void> | undefined
-  #lastId = 0
   #waitingBytes = 0
   #ticks = 0
 
-  constructor(path: string, env: Env, options: ThreadOptions) {
-    this.#path = path
+  constructor(path: string, env: Env, { logger = silentLogger, maxQueuedEvents }: ThreadOptions) {
     this.#env = env
-    this.#log = options.logger ?? silentLogger
-    this.#watchers = new Watchers(options.maxQueuedEvents)
-    this.#ready = this.#start()
-    this.opened = this.#ready
+    this.#log = logger
+    this.#watchers = new Watchers(maxQueuedEvents)
+    this.#thread = new AnsweringThread<FromThread>({
+      what: 'the cluster state',
+      env,
+      logger,
+      start: () => {
+        this.#ticks = 0
+        const file = programFile(new URL('./worker.ts', import.meta.url), 'backend-worker', import.meta.url)
+        return new Worker(file, { workerData: { path }, execArgv: [] })
+      },
+      take: ({ parts }) => {
+        for (const part of parts) this.#receive(part)
+      },
+      died: () =>
+        this.#watchers.endAll(new ResyncNeeded('the store stopped unexpectedly: list again, then watch again')),
+    })
+    this.opened = this.#thread.opened
     this.#tickLoop().catch(() => undefined)
   }
 
@@ -143,80 +141,36 @@ class ThreadBackend implements Backend {
     return await this.#call({ method: 'watch' }, 0, () => this.#watchers.subscribe(encoded, signal))
   }
 
-  close(): Promise<void> {
-    this.#end ??= this.#close()
-    return this.#end
-  }
-
-  async #close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closing.abort()
-    await this.#ready.catch(() => undefined)
-    const worker = this.#worker
-    if (worker !== undefined) {
-      worker.ref()
-      const ended = new Promise((resolve) => worker.once('exit', resolve))
-      await this.#send(worker, { method: 'close' }).catch((error: unknown) => {
-        this.#log.error('the cluster state was not closed cleanly', { reason: messageOf(error) })
-        return worker.terminate()
-      })
-      await ended
-    }
+    await this.#thread.close((id) => this.#question(id, { method: 'close' }))
     this.#watchers.endAll(new ConnectionProblem('the store was closed'))
   }
 
   async #call<T>(call: Call, bytes = 0, convert?: () => T): Promise<T> {
-    this.#assertOpen()
-    const worker = this.#worker
-    if (worker === undefined) throw new ConnectionProblem('the cluster state is being opened again; try again')
-    if (this.#waiting.size >= MAX_CALLS || this.#waitingBytes + bytes > MAX_BYTES) {
+    this.#thread.assertRunning()
+    if (this.#thread.waiting >= MAX_CALLS || this.#waitingBytes + bytes > MAX_BYTES) {
       throw new LimitExceeded('too many requests wait for the cluster state; try again')
     }
-    return (await this.#send(worker, call, bytes, convert)) as T
+    this.#waitingBytes += bytes
+    try {
+      return (await this.#thread.call((id) => this.#question(id, call), convert)) as T
+    } finally {
+      this.#waitingBytes -= bytes
+    }
   }
 
-  #send(worker: Worker, call: Call, bytes = 0, convert?: () => unknown): Promise<unknown> {
-    const id = ++this.#lastId
-    return new Promise((resolve, reject) => {
-      worker.postMessage({ now: this.#env.now().getTime(), id, call } satisfies ToThread)
-      // It keeps the process alive only while somebody waits for it.
-      if (this.#waiting.size === 0) worker.ref()
-      const settle = convert === undefined ? resolve : () => resolve(convert())
-      this.#waiting.set(id, { resolve: settle, reject, bytes })
-      this.#waitingBytes += bytes
-    })
-  }
-
-  #start(): Promise<void> {
-    const file = programFile(new URL('./worker.ts', import.meta.url), 'backend-worker', import.meta.url)
-    const worker = new Worker(file, { workerData: { path: this.#path }, execArgv: [] })
-    return new Promise((resolve, reject) => {
-      let problem: unknown
-      worker.on('message', (message: FromThread) => {
-        if (message.type === 'failed') problem = errorFromJson(message.error, message.status)
-        else if (message.type === 'ready') {
-          this.#worker = worker
-          this.#ticks = 0
-          worker.unref()
-          resolve()
-        } else for (const part of message.parts) this.#receive(part)
-      })
-      worker.on('error', (error) => {
-        problem ??= error
-      })
-      worker.on('exit', () => {
-        if (this.#worker === worker) this.#died(problem)
-        else reject(problem ?? new ConnectionProblem('the cluster state could not be opened'))
-      })
-    })
+  #question(id: number, call: Call): ToThread {
+    return { now: this.#env.now().getTime(), id, call }
   }
 
   #receive(part: Part): void {
     switch (part.type) {
       case 'done':
-        this.#take(part.id)?.resolve(part.value)
+        this.#thread.answer(part.id, part.value)
         break
       case 'error':
-        this.#take(part.id)?.reject(errorFromJson({ error: part.error.error }, part.status))
+        this.#thread.refuse(part.id, { error: part.error.error }, part.status)
         break
       case 'events':
         this.#watchers.publish(part.events.map(toEvent))
@@ -230,58 +184,14 @@ class ThreadBackend implements Backend {
     }
   }
 
-  #take(id: number): Waiting | undefined {
-    const waiting = this.#waiting.get(id)
-    this.#waiting.delete(id)
-    this.#waitingBytes -= waiting?.bytes ?? 0
-    // While it closes, its end is waited for.
-    if (this.#waiting.size === 0 && this.#end === undefined) this.#worker?.unref()
-    return waiting
-  }
-
-  /** Whoever waits is told at once; nobody knows whether their writes were stored, so they look and try again. */
-  #died(problem: unknown): void {
-    this.#worker = undefined
-    const waiting = [...this.#waiting.values()]
-    this.#waiting.clear()
-    this.#waitingBytes = 0
-    const error = new ConnectionProblem('the cluster state stopped unexpectedly; try again', { cause: problem })
-    for (const { reject } of waiting) reject(error)
-    if (this.#end !== undefined) return
-    this.#watchers.endAll(new ResyncNeeded('the store stopped unexpectedly: list again, then watch again'))
-    this.#log.error('the cluster state stopped unexpectedly and is opened again', {
-      reason: messageOf(problem ?? 'no reason'),
-    })
-    this.#ready = this.#restart()
-    // Those who need it get the error from their own call.
-    this.#ready.catch(() => undefined)
-  }
-
-  async #restart(): Promise<void> {
-    await this.#env.sleep(RESTART_AFTER_MS, this.#closing.signal)
-    for (;;) {
-      this.#assertOpen()
-      try {
-        return await this.#start()
-      } catch (error) {
-        this.#log.error('the cluster state cannot be opened', { reason: messageOf(error) })
-        await this.#env.sleep(RETRY_AFTER_MS, this.#closing.signal)
-      }
-    }
-  }
-
   /** The thread has no clock: whoever moves the time of this process moves the time of the store. */
   async #tickLoop(): Promise<void> {
     for (;;) {
       await this.#env.sleep(TICK_EVERY_MS, this.#closing.signal)
-      if (this.#worker === undefined || this.#ticks >= MAX_TICKS) continue
+      if (!this.#thread.running || this.#ticks >= MAX_TICKS) continue
       this.#ticks++
-      this.#worker.postMessage({ now: this.#env.now().getTime(), tick: true } satisfies ToThread)
+      this.#thread.post({ now: this.#env.now().getTime(), tick: true } satisfies ToThread)
     }
-  }
-
-  #assertOpen(): void {
-    if (this.#closing.signal.aborted) throw new ConnectionProblem('the store is closed')
   }
 }
 
