@@ -264,6 +264,14 @@ describe('open sessions', () => {
     await sees(bob, 'from-42-peer')
     await aliceSees('from-42-peer')
     expect(output).not.toMatch(/from-[23]-|-observer/)
+    // A reload joins again, in the same way.
+    await page.reload()
+    await page.getByText('You type into this session.').waitFor()
+    await sees(bob, 'as peer')
+    await sees(bob, 'from-42-peer')
+    await page.keyboard.type('echo back-$((40+3))-peer')
+    await page.keyboard.press('Enter')
+    await aliceSees('back-43-peer')
   })
 
   test('W12 nobody joins a session by its id without a right, or in another way than theirs', async () => {
@@ -289,6 +297,8 @@ describe('open sessions', () => {
     await aliceSees('carol paused the session')
     await page.getByRole('button', { name: 'Let it go on' }).click()
     await aliceSees('carol lets the session go on')
+    // Bob's page is away while it ends.
+    await bob.page.goto('about:blank')
     await page.getByRole('button', { name: 'End the session' }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'End the session' }).click()
     await aliceSees('carol ended the session')
@@ -300,6 +310,12 @@ describe('open sessions', () => {
     await page.getByRole('heading', { name: 'This session is not open' }).waitFor()
     expect(carol.problems).toEqual([])
     await carol.context.close()
+    await bob.page.goto('/web/terminal')
+    await bob.page.locator('.joined .ended').getByText('You were in this session before. It has ended, or').waitFor()
+    await bob.look('session-not-back')
+    // What is over is not tried for ever.
+    await bob.page.reload()
+    await bob.page.getByRole('heading', { name: 'No terminal is open' }).waitFor()
   })
 
   /** Joins with a WebSocket of one's own, types, and gives all notices that came until an answer to a ping, or the end. */

@@ -20,6 +20,7 @@ import {
   maxPanes,
   type Pane,
   ring,
+  setOver,
   showTerminal,
   split,
   type Tab,
@@ -85,6 +86,7 @@ export function TerminalDeck({ isShown, clusterName, user }: { isShown: boolean;
                       if (!isShown || one.id !== active) ring(one.id)
                     },
                     onUse: () => choosePane(one.id, each.id),
+                    onOver: (isOver) => setOver(one.id, each.id, isOver),
                     onLeave: () => closePane(one.id, each.id),
                   }}
                 />
@@ -101,14 +103,14 @@ interface ViewProps {
   readonly pane: Pane
   readonly user: string
   readonly isActive: boolean
-  readonly events: TerminalEvents & { onLeave(): void }
+  readonly events: TerminalEvents & { onOver(isOver: boolean): void; onLeave(): void }
 }
 
 function View({ pane, user, isActive, events }: ViewProps) {
-  const { joined, node } = pane
+  const { joined } = pane
   if (joined === undefined) return <TerminalView pane={pane} user={user} isActive={isActive} events={events} />
   const label = sessionsText.terminal(nameOf(pane))
-  return <JoinedView node={node} joined={joined} label={label} user={user} isActive={isActive} events={events} />
+  return <JoinedView pane={pane} joined={joined} label={label} user={user} isActive={isActive} events={events} />
 }
 
 function TabButton({ tab, isActive }: { tab: Tab; isActive: boolean }) {

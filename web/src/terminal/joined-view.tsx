@@ -12,9 +12,10 @@ import { People } from '../sessions/people.tsx'
 import { sessionsText as words } from '../text/sessions.ts'
 import { TerminalConnection } from './connection.ts'
 import { Ended } from './ended.tsx'
+import type { Joined } from './kept.ts'
 import { usePreferences } from './preferences.ts'
 import { printable } from './screen.ts'
-import type { Joined } from './tabs.ts'
+import type { Pane } from './tabs.ts'
 import { themes } from './themes.ts'
 
 const encoder = new TextEncoder()
@@ -27,14 +28,15 @@ const hints: Readonly<Record<Mode, string>> = {
   moderator: words.moderating,
 }
 export function JoinedView(props: {
-  node: string
+  pane: Pane
   joined: Joined
   label: string
   user: string
   isActive: boolean
-  events: { onLatency(ms: number): void; onBell(): void; onUse(): void; onLeave(): void }
+  events: { onLatency(ms: number): void; onBell(): void; onUse(): void; onOver(isOver: boolean): void; onLeave(): void }
 }) {
-  const { node, label, isActive } = props
+  const { label, isActive } = props
+  const { node, isBack = false } = props.pane
   const { sid, mode } = props.joined
   const latest = useRef(props.events)
   latest.current = props.events
@@ -71,6 +73,7 @@ export function JoinedView(props: {
     fit.fit()
     terminal.write(`\x1b[2m${words.connecting}\x1b[0m\r\n`)
     shown.current = { terminal, fit }
+    let isIn = false
     const connection = new TerminalConnection({
       node,
       login: '',
@@ -78,8 +81,13 @@ export function JoinedView(props: {
       columns: terminal.cols,
       rows: terminal.rows,
       csrfToken: currentToken(),
-      onOutput: (bytes, drawn) => terminal.write(bytes, drawn),
+      onOutput: (bytes, drawn) => {
+        // Who is refused hears only why.
+        isIn = true
+        terminal.write(bytes, drawn)
+      },
       onReady: () => {
+        latest.current.onOver(false)
         terminal.reset()
         terminal.options.disableStdin = mode !== 'peer'
         if (mode === 'moderator') setModerate(() => (action: Parameters<Moderate>[0]) => connection.moderate(action))
@@ -88,7 +96,9 @@ export function JoinedView(props: {
       onLatency: (ms) => latest.current.onLatency(ms),
       onRefused: (message) => setRefusal(message),
       onEnd: (message) => {
-        const said = message ?? words.lost
+        const said = message === undefined ? words.lost : isBack && !isIn ? words.notBack(message) : message
+        // Who only lost the connection may join again, after a reload of the page too.
+        if (message !== undefined) latest.current.onOver(true)
         terminal.write(`\x1b[?1049l\x1b[0m\r\n\x1b[2m── ${printable(said)} ──\x1b[0m\r\n`)
         terminal.options.disableStdin = true
         setModerate(undefined)
@@ -113,7 +123,7 @@ export function JoinedView(props: {
       shown.current = undefined
       setModerate(undefined)
     }
-  }, [sid, node, mode, label, attempt])
+  }, [sid, node, mode, label, isBack, attempt])
 
   useEffect(() => {
     const { terminal, fit } = shown.current ?? {}

@@ -4,7 +4,7 @@
  */
 
 import { useSyncExternalStore } from 'react'
-import { readKept } from './kept.ts'
+import { type Joined, readKept } from './kept.ts'
 
 export interface TerminalTarget {
   /** The server's id. */
@@ -15,17 +15,14 @@ export interface TerminalTarget {
   readonly joined?: Joined
 }
 
-export interface Joined {
-  readonly sid: string
-  readonly mode: 'peer' | 'observer' | 'moderator'
-  /** Whose session it is. */
-  readonly user: string
-}
-
 export interface Pane extends TerminalTarget {
   readonly id: number
   /** A session to come back to, while the server keeps it. */
   readonly sid?: string | undefined
+  /** It was there before a reload of the page. */
+  readonly isBack?: boolean
+  /** The session that was joined has ended: there is nothing to join again. */
+  readonly isOver?: boolean
 }
 
 export type Direction = 'row' | 'column'
@@ -55,7 +52,9 @@ const key = 'teleport.terminals'
 
 function set(next: Tabs): void {
   tabs = next
-  const panes = tabs.all.flatMap((tab) => tab.panes).filter(({ sid }) => sid !== undefined)
+  const panes = tabs.all
+    .flatMap((tab) => tab.panes)
+    .filter(({ sid, joined, isOver }) => (joined === undefined ? sid !== undefined : isOver !== true))
   if (panes.length === 0) sessionStorage.removeItem(key)
   else sessionStorage.setItem(key, JSON.stringify({ owner, panes }))
   for (const listener of listeners) listener()
@@ -66,12 +65,15 @@ const change = (id: number, changed: (tab: Tab) => Tab): void =>
 
 const tabOf = (pane: Pane): Tab => ({ id: ++lastId, panes: [pane], direction: 'row', current: pane.id, rang: false })
 
-/** Whose terminals these are. What another user left in this browser is forgotten; one's own comes back, once. */
+/**
+ * Whose terminals these are. What another user left in this browser is forgotten; one's own comes back, once. Sessions that were
+ * joined are joined again in the same way, if the server still lets one.
+ */
 export function ownTerminals(user: string): void {
   if (owner === user) return
   owner = user
   const kept = readKept(sessionStorage.getItem(key), user)
-  const all = kept.map((pane) => tabOf({ ...pane, id: ++lastId }))
+  const all = kept.map((pane) => tabOf({ ...pane, isBack: true, id: ++lastId }))
   set({ all, active: all[0]?.id })
 }
 
@@ -119,11 +121,18 @@ export const choosePane = (id: number, paneId: number): void => {
   if (tabs.all.find((tab) => tab.id === id)?.current !== paneId) change(id, (tab) => ({ ...tab, current: paneId }))
 }
 
-export const keepSession = (id: number, paneId: number, sid: string | undefined): void =>
+function changePane(id: number, paneId: number, changed: Partial<Pane>): void {
   change(id, (tab) => {
-    const [first, ...rest] = tab.panes.map((pane) => (pane.id === paneId ? { ...pane, sid } : pane))
+    const [first, ...rest] = tab.panes.map((pane) => (pane.id === paneId ? { ...pane, ...changed } : pane))
     return first === undefined ? tab : { ...tab, panes: [first, ...rest] }
   })
+}
+
+export const keepSession = (id: number, paneId: number, sid: string | undefined): void =>
+  changePane(id, paneId, { sid })
+
+/** Of a session that was joined. */
+export const setOver = (id: number, paneId: number, isOver: boolean): void => changePane(id, paneId, { isOver })
 
 export const ring = (id: number): void => change(id, (tab) => ({ ...tab, rang: true }))
 

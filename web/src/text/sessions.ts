@@ -25,6 +25,8 @@ export const sessionsText = {
   noneTitle: 'No open sessions',
   none: 'Your own sessions are here while they are open, and those of others that your roles let you join.',
   goneTitle: 'This session is not open',
+  notBack: (reason: string) =>
+    `You were in this session before. It has ended, or your roles do not let you join it any more: ${reason}`,
   gone: 'It has ended, or your roles do not let you join it.',
   recording: 'Its recording',
   back: 'All sessions',
