@@ -9,9 +9,11 @@ import { type RawData, WebSocket } from 'ws'
 import { type FileNotice, fileRequest, filesPath, filesProtocol, terminalLeft } from '../../api/web-app.ts'
 import type { Env } from '../../common/env.ts'
 import {
+  AccessDenied,
   AlreadyExists,
   BadParameter,
   ConnectionProblem,
+  isAccessDenied,
   isAlreadyExists,
   isNotFound,
   type KindError,
@@ -103,6 +105,25 @@ async function keepOwner(sftp: SftpClient, handle: RemoteHandle, { owner, permis
   if (permissions !== undefined) await sftp.fsetstat(handle, { permissions: permissions & 0o7777 })
 }
 
+/**
+ * A file in a directory that one may not write to is not written over in place: what is cut off on its way would be all that is left
+ * of it. In the terminal one does so knowingly.
+ */
+function cannotMake(asked: string, path: string, isThere: boolean): AccessDenied {
+  const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) || '/' : 'the home directory'
+  const what = `${asked}: permission denied: the login may not make files in ${directory}`
+  if (!isThere) return new AccessDenied(`${what}; send it to another directory`)
+  return new AccessDenied(`${what}, and a file is replaced as a whole by a new one beside it. ${instead}`)
+}
+
+const notOurs = (asked: string): AccessDenied =>
+  new AccessDenied(
+    `${asked}: permission denied: it belongs to another account or group, which the login may not give a new file. ${instead}`,
+  )
+
+const instead =
+  'If the login may write to the file itself, send it to another directory and copy it over with cp in the terminal'
+
 export class FileSocket {
   readonly #socket: WebSocket
   readonly #ask: FileAsk
@@ -144,11 +165,18 @@ export class FileSocket {
     const part = partOf(path, this.#env.randomBytes(4).toString('hex'))
     const flags = openFlag.write | openFlag.create | openFlag.exclusive
     // What nobody else could read before is not readable while it arrives.
-    const handle = await sftp.open(part, flags, kept === undefined ? 0o666 : 0o600)
+    const mode = kept === undefined ? 0o666 : 0o600
+    const handle = await sftp.open(part, flags, mode).catch((error: unknown) => {
+      throw isAccessDenied(error) ? cannotMake(ask.path, path, kept !== undefined) : error
+    })
     try {
       try {
         await this.#store(sftp, handle, signal)
-        if (kept !== undefined) await keepOwner(sftp, handle, kept)
+        if (kept !== undefined) {
+          await keepOwner(sftp, handle, kept).catch((error: unknown) => {
+            throw isAccessDenied(error) ? notOurs(ask.path) : error
+          })
+        }
       } finally {
         await sftp.close(handle)
       }

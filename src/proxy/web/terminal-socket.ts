@@ -177,30 +177,32 @@ export class TerminalSocket {
     }
   }
 
-  /** Writes output at the pace at which the page shows it. Resolves at its end. */
+  /**
+   * Writes output at the pace at which the page shows it. Resolves at its end. `signal` aborts when the page has gone, which is a moment
+   * after it has begun to close: until then output waits. To stop reading here would close the channel, and to the server a closed
+   * channel is an owner who took leave, not one who reloads the page and will be back.
+   */
   async show(output: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
     const wake = () => this.#wake?.()
     signal.addEventListener('abort', wake)
-    this.#socket.on('close', wake)
     try {
       for await (const chunk of output) {
-        while (this.#unshown >= terminalWindow && !this.#isOver(signal)) {
+        while (!signal.aborted && (this.#unshown >= terminalWindow || !this.#isOpen)) {
           await new Promise<void>((resolve) => {
             this.#wake = resolve
           })
         }
-        if (this.#isOver(signal)) return
+        if (signal.aborted) return
         this.#unshown += chunk.length
         this.#socket.send(chunk)
       }
     } finally {
       signal.removeEventListener('abort', wake)
-      this.#socket.off('close', wake)
     }
   }
 
-  #isOver(signal: AbortSignal): boolean {
-    return signal.aborted || this.#socket.readyState !== WebSocket.OPEN
+  get #isOpen(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN
   }
 
   /** Says why, and closes. */
