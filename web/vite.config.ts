@@ -3,12 +3,13 @@
 import { join } from 'node:path'
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
+import { themeCss } from './theme-css.ts'
 
 export default defineConfig({
   root: import.meta.dirname,
   base: '/web/',
   logLevel: 'warn',
-  plugins: [react()],
+  plugins: [react(), themeCss()],
   resolve: {
     alias: {
       // Recordings are read by the modules of `tsh`, with the terminal that the page has anyway.

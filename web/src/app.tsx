@@ -1,6 +1,6 @@
 /** The addresses of the page, and what is shown at each. */
 
-import { Alert, Button, Loader, MantineProvider, Text, Title } from '@mantine/core'
+import { Alert, Button, Loader, Text, Title } from '@mantine/core'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import {
   createRootRoute,
@@ -18,6 +18,7 @@ import { type ComponentType, lazy, Suspense } from 'react'
 import { readAdminSearch } from './admin/search.ts'
 import { isLoggedOut, type WebState } from './api.ts'
 import { readFilters as readAuditFilters } from './audit/filters.ts'
+import { Colours } from './colours.tsx'
 import { ShieldIcon } from './icons.tsx'
 import { LoginPage } from './pages/login.tsx'
 import { NodesPage } from './pages/nodes.tsx'
@@ -26,9 +27,7 @@ import { readState } from './requests/state.ts'
 import { stateQuery, useAppState } from './session.tsx'
 import { readMode } from './sessions/since.ts'
 import { Shell } from './shell.tsx'
-import { styleNonce } from './style-nonce.ts'
 import { text } from './text.ts'
-import { theme, variables } from './theme.ts'
 
 const AccountPage = lazy(async () => ({ default: (await import('./account/page.tsx')).AccountPage }))
 
@@ -237,14 +236,9 @@ export async function begin(): Promise<void> {
 }
 
 export const App = () => (
-  <MantineProvider
-    theme={theme}
-    cssVariablesResolver={variables}
-    defaultColorScheme="auto"
-    getStyleNonce={() => styleNonce}
-  >
+  <Colours>
     <QueryClientProvider client={client}>
       <RouterProvider router={router} />
     </QueryClientProvider>
-  </MantineProvider>
+  </Colours>
 )

@@ -2,7 +2,8 @@
 
 // First: style sheets that are made while the rest loads need it.
 import './style-nonce.ts'
-import '@mantine/core/styles.css'
+import './mantine.css'
+import 'virtual:theme.css'
 import './style.css'
 import { StrictMode, startTransition } from 'react'
 import { createRoot } from 'react-dom/client'

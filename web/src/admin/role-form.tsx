@@ -13,7 +13,7 @@ export function RoleForm(props: { text: string; readOnly: boolean; onChange(text
   if (fields === undefined) return <Text className="warn">{adminText.resources.unreadable}</Text>
   const set = (change: Partial<RoleFields>) => props.onChange(withFields(text, change))
   return (
-    <Stack gap="sm" className="card padded">
+    <Stack gap="sm" className="card padded form">
       <Words
         label={words.logins}
         description={words.loginsHint}
