@@ -40,11 +40,11 @@ const sentences: Readonly<Record<EventName, Sentence>> = {
   },
   'session.join': (event) => `joined the session on ${host(event)} as ${text(event.mode)}`,
   'session.leave': (event) => `left the session on ${host(event)}${because(event.reason)}`,
-  resize: (event) => `resized the terminal on ${host(event)} to ${text(event.size)}`,
+  resize: (event) => `resized the terminal on ${host(event)} to ${text(event.size).replace(':', ' × ')}`,
   'session.end': (event) => `ended the session as ${place(event)}${lasting(event)}${because(event.reason)}`,
   'session.upload': (event) => {
     const cut = event.interrupted === true ? ', interrupted' : ''
-    return `recording stored, ${bytes(event.size)}${cut}`
+    return `had a session recorded: ${bytes(event.size)}${cut}`
   },
   'session.data': (event) => `sent ${bytes(event.rx)} to ${host(event)}, received ${bytes(event.tx)}`,
   'host_user.create': (event) => outcome(event, `got the account ${place(event)}`, `got no account ${place(event)}`),

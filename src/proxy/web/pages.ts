@@ -1,7 +1,7 @@
 /**
- * The few pages a proxy shows until the portal exists: plain HTML, one style sheet inside, at most one script and that a file of the
- * proxy's own, nothing loaded from elsewhere. A page must look right on a phone, in the dark, and with every header of the strictest
- * policy.
+ * The few pages of a proxy outside the portal, for those who have no account yet or are at a terminal: plain HTML, one style sheet
+ * inside, at most one script and that a file of the proxy's own, nothing loaded from elsewhere. A page must look right on a phone, in
+ * the dark, and with every header of the strictest policy.
  */
 
 import { createHash } from 'node:crypto'
@@ -127,7 +127,7 @@ export function linkPage(kind: 'invite' | 'reset', token: string, context: PageC
   return page(
     title,
     `<h1>${title}</h1>
-<p>${lead} Set a password and a second factor.</p>
+<p id="lead">${lead} Set a password and a second factor.</p>
 ${notice(context)}${status}
 <form id="signup" hidden>
 <p>User name: <strong id="user"></strong></p>
@@ -161,11 +161,12 @@ ${notice(context)}${status}
 <div id="recovery">
 <p>Keep these recovery codes in a safe place. Each one stands once for your second factor should you lose it. They are shown only now.</p>
 <ul id="codes"></ul>
+<button id="copy" type="button">Copy the codes</button> <span class="soft" id="copied" role="status"></span>
 </div>
 <p><a class="go" href="/web/login">Log in with this browser</a></p>
 <p>Or in a terminal:</p>${html`<pre><code>tsh login${insecure(context)} --proxy=${context.webAddress}</code></pre>`}
 </section>
-<footer class="soft">
+<footer class="soft" id="instead">
 <p>In a terminal the same is done by:</p>${html`<pre><code>${command}</code></pre>`}
 ${insecureNote(context)}
 <p>This link works once and only for a while. Do not pass it on: whoever uses it becomes this user.</p>

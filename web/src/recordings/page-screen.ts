@@ -15,6 +15,8 @@ const mouseModes: readonly unknown[] = [9, 1000, 1001, 1002, 1003, 1004, 1005, 1
 /** Characters that are interpreted without a pause. */
 const piece = 4096
 /** Pixels. */
+/** Between sizes of text that are tried. */
+const step = 0.25
 const smallest = 6
 const largest = 22
 
@@ -110,7 +112,13 @@ export class PageScreen implements PlayScreen {
     if (drawn === null || drawn.offsetWidth === 0) return
     const { width, height } = this.#room
     const scale = Math.min(width / drawn.offsetWidth, height / drawn.offsetHeight)
-    const wanted = Math.min(largest, Math.max(smallest, Math.floor(now * scale * 4) / 4))
-    if (wanted !== now) this.#terminal.options.fontSize = wanted
+    const { options } = this.#terminal
+    let wanted = Math.min(largest, Math.max(smallest, Math.floor((now * scale) / step) * step))
+    if (wanted !== now) options.fontSize = wanted
+    // Cells are whole pixels high, so that the text may be a little larger than its share.
+    while (wanted > smallest && (drawn.offsetWidth > width || drawn.offsetHeight > height)) {
+      wanted -= step
+      options.fontSize = wanted
+    }
   }
 }

@@ -13,8 +13,8 @@ import { sessionsText as words } from '../text/sessions.ts'
 import { TerminalConnection } from './connection.ts'
 import { Ended } from './ended.tsx'
 import type { Joined } from './kept.ts'
+import { lastWords } from './last-words.ts'
 import { usePreferences } from './preferences.ts'
-import { printable } from './screen.ts'
 import type { Pane } from './tabs.ts'
 import { themes } from './themes.ts'
 
@@ -99,7 +99,7 @@ export function JoinedView(props: {
         const said = message === undefined ? words.lost : isBack && !isIn ? words.notBack(message) : message
         // Who only lost the connection may join again, after a reload of the page too.
         if (message !== undefined) latest.current.onOver(true)
-        terminal.write(`\x1b[?1049l\x1b[0m\r\n\x1b[2m── ${printable(said)} ──\x1b[0m\r\n`)
+        terminal.write(lastWords(said))
         terminal.options.disableStdin = true
         setModerate(undefined)
         setEnd(said)

@@ -69,9 +69,3 @@ function onKey(event: KeyboardEvent, terminal: Terminal, search: () => void): bo
       return true
   }
 }
-
-/** What a program may have left on: the other screen, mouse reports, focus reports, bracketed paste; the rest by a soft reset. */
-export const leftOn = `${['1049', '1000', '1002', '1003', '1006', '1004', '2004'].map((mode) => `\x1b[?${mode}l`).join('')}\x1b[!p`
-
-/** What the proxy says holds names that others chose. */
-export const printable = (said: string): string => said.replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ')

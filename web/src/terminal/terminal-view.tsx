@@ -7,9 +7,10 @@ import { stateKey } from '../session.tsx'
 import { words } from '../text/terminal.ts'
 import { permissionOf, readClipboardWrite, setPermission } from './clipboard.ts'
 import { Ended } from './ended.tsx'
+import { lastWords, leftOn } from './last-words.ts'
 import { type End, LastingConnection } from './lasting.ts'
 import { usePreferences } from './preferences.ts'
-import { leftOn, openScreen, printable, type Screen } from './screen.ts'
+import { openScreen, type Screen } from './screen.ts'
 import { SearchBar } from './search-bar.tsx'
 import type { Pane } from './tabs.ts'
 import { themes } from './themes.ts'
@@ -98,7 +99,7 @@ export function TerminalView({
       onLoggedOut: () => void client.invalidateQueries({ queryKey: stateKey }),
       onEnd: (reason) => {
         const said = wordsOf(reason)
-        terminal.write(`${leftOn}\r\n\x1b[2m── ${printable(said)} ──\x1b[0m\r\n`)
+        terminal.write(lastWords(said))
         terminal.options.disableStdin = true
         terminal.options.cursorBlink = false
         setLost(false)

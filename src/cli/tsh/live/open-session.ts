@@ -58,5 +58,6 @@ export async function control(client: SshClient, sid: string, action: 'pause' | 
 export function resetTerminal(): void {
   if (!process.stdout.isTTY) return
   const off = ['1049', '1000', '1002', '1003', '1006', '1004', '2004', '1'].map((mode) => `\x1b[?${mode}l`).join('')
-  process.stdout.write(`${off}\x1b>\x1b7\x1b[r\x1b8\x1b[?7h\x1b[?25h\x1b[0m\r\n`)
+  // Leaving the other screen brings back a saved cursor even when that screen is not shown.
+  process.stdout.write(`\x1b7${off}\x1b>\x1b7\x1b[r\x1b8\x1b[?7h\x1b[?25h\x1b[0m\r\n`)
 }

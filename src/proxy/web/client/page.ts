@@ -296,9 +296,22 @@ async function finish(token: string, form: HTMLFormElement): Promise<void> {
     list.append(item)
   }
   element('recovery').hidden = (recoveryCodes ?? []).length === 0
+  element('copy').addEventListener('click', () => copyCodes(recoveryCodes ?? []))
+  // The link is used up: how else it could have been used is of no interest any more.
+  element('lead').hidden = true
+  element('instead').hidden = true
   element('done').hidden = false
   element('done').focus()
   say('')
+}
+
+async function copyCodes(codes: readonly string[]): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(codes.join('\n'))
+    element('copied').textContent = 'Copied.'
+  } catch {
+    element('copied').textContent = 'The browser does not allow it: mark them and copy them by hand.'
+  }
 }
 
 const page = document.body.dataset.page === 'ceremony' ? ceremonyPage() : invitePage()
