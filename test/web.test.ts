@@ -60,6 +60,7 @@ describe('the page', () => {
     await page.getByRole('heading', { name: 'Nothing matches' }).waitFor()
     await page.getByRole('searchbox').fill('NODE-1')
     await page.getByText('node-1', { exact: true }).waitFor()
+    expect(await page.getByTitle('online').count()).toBe(1)
     await page.getByRole('button', { name: 'Choose how to connect to node-1' }).click()
     await page.getByRole('menuitem', { name: 'Copy the tsh command' }).click()
     await page.getByText('Copied').waitFor()

@@ -46,6 +46,8 @@ export const presence = z.strictObject({
   /** Fingerprint of the authority that signed its certificate, as auth sees it; and those of the authorities that it says it knows. */
   certifiedBy: z.string().optional(),
   trusts: z.array(z.string()).optional(),
+  /** It has missed several heartbeats and may have gone. Said by auth. */
+  quiet: z.boolean().optional(),
   expires: isoTime,
 })
 export type Presence = z.infer<typeof presence>

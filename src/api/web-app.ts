@@ -85,6 +85,8 @@ export const webNode = z.strictObject({
   address: z.string(),
   labels,
   version: z.string(),
+  /** It has missed several heartbeats and may have gone. */
+  quiet: z.boolean(),
   /** As whom the user may log in there. */
   logins: z.array(z.string()),
 })

@@ -213,6 +213,30 @@ describe('joining (J3)', () => {
 })
 
 describe('heartbeats (P5)', () => {
+  test('a server that misses some is called quiet until it is heard of again', async () => {
+    const bench = await testServices()
+    const node = bench.as(machineCaller('Node', ['n1']))
+    const quiet = () => bench.services.hub.snapshot.servers.all().map((server) => server.quiet ?? false)
+    await node.call(heartbeat, beat())
+    await expect.poll(quiet).toEqual([false])
+    for (let step = 0; step < 14; step++) await bench.env.advance(10_000)
+    expect(quiet()).toEqual([false])
+    await expect
+      .poll(async () => {
+        await bench.env.advance(10_000)
+        return quiet()
+      })
+      .toEqual([true])
+    await node.call(heartbeat, beat())
+    await expect.poll(quiet).toEqual([false])
+    await expect
+      .poll(async () => {
+        await bench.env.advance(10_000)
+        return quiet()
+      })
+      .toEqual([])
+  })
+
   test('take uuid and role from the certificate, and no name that it does not hold', async () => {
     const bench = await testServices()
     const node = bench.as(machineCaller('Node'))

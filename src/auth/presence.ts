@@ -24,6 +24,8 @@ const pruneEvery = 10_000
 const graceAtStart = 2 * 60_000
 /** A server that was heard of this lately is certainly there. */
 const lately = 90_000
+/** Without a heartbeat for so long, which is more than two of them, a server is called quiet until it is heard of again. */
+const quietAfter = 150_000
 /** For machines that come back after a failure of the network: ten at once, then one every five seconds. */
 const rate = { burst: 10, perSecond: 0.2, maxKeys: 50_000 }
 
@@ -37,8 +39,9 @@ export interface Heartbeat {
 }
 
 interface Known {
-  /** Everything but the expiry, as JSON. */
+  /** Everything but the expiry, as JSON; of a quiet one the next heartbeat is always stored. */
   content: string
+  quietAt: number
   /** Milliseconds since 1970; what the store says. */
   storedExpires: number
   heard: number
@@ -69,7 +72,13 @@ export class PresenceService {
     for await (const { id, value } of this.#tables.presence.all()) {
       const stored = Date.parse(value.expires)
       const expires = Math.max(stored, now + graceAtStart)
-      this.#known.set(id, { content: contentOf(value), storedExpires: expires, heard: 0, expires })
+      this.#known.set(id, {
+        content: contentOf(value),
+        storedExpires: expires,
+        heard: 0,
+        quietAt: now + quietAfter,
+        expires,
+      })
       if (expires !== stored) {
         await this.#backend.put(this.#tables.presence.item(id, { ...value, expires: new Date(expires).toISOString() }))
       }
@@ -112,10 +121,11 @@ export class PresenceService {
     const known = this.#known.get(id)
     if (known !== undefined && known.content === content && known.storedExpires > now + lifetime / 2) {
       known.heard = now
+      known.quietAt = now + quietAfter
       known.expires = expires
       return new Date(expires)
     }
-    this.#known.set(id, { content, storedExpires: expires, heard: now, expires })
+    this.#known.set(id, { content, storedExpires: expires, heard: now, quietAt: now + quietAfter, expires })
     await this.#backend.put(this.#tables.presence.item(id, presenceSchema.parse(record)))
     return new Date(expires)
   }
@@ -133,6 +143,17 @@ export class PresenceService {
     return known !== undefined && known.heard > this.#env.now().getTime() - lately
   }
 
+  async #callQuiet(id: string, known: Known): Promise<void> {
+    const found = await this.#tables.presence.find(id)
+    if (found === undefined || known.quietAt > this.#env.now().getTime()) return
+    known.quietAt = Number.POSITIVE_INFINITY
+    known.content = ''
+    await this.#backend.commit([
+      this.#tables.presence.unchanged(found),
+      this.#tables.presence.put(id, { ...found.value, quiet: true }),
+    ])
+  }
+
   async #keepPruning(): Promise<void> {
     const { signal } = this.#closing
     while (!signal.aborted) {
@@ -140,6 +161,12 @@ export class PresenceService {
       const now = this.#env.now().getTime()
       for (const [id, known] of this.#known) {
         if (signal.aborted) return
+        try {
+          if (known.quietAt <= now) await this.#callQuiet(id, known)
+        } catch (error) {
+          this.#logger.warn('cannot tell that a server is quiet', { id, reason: messageOf(error) })
+          break
+        }
         if (known.expires > now) continue
         this.#known.delete(id)
         try {

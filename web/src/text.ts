@@ -67,6 +67,8 @@ export const text = {
     name: 'Name',
     address: 'Address',
     labels: 'Labels',
+    heard: 'online',
+    quiet: 'not heard from for some minutes',
     actions: 'Connect',
     count: (matching: number, total: number) =>
       matching === total ? plural(total) : `${matching} of ${plural(total)}`,

@@ -33,9 +33,9 @@ export function pageOfNodes(servers: readonly Presence[], subject: Subject, quer
     const logins = known.get(key) ?? loginsFor(subject, server.labels)
     known.set(key, logins)
     if (logins.length === 0) return []
-    const { uuid, hostname, address, labels, version } = server
+    const { uuid, hostname, address, labels, version, quiet = false } = server
     const place = `${hostname.toLowerCase()} ${uuid}`
-    return [{ place, node: { uuid, hostname, address, labels, version, logins: [...logins] } }]
+    return [{ place, node: { uuid, hostname, address, labels, version, quiet, logins: [...logins] } }]
   })
   const matching = visible.filter(({ node }) => isWanted(node, words, wanted))
   matching.sort((a, b) => (a.place < b.place ? -1 : 1))

@@ -79,7 +79,11 @@ export function OverviewSection({ state }: { state: WebState }) {
           <tbody>
             {all.slice(0, mostShown).map((one) => (
               <tr key={`${one.role} ${one.uuid}`}>
-                <th scope="row">{one.hostname}</th>
+                <th scope="row">
+                  <span className={one.quiet === true ? 'pulse quiet' : 'pulse'} />
+                  {one.hostname}
+                  {one.quiet === true ? <span className="warn"> {words.quiet}</span> : null}
+                </th>
                 <td data-label={words.role}>
                   <Badge variant="default" tt="none">
                     {one.role}

@@ -27,6 +27,8 @@ export function NodesPage({ state }: { state: WebState }) {
     getNextPageParam: (page) => page.next,
     placeholderData: keepPreviousData,
     enabled: user !== '',
+    // Of thousands that somebody scrolled through, all pages are asked for again.
+    refetchInterval: ({ state: { data } }) => ((data?.pages.length ?? 0) <= 3 ? 10_000 : 60_000),
   })
   useLostSession(query.error)
   useEffect(() => {
@@ -195,6 +197,9 @@ const NodeRow = memo(function NodeRow(props: {
       style={{ transform: `translateY(${y}px)` }}
     >
       <div role="cell" className="node-name">
+        <span className={node.quiet ? 'pulse quiet' : 'pulse'} title={node.quiet ? words.quiet : words.heard}>
+          <span className="visually-hidden">{node.quiet ? words.quiet : words.heard}</span>
+        </span>
         {node.hostname}
       </div>
       <div role="cell" className="node-address">

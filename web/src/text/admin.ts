@@ -52,10 +52,8 @@ export const adminText = {
     role: 'Role',
     name: 'Name',
     address: 'Address',
-    until: 'Heard from',
+    quiet: 'not heard from for some minutes',
     otherVersion: 'another version than this auth server',
-    healthy: 'There',
-    of: (ago: string) => `${ago} ago`,
   },
 
   users: {
