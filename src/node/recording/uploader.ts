@@ -51,7 +51,7 @@ interface Entry {
 }
 
 /** While sessions are busy: longest before each chunk, and between looks. */
-const PAUSE_MS = 250
+const PAUSE_MS = 1000
 const PAUSE_STEP_MS = 50
 /** Between attempts for what a session waits for. */
 const URGENT_BACKOFF = { initialMs: 100, maxMs: 1000 }

@@ -200,7 +200,7 @@ const NodeRow = memo(function NodeRow(props: {
         <span className={node.quiet ? 'pulse quiet' : 'pulse'} title={node.quiet ? words.quiet : words.heard}>
           <span className="visually-hidden">{node.quiet ? words.quiet : words.heard}</span>
         </span>
-        {node.hostname}
+        <span>{node.hostname}</span>
       </div>
       <div role="cell" className="node-address">
         {node.address}
