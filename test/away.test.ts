@@ -1,10 +1,11 @@
 /** Three parts started apart, one of which is gone, frozen, or out of file descriptors: what goes on, what is said, what comes back. */
 
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { freePorts, login, type Ports, password, temporaryDirectory } from './cluster.ts'
+import { Admin } from './admin.ts'
+import { freePorts, login, makeCaches, type Ports, password, temporaryDirectory } from './cluster.ts'
 import { bin, Dialog, type Result, run, succeed, until } from './run.ts'
 
 type Part = 'auth' | 'proxy' | 'node'
@@ -13,6 +14,7 @@ const secret = 'a-static-token-of-enough-length'
 const running = new Map<Part, Dialog>()
 let dir: string
 let ports: Ports
+let admin: Admin
 
 const env = () => ({ XDG_CACHE_HOME: join(dir, 'cache') })
 const home = () => join(dir, 'home')
@@ -66,7 +68,7 @@ async function frozen<T>(part: Part, work: () => Promise<T>): Promise<T> {
 beforeAll(async () => {
   dir = temporaryDirectory()
   ports = await freePorts()
-  mkdirSync(join(dir, 'cache'), { mode: 0o700 })
+  makeCaches(dir)
   const off = (...names: readonly string[]) => names.map((name) => `${name}: {enabled: no}\n`).join('')
   const common = (name: string) => `teleport:\n  nodename: ${name}\n  data_dir: ${dir}/${name}\n`
   const joins = `  auth_servers: ["127.0.0.1:${ports.auth}"]\n  auth_token: ${secret}\n`
@@ -97,11 +99,8 @@ ${off('auth_service', 'proxy_service')}`,
   for (const name of ['auth', 'proxy', 'node']) chmodSync(config(name), 0o600)
   await start('auth')
   await Promise.all([start('proxy'), start('node')])
-  await succeed(bin('tctl'), ['-c', config('auth'), 'users', 'add', 'alice', login], { env: env() })
-  await succeed(bin('tctl'), ['-c', config('auth'), 'users', 'set-password', 'alice'], {
-    env: env(),
-    input: `${password}\n`,
-  })
+  admin = new Admin(join(dir, 'auth'), ports.auth)
+  await admin.addUser('alice')
   const loggedIn = await logIn(home())
   expect(loggedIn.code, loggedIn.stderr).toBe(0)
   writeFileSync(join(dir, 'ssh_config'), (await tsh(['config'])).stdout)
@@ -109,13 +108,13 @@ ${off('auth_service', 'proxy_service')}`,
   expect(await ssh('echo plain')).toMatchObject({ code: 0, stdout: 'plain\n' })
 })
 afterAll(async () => {
+  await admin?.leave()
   await Promise.all([...running.values()].map((process) => process.stop()))
   await succeed('rm', ['-rf', dir])
 })
 
-/** Every event of a kind, as `tctl` shows them. */
-const events = async (type: string): Promise<readonly Record<string, unknown>[]> =>
-  JSON.parse((await tctl('audit', 'ls', `--type=${type}`, '--format=json', '--limit=1000')).stdout)
+/** Every event of a kind. */
+const events = (type: string) => admin.events({ type })
 
 describe('frozen', () => {
   const oneLine = (result: Result) => {

@@ -71,9 +71,7 @@ proxy_service: {enabled: no}
     const options = { env: cluster.env({ ...ahead(seconds), TELEPORT_SSH_TOKEN: 'a-static-token-of-enough-length' }) }
     const dialog = new Dialog(bin('teleport'), ['start', '-c', file], options)
     await dialog.expect(/node +SSH on/)
-    await until(`${name} in the listing`, async () =>
-      (await cluster.tctl('nodes', 'ls')).stdout.includes(name) ? true : undefined,
-    )
+    await until(`${name} in the listing`, async () => (await cluster.admin.knowsNode(name)) || undefined)
     return dialog
   }
 

@@ -1,11 +1,12 @@
 /** A cluster of the built programs on free ports in a directory of its own. Shared by all end-to-end suites. */
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bin, Dialog, type Result, type RunOptions, run, succeed, until } from './run.ts'
+import { Admin, type AuditRecord, type EventQuery, type NewUser, password } from './admin.ts'
+import { bin, Dialog, type Result, type RunOptions, root, run, until } from './run.ts'
 
 export interface Ports {
   readonly auth: number
@@ -14,8 +15,7 @@ export interface Ports {
   readonly node: number
 }
 
-export const login = userInfo().username
-export const password = 'correct horse battery staple'
+export { type AuditRecord, login, password } from './admin.ts'
 
 /** Ports that were free a moment ago. */
 export async function freePorts(): Promise<Ports> {
@@ -52,11 +52,13 @@ export class Cluster {
   readonly config: string
   readonly name = 'feat'
   process: Dialog | undefined
+  readonly admin: Admin
 
   constructor(dir: string, ports: Ports, options: ClusterOptions) {
     this.dir = dir
     this.ports = ports
     this.config = join(dir, 'teleport.yaml')
+    this.admin = new Admin(join(dir, 'data'), ports.auth)
     writeFileSync(
       this.config,
       `teleport:
@@ -90,11 +92,10 @@ ${options.proxy ?? ''}
     void teleport.exited.then(() => {
       if (this.process === teleport) this.process = undefined
     })
+    // The authorities may be others than when it ran last.
+    await this.admin.leave()
     await teleport.expect(/^Teleport \d.*[\s\S]*node .*SSH on/m, 120_000)
-    await until('the node in the listing', async () => {
-      const nodes = await this.tctl('nodes', 'ls')
-      return nodes.stdout.includes('node-1') ? true : undefined
-    })
+    await until('the node in the listing', async () => (await this.admin.knowsNode('node-1')) || undefined)
   }
 
   async stop(): Promise<void> {
@@ -102,6 +103,7 @@ ${options.proxy ?? ''}
   }
 
   async remove(): Promise<void> {
+    await this.admin.leave()
     await this.stop()
     rmSync(this.dir, { recursive: true, force: true })
   }
@@ -128,13 +130,13 @@ ${options.proxy ?? ''}
   }
 
   /** A user with the fixture's password, without a second factor. */
-  async addUser(name: string, options: { readonly logins?: string; readonly roles?: string } = {}): Promise<void> {
-    const args = ['users', 'add', name, `--logins=${options.logins ?? login}`, `--roles=${options.roles ?? 'access'}`]
-    await succeed(bin('tctl'), ['-c', this.config, ...args], { env: this.env() })
-    await succeed(bin('tctl'), ['-c', this.config, 'users', 'set-password', name], {
-      env: this.env(),
-      input: `${password}\n`,
-    })
+  addUser(name: string, options: NewUser = {}): Promise<void> {
+    return this.admin.addUser(name, options)
+  }
+
+  /** Events of the audit log, the newest first; none while auth cannot be reached. */
+  events(query: EventQuery = {}): Promise<readonly AuditRecord[]> {
+    return this.admin.events(query)
   }
 
   /** Logs in and returns the home. */
@@ -147,6 +149,18 @@ ${options.proxy ?? ''}
   }
 }
 
+/**
+ * Makes the directory of a cluster's caches: V8's compiled code in it is that of all clusters, since compiling the programs anew
+ * is a good part of what a start costs.
+ */
+export function makeCaches(dir: string): string {
+  const shared = join(root, '.vitest/programs')
+  mkdirSync(shared, { recursive: true, mode: 0o700 })
+  const caches = join(dir, 'cache')
+  symlinkSync(shared, caches)
+  return caches
+}
+
 export function temporaryDirectory(): string {
   return mkdtempSync(join(tmpdir(), 'teleport-e2e-'))
 }
@@ -154,7 +168,7 @@ export function temporaryDirectory(): string {
 /** A running cluster. `remove` it afterwards. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const dir = temporaryDirectory()
-  mkdirSync(join(dir, 'cache'), { mode: 0o700 })
+  makeCaches(dir)
   const cluster = new Cluster(dir, await freePorts(), options)
   try {
     await cluster.start()

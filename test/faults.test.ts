@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { getUser } from '../src/api/routes.ts'
 import { type Cluster, freePorts, login, startCluster } from './cluster.ts'
 import { bin, Dialog, run, until } from './run.ts'
 
@@ -50,9 +51,9 @@ describe('kill -9', () => {
   test.each(['node', 'proxy', 'auth'])('of the %s process: it comes back and sessions work', async (role) => {
     await killed(role)
     await until('a session', async () => ((await echo()).stdout === 'alive\n' ? true : undefined))
-    // Sessions need no auth process, tctl does: the new one may still be starting.
+    // Sessions need no auth process, this does: the new one may still be starting.
     await until('the users', async () =>
-      (await cluster.tctl('users', 'ls')).stdout.includes('alice') ? true : undefined,
+      (await cluster.admin.answer((api) => api.call(getUser, { params: { name: 'alice' } }))) ? true : undefined,
     )
   })
 

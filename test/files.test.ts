@@ -404,9 +404,7 @@ describe('tsh scp', () => {
 test('each file that crossed is in the audit log, with its size and checksum, whichever program brought it', async () => {
   const large = { size: 3_000_000, sha256: digest(at('here/tree/large.bin')), success: true, user: 'alice', login }
   const found = async (type: string, path: string, action?: string) => {
-    const { stdout, stderr } = await cluster.tctl('audit', 'ls', `--type=${type}`, '--limit=1000', '--format=json')
-    const events: unknown = stdout === '' ? [] : JSON.parse(stdout)
-    if (!Array.isArray(events)) throw new Error(stderr)
+    const events = await cluster.events({ type })
     return events.find((event) => event.path === path && (action === undefined || event.action === action))
   }
   const expected = [

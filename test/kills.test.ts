@@ -2,6 +2,7 @@
 
 import { randomInt } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { getStatus } from '../src/api/routes.ts'
 import { type Cluster, login, startCluster } from './cluster.ts'
 import { clusterProcesses, pidOf } from './processes.ts'
 import { bin, Dialog, until } from './run.ts'
@@ -87,7 +88,7 @@ test.each(rounds)('round $round: kill -9 of $target', async ({ target, round }) 
     // At once: what the old one left behind must be out of the way by itself.
     await startAgain()
   }
-  await until('an answer', async () => ((await cluster.tctl('users', 'ls')).code === 0 ? true : undefined))
+  await until('an answer', async () => await cluster.admin.answer((api) => api.call(getStatus)))
   stop = true
   await Promise.all([adding, loggingIn])
   const home = await until('a login', async () => await cluster.login('alice').catch(() => undefined))
@@ -119,9 +120,7 @@ test('nobody is left over: one supervisor, one process for each role', async () 
 })
 
 test('every user that is there has left its event, and only one', async () => {
-  const listed = JSON.parse(
-    (await cluster.tctl('audit', 'ls', '--type=user.create', '--format=json', '--limit=1000')).stdout,
-  )
-  const names = listed.map((event: { name?: unknown; user?: unknown }) => String(event.name ?? event.user))
-  for (const name of added) expect(names.filter((each: string) => each === name)).toHaveLength(1)
+  const listed = await cluster.events({ type: 'user.create' })
+  const names = listed.map(({ name, user }) => String(name ?? user))
+  for (const name of added) expect(names.filter((each) => each === name)).toHaveLength(1)
 })

@@ -1,11 +1,10 @@
 /** Limits of roles on connections, sessions and targets, through the proxy with tsh and at a real auth service. */
 
-import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Cluster, freePorts, login, startCluster } from './cluster.ts'
+import { listLeases } from '../src/api/routes.ts'
+import { type AuditRecord, type Cluster, freePorts, login, startCluster } from './cluster.ts'
 import { bin, Dialog, run, until } from './run.ts'
 
 let cluster: Cluster
@@ -16,19 +15,15 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   port = (server.address() as AddressInfo).port
   cluster = await startCluster()
-  const file = join(cluster.dir, 'roles.yaml')
   const role = (name: string, options: string) =>
     `kind: role\nversion: v4\nmetadata: {name: ${name}}\nspec:\n  options: {${options}}\n  allow: {logins: ['{{internal.logins}}'], node_labels: {'*': '*'}}\n`
-  writeFileSync(
-    file,
+  await cluster.admin.create(
     [
       role('one-connection', 'max_connections: 1'),
       role('one-session', 'max_sessions: 1'),
       role('one-target', `forward_to: ['127.0.0.1:${port}']`),
     ].join('---\n'),
   )
-  const created = await cluster.tctl('create', '-f', file)
-  expect(created.code, created.stderr).toBe(0)
 })
 afterAll(async () => {
   server.close()
@@ -43,18 +38,8 @@ const tsh = (home: string, ...args: string[]) => cluster.tsh(home, ['ssh', ...ar
 const start = (home: string, ...args: string[]) =>
   new Dialog(bin('tsh'), ['ssh', ...args], { env: cluster.env({ TELEPORT_HOME: home }) })
 
-interface Listed {
-  readonly event: string
-  readonly code: string
-  readonly user?: string
-  readonly maximum?: number
-  readonly error?: string
-}
-const event = (what: string, matches: (listed: Listed) => boolean) =>
-  until(what, async () => {
-    const { stdout } = await cluster.tctl('audit', 'ls', '--format=json')
-    return (JSON.parse(stdout) as Listed[]).find(matches)
-  })
+const event = (what: string, matches: (listed: AuditRecord) => boolean) =>
+  until(what, async () => (await cluster.events()).find(matches))
 
 describe('max_connections', () => {
   test('the second connection is told why it is refused; the place is free when the first has ended', async () => {
@@ -81,8 +66,8 @@ describe('max_connections', () => {
       return stdout === 'next\n' ? true : undefined
     })
     await until('an empty list', async () => {
-      const { stdout } = await cluster.tctl('get', 'semaphores', '--format=json')
-      return stdout.trim() === '[]' ? true : undefined
+      const held = await cluster.admin.answer((api) => api.call(listLeases, { query: {} }))
+      return held?.items.length === 0 ? true : undefined
     })
     expect((await cluster.tctl('rm', 'semaphore/carol')).stderr).toContain('no connections of "carol" are counted')
   })

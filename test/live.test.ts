@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type IPty, spawn } from 'node-pty'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Cluster, login, startCluster } from './cluster.ts'
-import { bin, cleanEnv, succeed, until } from './run.ts'
+import { bin, cleanEnv, until } from './run.ts'
 
 interface Listed {
   readonly sid: string
@@ -88,9 +88,7 @@ beforeAll(async () => {
     auth: '  authentication: {type: local, second_factor: off}\n  session_detach_timeout: 2m',
   })
   for (const [name, allow] of Object.entries(roles)) {
-    const file = join(cluster.dir, `${name}.yaml`)
-    writeFileSync(file, JSON.stringify({ kind: 'role', version: 'v4', metadata: { name }, spec: { allow } }))
-    await succeed(bin('tctl'), ['-c', cluster.config, 'create', '-f', file], { env: cluster.env() })
+    await cluster.admin.create(JSON.stringify({ kind: 'role', version: 'v4', metadata: { name }, spec: { allow } }))
   }
   for (const [name, role] of [
     ['alice', 'access'],
@@ -213,8 +211,8 @@ test('a session whose client was killed is there again with its screen', async (
   await again.expect('here-42')
   expect(await again.exited).toBe(3)
   const events = await until('the events', async () => {
-    const { stdout } = await cluster.tctl('audit', 'ls', '--format=json', `--session=${sid}`)
-    return stdout.includes('session.attach') && stdout.includes('session.end') ? stdout : undefined
+    const names = (await cluster.events({ session: sid })).map(({ event }) => event)
+    return names.includes('session.attach') && names.includes('session.end') ? names : undefined
   })
   expect(events).toContain('session.detach')
 })

@@ -3,12 +3,14 @@
  * that it is all lifted again.
  */
 
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { spawn } from 'node-pty'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freePorts, login, type Ports, password, temporaryDirectory } from './cluster.ts'
+import { deleteLock } from '../src/api/routes.ts'
+import { Admin, type EventQuery } from './admin.ts'
+import { freePorts, login, makeCaches, type Ports, password, temporaryDirectory } from './cluster.ts'
 import { bin, cleanEnv, Dialog, type Result, run, succeed, until } from './run.ts'
 
 type Part = 'auth' | 'proxy' | 'node'
@@ -19,6 +21,7 @@ const secret = 'a-static-token-of-enough-length'
 const running = new Map<Part, Dialog>()
 let dir: string
 let ports: Ports
+let admin: Admin
 
 const env = () => ({ XDG_CACHE_HOME: join(dir, 'cache') })
 const config = (name: string) => join(dir, `${name}.yaml`)
@@ -39,7 +42,7 @@ async function lock(...args: readonly string[]): Promise<{ readonly id: string; 
   expect(made.code, made.stderr).toBe(0)
   return { id: String(JSON.parse(made.stdout).id), at: performance.now() }
 }
-const lift = async (id: string) => expect((await tctl('rm', `lock/${id}`)).code).toBe(0)
+const lift = async (id: string) => await (await admin.api()).call(deleteLock, { params: { id } })
 
 /** Milliseconds from the acknowledged lock to the end of each. */
 async function endsWithin(at: number, what: Readonly<Record<string, Promise<unknown>>>): Promise<void> {
@@ -54,8 +57,7 @@ async function endsWithin(at: number, what: Readonly<Record<string, Promise<unkn
   for (const [name, ms] of Object.entries(took)) expect(ms, name).toBeLessThan(soon)
 }
 
-const events = async (type: string): Promise<readonly Record<string, unknown>[]> =>
-  JSON.parse((await tctl('audit', 'ls', `--type=${type}`, '--format=json', '--limit=200')).stdout)
+const events = (type: EventQuery['type']) => admin.events({ type })
 
 /** A connection that has been through the forward and back. */
 function talking(port: number): Promise<Socket | undefined> {
@@ -99,7 +101,7 @@ async function start(part: Part): Promise<void> {
 beforeAll(async () => {
   dir = temporaryDirectory()
   ports = await freePorts()
-  mkdirSync(join(dir, 'cache'), { mode: 0o700 })
+  makeCaches(dir)
   const off = (...names: readonly string[]) => names.map((name) => `${name}: {enabled: no}\n`).join('')
   const common = (name: string) => `teleport:\n  nodename: ${name}\n  data_dir: ${dir}/${name}\n`
   const joins = `  auth_servers: ["127.0.0.1:${ports.auth}"]\n  auth_token: ${secret}\n`
@@ -124,14 +126,12 @@ ${off('auth_service', 'proxy_service')}`,
   for (const name of Object.keys(files)) chmodSync(config(name), 0o600)
   await start('auth')
   await Promise.all([start('proxy'), start('node')])
+  admin = new Admin(join(dir, 'auth'), ports.auth)
   for (const [user, roles] of [
     ['alice', 'access,auditor'],
     ['bob', 'access'],
   ] as const) {
-    const add = ['users', 'add', user, `--logins=${login}`, `--roles=${roles}`]
-    await succeed(bin('tctl'), ['-c', config('auth'), ...add], { env: env() })
-    const set = ['-c', config('auth'), 'users', 'set-password', user]
-    await succeed(bin('tctl'), set, { env: env(), input: `${password}\n` })
+    await admin.addUser(user, { roles })
     const loggedIn = await logIn(user)
     expect(loggedIn.code, loggedIn.stderr).toBe(0)
     writeFileSync(sshConfig(user), (await tsh(user, ['config'])).stdout)
@@ -142,6 +142,7 @@ ${off('auth_service', 'proxy_service')}`,
   })
 }, 400_000)
 afterAll(async () => {
+  await admin?.leave()
   await Promise.all([...running.values()].map((process) => process.stop()))
   await succeed('rm', ['-rf', dir])
 })
@@ -199,7 +200,7 @@ test('V18 a locked user: sessions, forwards and streams of the API end within 5 
   expect((await events('lock.created'))[0]).toMatchObject({ code: 'TLK00I', name: id, target: { user: 'alice' } })
   expect((await events('user.login'))[0]).toMatchObject({ code: 'T1000W', user: 'alice', error: words })
 
-  await lift(id)
+  expect((await tctl('rm', `lock/${id}`)).code).toBe(0)
   expect((await events('lock.deleted'))[0]).toMatchObject({ code: 'TLK01I', name: id })
   await until('alice again', async () =>
     (await tsh('alice', ['ssh', `${login}@node-1`, 'echo back'])).stdout === 'back\n' ? true : undefined,

@@ -5,11 +5,11 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { spawn } from 'node-pty'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { login, password, temporaryDirectory } from './cluster.ts'
+import { login, makeCaches, password, temporaryDirectory } from './cluster.ts'
 import { bin, cleanEnv, Dialog, type Result, type RunOptions, run, succeed, until } from './run.ts'
 
 type Machine = 'auth' | 'proxy' | 'node' | 'user'
@@ -101,7 +101,7 @@ describe.skipIf(obstacle !== undefined)(
 
     beforeAll(async () => {
       dir = temporaryDirectory()
-      mkdirSync(join(dir, 'cache'), { mode: 0o700 })
+      makeCaches(dir)
       for (const machine of machines) {
         ip('netns', 'add', namespace(machine))
         ip('-n', namespace(machine), 'link', 'set', 'lo', 'up')

@@ -266,8 +266,7 @@ describe('a recorded session', () => {
     live.type('echo "the en""d"; exit 0\r')
     expect(await live.exited).toBe(0)
     await until('the complete recording', async () => {
-      const { stdout } = await cluster.tsh(home, ['recordings', 'ls', '--format=json'])
-      const all = JSON.parse(stdout) as { sid: string; state: string }[]
+      const all = await cluster.admin.recordings()
       return all.some((each) => each.sid === sid && each.state === 'complete') ? true : undefined
     })
   })
@@ -355,10 +354,7 @@ describe('a recorded session', () => {
 
   test('one that goes on is followed, by a player and as lines', async () => {
     const env = cluster.env({ TELEPORT_HOME: home })
-    const listed = async () => {
-      const { stdout } = await cluster.tsh(home, ['recordings', 'ls', '--format=json'])
-      return JSON.parse(stdout) as { sid: string; state: string; durationMs: number }[]
-    }
+    const listed = () => cluster.admin.recordings()
     // One that ended a moment ago may still be on its way.
     const earlier = new Set((await listed()).map(({ sid }) => sid))
     const open = new Window(bin('tsh'), ['ssh', '-t', `${login}@node-1`, 'cat'], [80, 24], env)

@@ -1,19 +1,9 @@
 /** `teleport.user`: auth and proxy without root, in a data directory that changes hands. */
 
-import {
-  chmodSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, linkSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Cluster, freePorts, login, temporaryDirectory } from './cluster.ts'
+import { Cluster, freePorts, login, makeCaches, temporaryDirectory } from './cluster.ts'
 import { bin, run, succeed, until } from './run.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -59,7 +49,7 @@ describe.skipIf(!isRoot)('teleport.user (needs root)', () => {
     id = (await succeed('id', ['-u', account])).trim()
     const dir = temporaryDirectory()
     chmodSync(dir, 0o711)
-    mkdirSync(join(dir, 'cache'), { mode: 0o700 })
+    makeCaches(dir)
     const log = `  log: {output: ${join(dir, 'teleport.log')}}`
     cluster = new Cluster(dir, await freePorts(), { teleport: `  user: ${account}\n${log}` })
     // Not readable for the account: the configuration holds secrets.

@@ -1,9 +1,9 @@
 /** Auth, proxy and node started apart, joined with tokens and the CA pin; the file format of the reference system. */
 
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { freePorts, login, password, temporaryDirectory } from './cluster.ts'
+import { freePorts, login, makeCaches, password, temporaryDirectory } from './cluster.ts'
 import { bin, Dialog, run, succeed, until } from './run.ts'
 
 const secret = 'a-static-token-of-enough-length'
@@ -26,7 +26,7 @@ function start(name: string, extra: readonly string[] = [], more: Readonly<Recor
 beforeAll(async () => {
   dir = temporaryDirectory()
   ports = await freePorts()
-  mkdirSync(join(dir, 'cache'), { mode: 0o700 })
+  makeCaches(dir)
   const common = (name: string) => `teleport:\n  nodename: ${name}\n  data_dir: ${dir}/${name}\n`
   const off = (...names: readonly string[]) => names.map((name) => `${name}:\n  enabled: "no"\n`).join('')
   writeFileSync(

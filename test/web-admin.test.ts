@@ -55,11 +55,7 @@ async function ok(...args: readonly string[]): Promise<string> {
 
 beforeAll(async () => {
   cluster = await startCluster({ ssh: `  labels: {env: dev, note: '${hostile}'}` })
-  for (const role of [admin, plain]) {
-    const file = join(cluster.dir, 'role.json')
-    writeFileSync(file, JSON.stringify(role))
-    await ok('create', file)
-  }
+  for (const role of [admin, plain]) await cluster.admin.create(JSON.stringify(role))
   writeFileSync(join(cluster.dir, 'dba.yaml'), dba)
   await ok('create', join(cluster.dir, 'dba.yaml'))
   await cluster.addUser('ada', { roles: 'admin' })

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { type IPty, spawn } from 'node-pty'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { listPresence } from '../src/api/routes.ts'
 import { type Cluster, login, startCluster } from './cluster.ts'
-import { bin, cleanEnv, succeed, until } from './run.ts'
+import { bin, cleanEnv, until } from './run.ts'
 import { openBrowser, Visitor } from './web-page.ts'
 
 let cluster: Cluster
@@ -51,9 +52,7 @@ async function record(): Promise<void> {
 beforeAll(async () => {
   cluster = await startCluster()
   for (const [name, allow] of Object.entries(roles)) {
-    const file = join(cluster.dir, `${name}.yaml`)
-    writeFileSync(file, JSON.stringify({ kind: 'role', version: 'v4', metadata: { name }, spec: { allow } }))
-    await succeed(bin('tctl'), ['-c', cluster.config, 'create', '-f', file], { env: cluster.env() })
+    await cluster.admin.create(JSON.stringify({ kind: 'role', version: 'v4', metadata: { name }, spec: { allow } }))
   }
   await cluster.addUser('alice', { roles: 'access' })
   await cluster.addUser('bob', { roles: 'joiner' })
@@ -84,8 +83,8 @@ const position = async () => {
 }
 const press = (key: string) => alice.page.keyboard.press(key)
 const accesses = async (): Promise<readonly string[]> => {
-  const { stdout } = await cluster.tctl('audit', 'ls', '--format=json', '--type=session.recording.access')
-  return (JSON.parse(stdout) as { action: string; user: string }[]).map(({ user, action }) => `${user} ${action}`)
+  const read = await cluster.events({ type: 'session.recording.access' })
+  return read.map(({ user, action }) => `${user} ${action}`)
 }
 
 describe('recordings', () => {
@@ -320,8 +319,8 @@ describe('open sessions', () => {
 
   /** Joins with a WebSocket of one's own, types, and gives all notices that came until an answer to a ping, or the end. */
   async function joinRaw(person: Visitor, mode: string, typed: string): Promise<string> {
-    const { stdout } = await cluster.tctl('nodes', 'ls', '--format=json')
-    const node = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(stdout)?.[0] ?? ''
+    const nodes = await cluster.admin.answer((api) => api.call(listPresence, { query: { role: 'node' } }))
+    const node = nodes?.items[0]?.uuid ?? ''
     const query = new URLSearchParams({ node, join: sid, mode, columns: '80', rows: '24' })
     const join = async ({ address, typing }: { address: string; typing: string }) => {
       const state = (await (await fetch('/webapi/session')).json()) as { csrfToken: string }

@@ -81,8 +81,7 @@ describe('a terminal in the page', () => {
     await page.getByRole('button', { name: `Close ${login}@node-1` }).click()
     await page.getByRole('heading', { name: 'No terminal is open' }).waitFor()
     await until('the end of the session', async () => {
-      const found = await cluster.tctl('audit', 'ls', '--format=json', '--user=alice')
-      const all = found.code === 0 ? (JSON.parse(found.stdout) as Record<string, unknown>[]) : []
+      const all = await cluster.events({ user: 'alice' })
       return all.some(({ event }) => event === 'session.end') ? true : undefined
     })
   })
@@ -155,9 +154,8 @@ describe('a terminal in the page', () => {
     await page.getByRole('button', { name: 'Cancel big.bin' }).click()
     await page.getByText('Nothing was saved.').waitFor()
     await until('what was removed, and what was not read whole, in the audit log', async () => {
-      const found = await cluster.tctl('audit', 'ls', '--format=json', '--user=alice')
-      const all = JSON.parse(found.stdout) as { event: string; path?: string; partial?: boolean }[]
-      const removed = all.some(({ event, path }) => event === 'sftp.remove' && path?.endsWith('.part') === true)
+      const all = await cluster.events({ user: 'alice' })
+      const removed = all.some(({ event, path }) => event === 'sftp.remove' && String(path).endsWith('.part'))
       return removed && all.some(({ event, partial }) => event === 'sftp.read' && partial === true) ? true : undefined
     })
     expect(saved).toBe(0)
@@ -201,8 +199,7 @@ describe('a terminal in the page', () => {
       .getByText(/no such file/i)
       .waitFor()
     await until('both in the audit log', async () => {
-      const found = await cluster.tctl('audit', 'ls', '--format=json', '--user=alice')
-      const names = (JSON.parse(found.stdout) as { event: string }[]).map(({ event }) => event)
+      const names = (await cluster.events({ user: 'alice' })).map(({ event }) => event)
       return ['sftp.write', 'sftp.read'].every((name) => names.includes(name)) ? true : undefined
     })
     await page.keyboard.press('Escape')

@@ -107,18 +107,15 @@ describe('the page', () => {
     await type('exit')
     await page.locator('.ended').getByText('the session has ended').waitFor()
     const events = await until('the end of the session in the log', async () => {
-      const found = await cluster.tctl('audit', 'ls', '--format=json', '--user=alice')
-      const all = found.code === 0 ? (JSON.parse(found.stdout) as Record<string, unknown>[]) : []
+      const all = await cluster.events({ user: 'alice' })
       return all.some(({ event }) => event === 'session.end') ? all : undefined
     })
     const start = events.find(({ event }) => event === 'session.start')
     expect(start).toMatchObject({ user: 'alice', login, interactive: true })
     expect(String(start?.['addr.remote'])).toMatch(/^(127\.0\.0\.1|\[::1\]):\d+$/)
-    const home = await cluster.login('alice')
-    await until('the recording', async () => {
-      const played = await cluster.tsh(home, ['recordings', 'ls', '--format=json'])
-      return played.stdout.includes(String(start?.sid)) ? true : undefined
-    })
+    await until('the recording', async () =>
+      (await cluster.admin.recordings()).some(({ sid }) => sid === start?.sid) ? true : undefined,
+    )
   })
 
   test('W7 a WebSocket is opened by our own page with its own token only', async () => {

@@ -18,9 +18,7 @@ beforeAll(async () => {
   cluster = await startCluster({
     ssh: `  labels: {env: dev}\n  x11: {display_offset: ${firstDisplay}, max_display: ${lastDisplay}}`,
   })
-  const role = join(cluster.dir, 'windows.yaml')
-  writeFileSync(
-    role,
+  await cluster.admin.create(
     `kind: role
 version: v4
 metadata: {name: windows}
@@ -29,8 +27,6 @@ spec:
   allow: {logins: ['{{internal.logins}}'], node_labels: {'*': '*'}}
 `,
   )
-  const created = await cluster.tctl('create', '-f', role)
-  expect(created.code, created.stderr).toBe(0)
   await cluster.addUser('alice', { roles: 'windows' })
   await cluster.addUser('bob')
   ;[home, bobsHome] = [await cluster.login('alice'), await cluster.login('bob')]
@@ -90,9 +86,8 @@ describe('what stands in the way is said, and the session goes on', () => {
     expect(result).toMatchObject({ code: 0, stdout: '[]\n', stderr: expect.stringContaining('refused X11 forwarding') })
     expect(displayPorts()).toEqual(before)
     await until('the event', async () => {
-      const { stdout } = await cluster.tctl('audit', 'ls', '--format=json')
-      const events = JSON.parse(stdout) as readonly { readonly code: string; readonly user?: string }[]
-      return events.some(({ code, user }) => code === 'T3008W' && user === 'bob') ? true : undefined
+      const events = await cluster.events({ user: 'bob' })
+      return events.some(({ code }) => code === 'T3008W') ? true : undefined
     })
   })
 

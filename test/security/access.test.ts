@@ -5,7 +5,7 @@
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { userInfo } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -29,9 +29,7 @@ beforeAll(async () => {
   }
   bench = await startBench({ env: { SECRET_OF_DAEMON: leaked, BASH_ENV: `/${leaked}`, LD_LIBRARY_PATH: `/${leaked}` } })
   const { api, cluster } = bench
-  const file = bench.file('roles.yaml')
-  writeFileSync(
-    file,
+  await cluster.admin.create(
     `kind: role
 version: v4
 metadata: {name: plain}
@@ -46,8 +44,6 @@ spec:
   allow: {logins: ['{{internal.logins}}'], node_labels: {env: prod}}
 `,
   )
-  const created = await cluster.tctl('create', file)
-  expect(created.code, created.stderr).toBe(0)
   const traits = { logins: [login] }
   for (const [name, role] of [
     ['alice', 'access'],

@@ -18,17 +18,11 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { CallOutput } from '../../src/api/client.ts'
 import { verifyEvents } from '../../src/api/routes.ts'
+import type { RecordingRow } from '../admin.ts'
 import { Cluster, freePorts, login, temporaryDirectory } from '../cluster.ts'
 import { pidOf } from '../processes.ts'
-import { bin, Dialog, succeed, until } from '../run.ts'
-import { type AuditRecord, type Bench, openBench } from './bench.ts'
-
-interface Recording {
-  readonly sid: string
-  readonly state: string
-  readonly chunks: number
-  readonly failure?: string
-}
+import { bin, Dialog, until } from '../run.ts'
+import { type Bench, openBench } from './bench.ts'
 
 const mount = (size: string, path: string): boolean =>
   spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=700`, 'tmpfs', path], { stdio: 'ignore' }).status === 0
@@ -83,9 +77,8 @@ class Shell extends Dialog {
 const noise = (bytes: number) => `head -c ${bytes} /dev/urandom | base64 -w 76`
 const shell = (user: string) => new Shell(user).opened()
 
-async function recording(sid: string): Promise<Recording | undefined> {
-  const { stdout } = await cluster.tsh(homes.alice ?? '', ['recordings', 'ls', '--format=json', '--limit=1000'])
-  return (JSON.parse(stdout || '[]') as Recording[]).find((each) => each.sid === sid)
+async function recording(sid: string): Promise<RecordingRow | undefined> {
+  return (await cluster.admin.recordings()).find((each) => each.sid === sid)
 }
 const complete = (sid: string) =>
   until(`the recording ${sid}`, async () => {
@@ -94,10 +87,7 @@ const complete = (sid: string) =>
   })
 const exported = (sid: string, format: 'text' | 'cast' = 'text') =>
   cluster.tsh(homes.alice ?? '', ['recordings', 'export', sid, `--format=${format}`, '--out=-'])
-const eventsOf = async (type: string, sid: string): Promise<readonly AuditRecord[]> => {
-  const { stdout } = await cluster.tctl('audit', 'ls', `--type=${type}`, '--format=json', '--limit=1000')
-  return (JSON.parse(stdout || '[]') as AuditRecord[]).filter((event) => event.sid === sid)
-}
+const eventsOf = (type: string, sid: string) => cluster.events({ type, session: sid })
 const spooled = (...of: readonly Shell[]) =>
   readdirSync(disks.spool).filter((name) => name.endsWith('.rec') && of.some(({ sid }) => name.startsWith(sid)))
 const emptied = (...of: readonly Shell[]) =>
@@ -128,13 +118,11 @@ describe.runIf(canMount)('recordings', () => {
     }
     await cluster.start()
     bench = await openBench(cluster)
-    const strict = join(cluster.dir, 'strict.yaml')
     const spec = {
       allow: { logins: [login], node_labels: { '*': '*' } },
       options: { record_session: { default: 'strict' } },
     }
-    writeFileSync(strict, JSON.stringify({ kind: 'role', version: 'v4', metadata: { name: 'strict' }, spec }))
-    await succeed(bin('tctl'), ['-c', cluster.config, 'create', '-f', strict], { env: cluster.env() })
+    await cluster.admin.create(JSON.stringify({ kind: 'role', version: 'v4', metadata: { name: 'strict' }, spec }))
     for (const [name, roles] of [['alice', 'access,auditor'] as const, ['sam', 'strict'] as const]) {
       await cluster.addUser(name, { roles })
       homes[name] = await cluster.login(name)
@@ -249,9 +237,7 @@ describe.runIf(canMount)('recordings', () => {
       const kinds = (await Promise.all(order.map((kind) => eventsOf(kind, sid)))).map((found) => found.length)
       expect(kinds).toEqual([1, 1, 1])
     }
-    const starts = JSON.parse(
-      (await cluster.tctl('audit', 'ls', '--type=session.start', '--format=json', '--limit=1000')).stdout,
-    ) as AuditRecord[]
+    const starts = await cluster.events({ type: 'session.start' })
     const wanted = fresh.map(({ sid }) => sid)
     const heard = starts.map(({ sid }) => String(sid)).filter((sid) => wanted.includes(sid))
     expect([wanted, wanted.toReversed()]).toContainEqual(heard)

@@ -15,7 +15,7 @@ import { type IPty, spawn } from 'node-pty'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Cluster, login, temporaryDirectory } from '../cluster.ts'
 import { pidOf } from '../processes.ts'
-import { bin, cleanEnv, Dialog, run, succeed, until } from '../run.ts'
+import { bin, cleanEnv, Dialog, run, until } from '../run.ts'
 import { slowLine } from '../slow-line.ts'
 import { type AuditRecord, type Bench, startBench } from './bench.ts'
 
@@ -61,10 +61,8 @@ globalThis.Date = class Date extends Real {
   )
   bench = await startBench({ env: { NODE_OPTIONS: `--import=${clock}.mjs` } })
   cluster = bench.cluster
-  const joiner = join(cluster.dir, 'joiner.yaml')
   const spec = { allow: { join_sessions: [{ name: 'all', roles: ['*'], modes: ['observer', 'peer'] }] } }
-  writeFileSync(joiner, JSON.stringify({ kind: 'role', version: 'v4', metadata: { name: 'joiner' }, spec }))
-  await succeed(bin('tctl'), ['-c', cluster.config, 'create', '-f', joiner], { env: cluster.env() })
+  await cluster.admin.create(JSON.stringify({ kind: 'role', version: 'v4', metadata: { name: 'joiner' }, spec }))
   for (const [name, roles] of [['alice', 'access,auditor'] as const, ['bob', 'joiner'] as const]) {
     await cluster.addUser(name, { roles })
     homes[name] = await cluster.login(name)
@@ -90,14 +88,11 @@ const linkOf = (path: string): string => {
   }
 }
 
-const events = async (): Promise<readonly AuditRecord[]> => {
-  const { stdout } = await cluster.tctl('audit', 'ls', '--format=json', '--limit=1000')
-  return JSON.parse(stdout) as AuditRecord[]
-}
+const events = () => cluster.events()
 /** Those of a session, oldest first, as soon as the last one is there. */
 const trail = (sid: string, last = 'session.end') =>
   until(`${last} of ${sid}`, async () => {
-    const found = (await events()).filter((event) => event.sid === sid).toSorted((a, b) => Number(a.ei) - Number(b.ei))
+    const found = (await cluster.events({ session: sid })).toSorted((a, b) => Number(a.ei) - Number(b.ei))
     return found.some(({ event }) => event === last) ? found : undefined
   })
 const cast = async (sid: string): Promise<readonly [number, string, string][]> => {

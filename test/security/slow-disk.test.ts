@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { listPresence } from '../../src/api/routes.ts'
 import { Cluster, freePorts, temporaryDirectory } from '../cluster.ts'
 import { until } from '../run.ts'
 import { type Bench, openBench } from './bench.ts'
@@ -55,8 +56,8 @@ describe.runIf(canTrace)('a slow disk of auth', () => {
     expect(longest).toBeLessThan(FLUSH_MS / 2)
     // A heartbeat with something new is a write too.
     await until('the new label', async () => {
-      const nodes = await cluster.tctl('nodes', 'ls')
-      return nodes.stdout.includes('told=after') ? true : undefined
+      const nodes = await cluster.admin.answer((api) => api.call(listPresence, { query: { role: 'node' } }))
+      return nodes?.items.some(({ labels }) => labels.told === 'after') ? true : undefined
     })
     expect(bench.processes()).toEqual(processes)
   })

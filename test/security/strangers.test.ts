@@ -198,9 +198,7 @@ ssh_service: {enabled: yes, listen_addr: "127.0.0.1:0"}
     })
     others = [second]
     await second.expect(/node +SSH on/)
-    await until('the second node', async () =>
-      (await bench.cluster.tctl('nodes', 'ls')).stdout.includes('second') ? true : undefined,
-    )
+    await until('the second node', async () => ((await bench.cluster.admin.knowsNode('second')) ? true : undefined))
     expect(second.output).not.toContain(secret)
     expect(bench.cluster.process?.output).not.toContain(secret)
     expect((await bench.cluster.tctl('tokens', 'ls')).stdout).not.toContain(secret)
