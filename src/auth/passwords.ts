@@ -9,9 +9,15 @@ import { BadParameter } from '../errors/errors.ts'
 import { guessable } from './common-passwords.ts'
 import { WorkQueue } from './queue.ts'
 
-/** KiB, passes, lanes. About 65 ms on a small server. */
-const memory = 32_768
-const passes = 3
+/** What a hash costs who computes it. */
+export interface PasswordCost {
+  /** KiB. */
+  readonly memory: number
+  readonly passes: number
+}
+
+/** About 65 ms on a small server. */
+const strong: PasswordCost = { memory: 32_768, passes: 3 }
 const parallelism = 1
 const tagLength = 32
 /** Bytes of memory at a time are `running` times `memory`. At 2 a time and 65 ms, 200 in line wait 6.5 s at most. */
@@ -30,17 +36,21 @@ interface Parsed {
 export class Passwords {
   readonly #queue = new WorkQueue(queueLimits)
   readonly #env: Env
+  readonly #cost: PasswordCost
   readonly #fake: Parsed
 
-  constructor(env: Env) {
+  /** `cost`: another one for tests that log in a hundred times. */
+  constructor(env: Env, cost = strong) {
     this.#env = env
+    this.#cost = cost
     // No password has this tag; it costs as much to find out as with a real one.
-    this.#fake = { memory, passes, parallelism, salt: env.randomBytes(16), tag: env.randomBytes(tagLength) }
+    this.#fake = { ...cost, parallelism, salt: env.randomBytes(16), tag: env.randomBytes(tagLength) }
   }
 
   /** The PHC string to store. Throws LimitExceeded when too many wait. */
   async hash(password: string): Promise<string> {
     const salt = this.#env.randomBytes(16)
+    const { memory, passes } = this.#cost
     const tag = await this.#derive(password, { memory, passes, parallelism, salt, tag: Buffer.alloc(tagLength) })
     const base64 = (bytes: Buffer) => bytes.toString('base64').replace(/=+$/, '')
     return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${base64(salt)}$${base64(tag)}`

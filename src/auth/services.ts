@@ -33,7 +33,7 @@ import { Prover } from './mfa/prover.ts'
 import { SessionCertificates } from './mfa/session-certificates.ts'
 import { RelyingParty } from './mfa/webauthn.ts'
 import { OneTimePasswords } from './otp.ts'
-import { Passwords } from './passwords.ts'
+import { type PasswordCost, Passwords } from './passwords.ts'
 import { PresenceService } from './presence.ts'
 import { announceUpload, Recordings } from './recordings.ts'
 import { openTables, type Tables } from './records.ts'
@@ -93,6 +93,8 @@ export interface ServicesOptions {
   /** Uuid of the machine that auth runs on. */
   readonly uuid: string
   readonly settings: AuthSettings
+  /** For tests; the strong one unless given. */
+  readonly passwordCost?: PasswordCost
   readonly env?: Env
   readonly logger?: Logger
 }
@@ -125,7 +127,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const { auditMs, recordingMs } = settings.retention
   const retention = keepRetention({ audit, recordings, auditMs, recordingMs, env, logger }, stop.signal)
   const rotation = new Rotation({ backend, tables, audit, authorities, hub, env, logger })
-  const passwords = new Passwords(env)
+  const passwords = new Passwords(env, options.passwordCost)
   const otp = new OneTimePasswords(backend, tables, env)
   const lockout = new Lockout(backend, tables, settings.lockout, env)
   const tokens = new Tokens({ backend, tables, audit, env, staticTokens: settings.staticTokens })

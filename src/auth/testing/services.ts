@@ -21,6 +21,7 @@ import { type FakeEnv, fakeEnv } from '../../common/fake-env.ts'
 import { silentLogger } from '../../common/log.ts'
 import { AccessDenied } from '../../errors/errors.ts'
 import { makeCluster } from '../bootstrap.ts'
+import type { PasswordCost } from '../passwords.ts'
 import { openTables } from '../records.ts'
 import { mountRoutes } from '../routes.ts'
 import { type Services, startServices } from '../services.ts'
@@ -54,8 +55,18 @@ export const machineCaller = (role: BuiltinRole, names: readonly string[] = ['n1
 })
 export const adminCaller: Caller = { role: 'Admin', name: 'admin', address: '127.0.0.1' }
 
-/** With `shared`, on a store that there is already: another auth server of the same cluster. */
-export async function testServices(settings: Partial<AuthSettings> = {}, shared?: Backend): Promise<TestServices> {
+/** Next to nothing: most tests are not about what passwords cost. */
+const cheap: PasswordCost = { memory: 64, passes: 1 }
+
+/**
+ * With `shared`, on a store that there is already: another auth server of the same cluster. `{}` as the cost: what passwords cost in
+ * earnest.
+ */
+export async function testServices(
+  settings: Partial<AuthSettings> = {},
+  shared?: Backend,
+  cost: { readonly passwordCost?: PasswordCost } = { passwordCost: cheap },
+): Promise<TestServices> {
   // Real time to begin with, since certificates are judged by libraries that know no other.
   const env = fakeEnv(new Date())
   const backend = shared ?? openMemoryBackend(env)
@@ -89,6 +100,7 @@ export async function testServices(settings: Partial<AuthSettings> = {}, shared?
     clusterName,
     uuid: ownUuid,
     settings: all,
+    ...cost,
     env,
   })
   const callers = new TestCallers()
