@@ -1,5 +1,7 @@
 /** Getting in and the account, in a browser with a security key in software: sign-up, each second factor, devices, the password. */
 
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Cluster, login, oneTimeCode, password, startCluster } from './cluster.ts'
@@ -260,4 +262,119 @@ describe('getting in', () => {
   })
 
   test('nothing went wrong in the browser', () => expect(visitor.problems).toEqual([]))
+})
+
+describe('what the cluster asks for', () => {
+  const app = 'An authenticator app on a phone'
+  const key = 'A security key, or this device'
+  const rows = [
+    { mode: 'off', offers: [], task: 'Set a password.', gives: undefined, hint: undefined, adds: [] },
+    { mode: 'otp', offers: [app], task: 'add an authenticator app', gives: app, hint: /app$/, adds: ['Add an app'] },
+    {
+      mode: 'webauthn',
+      offers: [key],
+      task: 'enrol a security key',
+      gives: key,
+      hint: undefined,
+      adds: ['Add a security key'],
+    },
+    {
+      mode: 'on',
+      offers: [app, key],
+      task: 'Set a password and a second factor.',
+      gives: app,
+      hint: /empty to use a security key$/,
+      adds: ['Add an app', 'Add a security key'],
+    },
+    {
+      mode: 'optional',
+      offers: [app, key, 'None'],
+      task: 'a second factor if you like',
+      gives: 'None',
+      hint: /or if you have neither$/,
+      adds: ['Add an app', 'Add a security key'],
+    },
+  ] as const
+  let dora: Visitor
+
+  /** Until the proxy knows, too. */
+  async function ask(mode: string): Promise<void> {
+    const file = join(cluster.dir, 'preference.yaml')
+    const head = 'kind: cluster_auth_preference\nversion: v2\nmetadata: {name: cluster-auth-preference}\n'
+    writeFileSync(file, `${head}spec: {type: local, second_factor: ${mode}}\n`)
+    const made = await cluster.tctl('create', '-f', '--confirm', file)
+    expect(made.code, made.stderr).toBe(0)
+    const asked = async () =>
+      (await (await dora.context.request.get('/webapi/session')).json()) as { secondFactor: string }
+    await until(`${mode} at the proxy`, async () => ((await asked()).secondFactor === mode ? true : undefined))
+  }
+
+  beforeAll(async () => {
+    await forgetAttempts()
+    dora = await Visitor.open(browser, cluster)
+    await addKey(dora)
+  })
+
+  test.each(rows)('second_factor $mode: sign-up, login and account offer that and nothing else', async (row) => {
+    const { mode, offers, task, gives, hint, adds } = row
+    const { page } = dora
+    await ask(mode)
+    const name = `dora-${mode}`
+    const made = await cluster.tctl('users', 'add', name, `--logins=${login}`, '--roles=access')
+    await page.goto(/https:\/\/\S+\/web\/invite\/[0-9a-f]+/.exec(made.stdout)?.[0] ?? '')
+    await page.getByText(task).waitFor()
+    const shown = await page.locator('fieldset label:visible').allInnerTexts()
+    expect(shown.map((label) => label.trim()).filter((label) => /app on|key, or|None/.test(label))).toEqual(offers)
+    await page.getByLabel('New password', { exact: true }).fill(password)
+    await page.getByLabel('The same password again').fill(password)
+    if (gives !== undefined) await page.getByLabel(gives).check()
+    const secret = gives === app ? await page.locator('#secret').innerText() : ''
+    expect(await page.getByText('In a terminal the same is done by').isVisible()).toBe(mode !== 'webauthn')
+    await dora.look(`invite-${mode}`)
+    if (gives === app) await page.getByLabel('Code that the app shows').fill(oneTimeCode(secret))
+    await page.getByRole('button', { name: 'Finish' }).click()
+    await page.getByRole('heading', { name: 'Done' }).waitFor()
+    expect((await page.locator('#codes code').count()) > 0).toBe(gives === app || gives === key)
+
+    await page.goto('/web/account')
+    await page.getByLabel('User name').fill(name)
+    await page.getByLabel('Password', { exact: true }).fill(password)
+    const code = page.getByLabel('One-time code')
+    expect(await code.count()).toBe(hint === undefined ? 0 : 1)
+    if (hint !== undefined) await page.getByText(hint).waitFor()
+    expect(await page.getByRole('button', { name: 'Use a recovery code' }).count()).toBe(mode === 'off' ? 0 : 1)
+    if (mode === 'webauthn' || mode === 'optional') await dora.look(`login-${mode}`)
+    // The same step is good once, for the sign-up.
+    if (gives === app) await code.fill(oneTimeCode(secret, 30))
+    await page.getByRole('button', { name: 'Log in', exact: true }).click()
+    await page.getByRole('heading', { name: 'Second factors' }).waitFor()
+    await page.getByText(/^You have no second factor\.$|^added /).waitFor()
+    expect(await page.getByRole('button', { name: /^Add a/ }).allInnerTexts()).toEqual(adds)
+    if (mode === 'off') await dora.look(`account-${mode}`)
+    await page.getByRole('button', { name: `Menu of ${name}` }).click()
+    await page.getByRole('menuitem', { name: 'Log out' }).click()
+    await page.getByRole('heading', { name: 'Log in to feat' }).waitFor()
+  })
+
+  test('a link from a time when the cluster asked for something else offers what it asks for now', async () => {
+    const { page } = dora
+    const link = async (name: string) => {
+      const made = await cluster.tctl('users', 'add', name, `--logins=${login}`, '--roles=access')
+      return /https:\/\/\S+\/web\/invite\/[0-9a-f]+/.exec(made.stdout)?.[0] ?? ''
+    }
+    await ask('otp')
+    const withApp = await link('early')
+    await ask('webauthn')
+    const withKey = await link('late')
+    await page.goto(withApp)
+    await page.getByText('enrol a security key').waitFor()
+    expect(await page.getByLabel(app).isVisible()).toBe(false)
+    await page.getByLabel(key).check()
+    await ask('otp')
+    await page.goto(withKey)
+    await page.getByText('Ask for another link.').waitFor()
+    expect(await page.getByLabel('New password', { exact: true }).isVisible()).toBe(false)
+    expect(await dora.violations()).toEqual([])
+    expect(dora.problems).toEqual([])
+  })
 })

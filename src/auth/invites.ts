@@ -129,7 +129,8 @@ export class Invites {
       secondFactor: settings.secondFactor,
       expires: value.expires,
       minPasswordLength: settings.minPasswordLength,
-      ...(enrolment === undefined || settings.secondFactor === 'off' ? {} : { otp: { ...enrolment } }),
+      // The setting may be another one than when the link was made.
+      ...(enrolment === undefined || !accepts(factorSettings, 'totp') ? {} : { otp: { ...enrolment } }),
       webauthn: accepts(factorSettings, 'webauthn'),
     }
   }
@@ -211,12 +212,14 @@ export class Invites {
     if (request.webauthn !== undefined) return await this.#newKey(invite.id, user, request.webauthn, request.deviceName)
     if (request.otp === undefined || request.otp === '') {
       if (!isRequired(factorSettings)) return undefined
-      throw new BadParameter('otp', secret === undefined ? keyNeeded : codeNeeded)
+      throw new BadParameter(
+        'otp',
+        !accepts(factorSettings, 'totp') ? keyNeeded : secret === undefined ? linkTooOld : codeNeeded,
+      )
     }
-    if (secret === undefined || !accepts(factorSettings, 'totp')) {
-      if (factorSettings.secondFactor === 'off') return undefined
-      throw new BadParameter('otp', keyNeeded)
-    }
+    if (factorSettings.secondFactor === 'off') return undefined
+    if (!accepts(factorSettings, 'totp')) throw new BadParameter('otp', keyNeeded)
+    if (secret === undefined) throw new BadParameter('otp', linkTooOld)
     this.#guesses.check(address, 'wrong codes from this address')
     if (!(await otp.use(secret, request.otp))) {
       throw new BadParameter('otp', 'the code is not right; wait for the next one, and check the clock of the device')
@@ -260,6 +263,8 @@ export class Invites {
 const invalid = () => new NotFound('this link is not valid: it expired, was used, or never existed; ask for a new one')
 
 const codeNeeded = 'a code of the second factor is needed; add the secret to an authenticator app'
+const linkTooOld =
+  'this link is from a time when the cluster took no codes, and has no secret for an authenticator app; ask for another link'
 const keyNeeded = 'this cluster takes security keys only; open the link in a browser'
 /** A challenge belongs to one link. */
 const bindingOfInvite = (id: string): string => `invite ${id}`

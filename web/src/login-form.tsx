@@ -9,6 +9,13 @@ import { stateKey } from './session.tsx'
 import { text } from './text.ts'
 
 const words = text.login
+const hints: Readonly<Record<WebState['secondFactor'], string>> = {
+  off: '',
+  otp: words.codeHint,
+  webauthn: '',
+  on: words.codeOrKey,
+  optional: words.codeOptional,
+}
 
 export function LoginForm({ state, user, onDone }: { state: WebState; user?: string; onDone?: () => void }) {
   const client = useQueryClient()
@@ -79,7 +86,7 @@ export function LoginForm({ state, user, onDone }: { state: WebState; user?: str
         {secondFactor === 'off' || (secondFactor === 'webauthn' && !isRecovery) ? null : (
           <TextInput
             label={isRecovery ? words.recovery : words.code}
-            description={isRecovery ? words.recoveryHint : mayUseKey ? words.codeOrKey : words.codeHint}
+            description={isRecovery ? words.recoveryHint : hints[secondFactor]}
             value={code}
             onChange={(event) => setCode(event.currentTarget.value)}
             inputMode={isRecovery ? 'text' : 'numeric'}
@@ -90,6 +97,11 @@ export function LoginForm({ state, user, onDone }: { state: WebState; user?: str
             required={isRecovery || secondFactor === 'otp'}
           />
         )}
+        {secondFactor === 'webauthn' && !isRecovery && !isTouching ? (
+          <Text size="sm" c="dimmed">
+            {words.keyNext}
+          </Text>
+        ) : null}
         {isTouching ? (
           <Text role="status" size="sm">
             {words.touch}

@@ -23,7 +23,7 @@ code{font:.92em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .soft{color:var(--soft);font-size:.92rem}
 label,legend{display:block;font-weight:600;margin-top:1rem}
 fieldset{border:1px solid var(--line);border-radius:9px;margin:1.2rem 0 0;padding:.2rem 1rem 1rem}
-fieldset label{font-weight:400;margin-top:.5rem}
+fieldset label{display:flex;align-items:baseline;gap:.5rem;font-weight:400;margin-top:.5rem}
 input[type=password],input[type=text]{width:100%;font:inherit;padding:.6rem .75rem;border:1px solid var(--line);border-radius:9px;background:var(--paper);color:var(--ink)}
 button{font:inherit;font-weight:600;margin-top:1.4rem;padding:.7rem 1.3rem;border:0;border-radius:9px;background:var(--accent);color:var(--card);cursor:pointer}
 button:disabled{opacity:.6;cursor:default}
@@ -127,7 +127,7 @@ export function linkPage(kind: 'invite' | 'reset', token: string, context: PageC
   return page(
     title,
     `<h1>${title}</h1>
-<p id="lead">${lead} Set a password and a second factor.</p>
+<p id="lead">${lead} <span id="task"></span></p>
 ${notice(context)}${status}
 <form id="signup" hidden>
 <p>User name: <strong id="user"></strong></p>
@@ -167,8 +167,10 @@ ${notice(context)}${status}
 <p>Or in a terminal:</p>${html`<pre><code>tsh login${insecure(context)} --proxy=${context.webAddress}</code></pre>`}
 </section>
 <footer class="soft" id="instead">
+<div id="terminal">
 <p>In a terminal the same is done by:</p>${html`<pre><code>${command}</code></pre>`}
 ${insecureNote(context)}
+</div>
 <p>This link works once and only for a while. Do not pass it on: whoever uses it becomes this user.</p>
 </footer>`,
     'invite',

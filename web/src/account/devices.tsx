@@ -4,7 +4,7 @@ import { Alert, Badge, Button, Group, Modal, Paper, Skeleton, Stack, Text, TextI
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { CallOutput } from '../../../src/api/web-calls.ts'
-import { auth, type FactorChoice, type routes } from '../api.ts'
+import { auth, type FactorChoice, type routes, type WebState } from '../api.ts'
 import { useLostSession } from '../session.tsx'
 import { words } from '../text/account.ts'
 import { text } from '../text.ts'
@@ -21,7 +21,7 @@ type Doing =
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' })
 const dayOf = (time: string): string => day.format(new Date(time))
 
-export function Devices({ user }: { user: string }) {
+export function Devices({ user, secondFactor }: { user: string; secondFactor: WebState['secondFactor'] }) {
   const client = useQueryClient()
   const key = ['devices', user]
   const query = useQuery({
@@ -38,7 +38,7 @@ export function Devices({ user }: { user: string }) {
         {words.devices}
       </Title>
       <Text c="dimmed" size="sm">
-        {words.devicesHint}
+        {secondFactor === 'off' ? words.devicesOff : words.devicesHint}
       </Text>
       {query.error === null ? null : (
         <Alert color="red" variant="light" role="alert" mt="md" className="refusal" title={text.failed}>
@@ -61,32 +61,40 @@ export function Devices({ user }: { user: string }) {
                 <Badge variant="default" tt="none">
                   {words.kinds[device.kind]}
                 </Badge>
-                <Button
-                  size="xs"
-                  variant="default"
-                  aria-label={words.removeNamed(device.name)}
-                  onClick={() => setDoing({ kind: 'remove', device })}
-                >
-                  {words.remove}
-                </Button>
+                {secondFactor === 'off' ? null : (
+                  <Button
+                    size="xs"
+                    variant="default"
+                    aria-label={words.removeNamed(device.name)}
+                    onClick={() => setDoing({ kind: 'remove', device })}
+                  >
+                    {words.remove}
+                  </Button>
+                )}
               </li>
             ))}
           </ul>
           {data.items.length === 0 ? <Text my="sm">{words.noDevices}</Text> : null}
-          <Group gap="sm" mt="md">
-            <Button size="sm" onClick={() => setDoing({ kind: 'add', device: 'totp' })}>
-              {words.addApp}
-            </Button>
-            <Button size="sm" onClick={() => setDoing({ kind: 'add', device: 'webauthn' })}>
-              {words.addKey}
-            </Button>
-            <Button size="sm" variant="default" onClick={() => setDoing({ kind: 'codes' })}>
-              {words.newCodes}
-            </Button>
-            <Text c="dimmed" size="sm">
-              {words.codesLeft(data.recoveryCodes)}
-            </Text>
-          </Group>
+          {secondFactor === 'off' ? null : (
+            <Group gap="sm" mt="md">
+              {secondFactor === 'webauthn' ? null : (
+                <Button size="sm" onClick={() => setDoing({ kind: 'add', device: 'totp' })}>
+                  {words.addApp}
+                </Button>
+              )}
+              {secondFactor === 'otp' ? null : (
+                <Button size="sm" onClick={() => setDoing({ kind: 'add', device: 'webauthn' })}>
+                  {words.addKey}
+                </Button>
+              )}
+              <Button size="sm" variant="default" onClick={() => setDoing({ kind: 'codes' })}>
+                {words.newCodes}
+              </Button>
+              <Text c="dimmed" size="sm">
+                {words.codesLeft(data.recoveryCodes)}
+              </Text>
+            </Group>
+          )}
           {doing === undefined ? null : (
             <Dialog
               doing={doing}

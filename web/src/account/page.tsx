@@ -47,7 +47,7 @@ export function AccountPage({ state }: { state: WebState }) {
         </dl>
       </Paper>
       <Elsewhere user={user} />
-      {may(user, 'GET /v1/mfa/devices') ? <Devices user={user.name} /> : null}
+      {may(user, 'GET /v1/mfa/devices') ? <Devices user={user.name} secondFactor={state.secondFactor} /> : null}
       <Password state={state} user={user.name} />
     </div>
   )

@@ -150,7 +150,7 @@ export function JoinedView(props: {
     <section className="joined" aria-label={label}>
       <div className="joined-head">
         <Text size="sm" c="dimmed">
-          {hints[mode]}
+          {end === undefined ? hints[mode] : ''}
         </Text>
         {data === undefined || end !== undefined ? null : <People session={data} />}
         {data === undefined || data.state === 'running' || end !== undefined ? null : (

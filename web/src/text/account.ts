@@ -22,6 +22,7 @@ export const words = {
 
   devices: 'Second factors',
   devicesHint: 'What proves that it is you, beside the password.',
+  devicesOff: 'This cluster asks for none, so that none can be added now.',
   noDevices: 'You have no second factor.',
   kinds: { totp: 'Authenticator app', webauthn: 'Security key' },
   added: (when: string) => `added ${when}`,

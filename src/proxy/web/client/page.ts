@@ -186,6 +186,11 @@ async function ceremonyPage(): Promise<void> {
 async function invitePage(): Promise<void> {
   const token = secretOfPath()
   const invite = await call<Invite>('/webapi/invites/open', { token })
+  if (isUseless(invite)) {
+    throw new Error(
+      'This link has no secret for an authenticator app, which the cluster asks for now. Ask for another link.',
+    )
+  }
   element('user').textContent = invite.user
   input('password').minLength = invite.minPasswordLength
   element('password-hint').textContent = `At least ${invite.minPasswordLength} characters.`
@@ -231,6 +236,17 @@ function showStrength(invite: Invite): void {
   element('strength-words').textContent = password === '' ? '' : (strengths[strength] ?? '')
 }
 
+const tasks: Readonly<Record<string, string>> = {
+  off: 'Set a password.',
+  otp: 'Set a password, and add an authenticator app: its codes are asked for at every login.',
+  webauthn: 'Set a password, and enrol a security key: it is asked for at every login.',
+  optional: 'Set a password, and a second factor if you like.',
+}
+
+/** The cluster may take other factors now than when the link was made. */
+const isUseless = ({ otp, webauthn, secondFactor }: Invite): boolean =>
+  otp === undefined && !webauthn && secondFactor !== 'off' && secondFactor !== 'optional'
+
 function showFactors({ otp, qr, webauthn, secondFactor }: Invite): void {
   const choices = { app: otp !== undefined, key: webauthn, none: secondFactor === 'optional' }
   if (otp !== undefined) {
@@ -240,6 +256,9 @@ function showFactors({ otp, qr, webauthn, secondFactor }: Invite): void {
   const offered = Object.entries(choices).filter(([, isThere]) => isThere)
   for (const [name, isThere] of Object.entries(choices)) element(`choice-${name}`).hidden = !isThere
   element('factors').hidden = offered.length === 0
+  // Keys are for browsers.
+  element('terminal').hidden = secondFactor === 'webauthn'
+  element('task').textContent = tasks[secondFactor] ?? 'Set a password and a second factor.'
   const [first] = offered
   const show = () => {
     const chosen = chosenFactor()
