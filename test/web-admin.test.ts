@@ -217,6 +217,44 @@ describe('the administration', () => {
     expect(await editor.inputValue()).toContain('- root')
   })
 
+  test('traits of a user are changed in a form, compared, and saved; the YAML says the same', async () => {
+    const { page } = ada
+    await page.goto('/web/admin/users?search=carol')
+    await page.getByLabel('Actions for carol').click()
+    await page.getByRole('menuitem', { name: 'Traits, or the YAML' }).click()
+    const another = page.getByLabel('Name of another trait')
+    await another.fill('logins')
+    await page.getByRole('button', { name: 'Add the trait' }).click()
+    await page.getByText('There is a trait of this name.').waitFor()
+    await another.fill('team')
+    await page.getByRole('button', { name: 'Add the trait' }).click()
+    await page.getByRole('combobox', { name: 'team' }).fill(hostile)
+    await page.keyboard.press('Enter')
+    await page.getByRole('combobox', { name: 'team' }).fill('db')
+    await page.keyboard.press('Enter')
+    // What the cluster would refuse is said before it is asked.
+    await page.getByRole('combobox', { name: 'Logins' }).fill('a b')
+    await page.keyboard.press('Enter')
+    await page.getByRole('list', { name: 'Problems' }).getByText('spec.traits.logins').waitFor()
+    await page.keyboard.press('Backspace')
+    await page.getByText('No problems').waitFor()
+    await page.keyboard.press('Escape')
+    await ada.look('user-form')
+    await page.getByRole('button', { name: 'Review and save' }).click()
+    await dialog(ada).locator('.added').getByText('- db').waitFor()
+    await ada.look('user-diff')
+    await dialog(ada).getByRole('button', { name: 'Save' }).click()
+    await page.getByText('Saved.').waitFor()
+    expect(JSON.parse(await ok('get', 'user/carol', '--format=json'))).toMatchObject([
+      { spec: { traits: { logins: ['carol'], team: [hostile, 'db'] } } },
+    ])
+    await page.getByRole('tab', { name: 'YAML' }).click()
+    expect(await page.getByLabel('YAML of carol').inputValue()).toContain('- db')
+    await page.getByRole('tab', { name: 'Form' }).click()
+    await page.getByRole('button', { name: 'Remove the trait team' }).click()
+    await page.getByRole('combobox', { name: 'team' }).waitFor({ state: 'detached' })
+  })
+
   test('explains who may log in where', async () => {
     const { page } = ada
     await section(ada, 'Explain access')

@@ -11,10 +11,12 @@ import { ApiError, may, type WebState } from '../api.ts'
 import { Confirm, Problem } from '../parts.tsx'
 import { useLostSession } from '../session.tsx'
 import { adminText } from '../text/admin.ts'
+import { useRoles } from './data.ts'
 import { diffLines, excerpt } from './diff.ts'
 import { isSettings, needs, readOne, remove, write } from './resource-calls.ts'
 import { RoleForm } from './role-form.tsx'
 import { TextEditor } from './text-editor.tsx'
+import { UserForm } from './user-form.tsx'
 
 const words = adminText.resources
 
@@ -74,6 +76,7 @@ export function ResourceEditor({ state, kind, resource, onSaved, onRemoved }: Ed
     setText(to)
   }
   const mayWrite = may(state.user, needs[kind].write)
+  const roles = (useRoles(state.user).data ?? []).map(({ metadata }) => metadata.name)
   const editor = (
     <TextEditor
       label={words.editor(resource.name)}
@@ -87,14 +90,18 @@ export function ResourceEditor({ state, kind, resource, onSaved, onRemoved }: Ed
   const isConflict = conflict !== undefined
   return (
     <>
-      {kind === 'role' ? (
+      {kind === 'role' || kind === 'user' ? (
         <Tabs defaultValue="form" keepMounted={false}>
           <Tabs.List>
             <Tabs.Tab value="form">{words.form}</Tabs.Tab>
             <Tabs.Tab value="yaml">{words.yaml}</Tabs.Tab>
           </Tabs.List>
           <Tabs.Panel value="form" pt="sm">
-            <RoleForm text={text} onChange={change} readOnly={!mayWrite} />
+            {kind === 'role' ? (
+              <RoleForm text={text} onChange={change} readOnly={!mayWrite} />
+            ) : (
+              <UserForm text={text} roles={roles} onChange={change} readOnly={!mayWrite} />
+            )}
           </Tabs.Panel>
           <Tabs.Panel value="yaml" pt="sm">
             {editor}

@@ -1,6 +1,6 @@
 /** The common fields of a role out of its YAML and back into it: what the form does not know, and comments, stay as they are. */
 
-import { type Document, isMap, parseDocument } from 'yaml'
+import { entriesOf, fieldOf, parseText, setField, textOf, texts } from './text-fields.ts'
 
 export interface RoleFields {
   readonly logins: readonly string[]
@@ -17,12 +17,9 @@ export interface RoleFields {
 
 /** Undefined for what cannot be read; the checks of the text say why. */
 export function fieldsOf(text: string): RoleFields | undefined {
-  const document = parse(text)
+  const document = parseText(text)
   if (document === undefined) return undefined
-  const get = (...path: string[]): unknown => {
-    const value: unknown = document.getIn(['spec', ...path])
-    return isNode(value) ? value.toJS(document) : value
-  }
+  const get = (...path: string[]): unknown => fieldOf(document, ...path)
   const rules = get('allow', 'rules')
   return {
     logins: texts(get('allow', 'logins')),
@@ -38,16 +35,9 @@ export function fieldsOf(text: string): RoleFields | undefined {
 
 /** The text with the fields that are given. */
 export function withFields(text: string, change: Partial<RoleFields>): string {
-  const document = parse(text)
+  const document = parseText(text)
   if (document === undefined) return text
-  const set = (path: readonly string[], value: unknown) => {
-    // A section that is written as nothing becomes one.
-    for (let depth = 1; depth <= path.length; depth++) {
-      const place = ['spec', ...path.slice(0, depth - 1)]
-      if (!isMap(document.getIn(place, true))) document.setIn(place, document.createNode({}))
-    }
-    document.setIn(['spec', ...path], value)
-  }
+  const set = (path: readonly string[], value: unknown) => setField(document, path, value)
   if (change.logins !== undefined) set(['allow', 'logins'], [...change.logins])
   if (change.labels !== undefined) set(['allow', 'node_labels'], labelsFrom(change.labels))
   if (change.rules !== undefined) set(['allow', 'rules'], change.rules.map(ruleFrom))
@@ -60,27 +50,11 @@ export function withFields(text: string, change: Partial<RoleFields>): string {
     require_session_mfa: change.sessionMfa,
   }
   for (const [name, value] of Object.entries(options)) if (value !== undefined) set(['options', name], value)
-  return document.toString({ lineWidth: 0 })
+  return textOf(document)
 }
-
-function parse(text: string): Document.Parsed | undefined {
-  // Bounded like every text that is parsed; the real checks come with saving.
-  if (text.length > 1_000_000) return undefined
-  const document = parseDocument(text, { logLevel: 'silent' })
-  return document.errors.length === 0 && isMap(document.contents) ? document : undefined
-}
-
-const isNode = (value: unknown): value is { toJS(document: Document): unknown } =>
-  typeof value === 'object' && value !== null && 'toJS' in value
-
-const texts = (value: unknown): string[] =>
-  Array.isArray(value) ? value.map(String) : value === null || value === undefined ? [] : [String(value)]
 
 const isYes = (value: unknown, otherwise: boolean): boolean =>
   value === undefined || value === null ? otherwise : value === true || /^(y|yes|on|true)$/i.test(String(value))
-
-const entriesOf = (value: unknown): [string, unknown][] =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : []
 
 const labelWords = (value: unknown): string[] =>
   entriesOf(value).flatMap(([key, values]) => texts(values).map((each) => `${key}=${each}`))

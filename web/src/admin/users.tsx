@@ -187,7 +187,7 @@ function UserMenu(props: {
               })
             }
           >
-            {words.yaml}
+            {words.all}
           </Menu.Item>
         ) : null}
       </Menu.Dropdown>

@@ -73,7 +73,7 @@ export const adminText = {
     noMatch: 'No user has these words.',
     edit: 'Change roles and logins',
     editOf: (name: string) => `Roles and logins of ${name}`,
-    yaml: 'Open as YAML',
+    all: 'Traits, or the YAML',
     reset: 'Reset password and second factor',
     resetOf: (name: string) => `Reset ${name}`,
     resetHint:
@@ -300,6 +300,19 @@ export const adminText = {
       sessionMfa: 'Second factor for each session',
     },
     unreadable: 'The YAML cannot be read as a role: see its problems.',
+    user: {
+      unreadable: 'The YAML cannot be read as a user: see its problems.',
+      traits: 'Traits',
+      traitsHint: 'Words for roles, which take them as {{internal.NAME}}, each with Enter',
+      removeTrait: (name: string) => `Remove the trait ${name}`,
+      newTrait: 'Name of another trait',
+      newTraitHint: 'Such as team',
+      addTrait: 'Add the trait',
+      traitProblems: {
+        taken: 'There is a trait of this name.',
+        malformed: 'A name has 1 to 256 characters, on one line.',
+      },
+    },
     added: 'added',
     removedLine: 'removed',
     leftOut: 'unchanged lines are left out',
