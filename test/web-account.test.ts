@@ -352,6 +352,8 @@ describe('what the cluster asks for', () => {
     expect(await page.getByRole('button', { name: /^Add a/ }).allInnerTexts()).toEqual(adds)
     if (mode === 'off') await dora.look(`account-${mode}`)
     await page.getByRole('button', { name: `Menu of ${name}` }).click()
+    await page.getByRole('menuitem', { name: 'Log out' }).waitFor()
+    if (mode === 'off') await dora.lookOver('menu-account')
     await page.getByRole('menuitem', { name: 'Log out' }).click()
     await page.getByRole('heading', { name: 'Log in to feat' }).waitFor()
   })

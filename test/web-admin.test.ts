@@ -5,7 +5,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser } from 'playwright-core'
+import type { Browser, Locator } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Cluster, freePorts, login, password, startCluster } from './cluster.ts'
 import { bin, Dialog, until } from './run.ts'
@@ -151,6 +151,8 @@ describe('the administration', () => {
     await dialog(ada).getByRole('button', { name: 'Close' }).last().click()
     await page.getByRole('rowheader', { name: 'carol' }).waitFor()
     await page.getByLabel('Actions for carol').click()
+    await page.getByRole('menuitem', { name: 'Change roles and logins' }).waitFor()
+    await ada.lookOver('menu-user')
     await page.getByRole('menuitem', { name: 'Change roles and logins' }).click()
     await dialog(ada).getByRole('combobox', { name: 'Roles' }).fill('dba')
     await page.keyboard.press('Enter')
@@ -315,12 +317,140 @@ describe('the administration', () => {
     await page.getByRole('button', { name: 'Lift the lock of user bob' }).click()
     await dialog(ada).getByRole('button', { name: 'Lift' }).click()
     await page.getByText('Nothing is locked').waitFor()
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
     await bob.login('bob')
+  })
+
+  describe('an expired cookie leads to the login in place and back, and what was begun is still there', () => {
+    let sid = ''
+    const half = 'half a wo'
+    const field = (label: string) => ada.page.getByLabel(label, { exact: true })
+    const open = (name: string) => ada.page.getByRole('button', { name, exact: true }).click()
+    interface View {
+      readonly view: string
+      readonly path: string | (() => string)
+      /** Opens the form and gives the field that is filled; without one, what must be seen again. */
+      begin?(): Promise<Locator>
+      readonly sees?: string
+      readonly typed?: string
+      /** Nothing is typed, the second choice is taken. */
+      readonly chooses?: boolean
+    }
+    const views: readonly View[] = [
+      { view: 'servers', path: '/web/nodes', begin: async () => ada.page.getByRole('searchbox'), typed: 'node-1' },
+      { view: 'sessions', path: '/web/sessions', sees: 'Sessions' },
+      { view: 'recordings', path: '/web/recordings', begin: async () => field('Search in what was on the screens') },
+      { view: 'player', path: () => `/web/recordings/${sid}?at=0`, sees: `ada as ${login} on node-1` },
+      { view: 'audit', path: '/web/audit?range=all', begin: async () => field('Search in events') },
+      {
+        view: 'requests',
+        path: '/web/requests',
+        async begin() {
+          await open('Ask for roles')
+          return field('Reason')
+        },
+      },
+      { view: 'overview', path: '/web/admin/overview', sees: 'Overview' },
+      {
+        view: 'form of a user',
+        path: '/web/admin/resources?kind=user&name=bob',
+        begin: async () => field('Name of another trait'),
+      },
+      {
+        view: 'YAML of a role',
+        path: '/web/admin/resources?kind=role&name=dba',
+        async begin() {
+          await ada.page.getByRole('tab', { name: 'YAML' }).click()
+          return field('YAML of dba')
+        },
+      },
+      {
+        view: 'explain',
+        path: '/web/admin/explain',
+        begin: async () => ada.page.getByRole('combobox', { name: 'User', exact: true }),
+      },
+      {
+        view: 'locks',
+        path: '/web/admin/locks',
+        async begin() {
+          await open('New lock')
+          return field('Message')
+        },
+      },
+      {
+        view: 'add a server',
+        path: '/web/admin/tokens',
+        async begin() {
+          await open('Add a server')
+          return dialog(ada).getByLabel('Valid for')
+        },
+        chooses: true,
+      },
+      {
+        view: 'rotation',
+        path: '/web/admin/authorities',
+        async begin() {
+          await open('Start a rotation')
+          return dialog(ada).getByLabel('Which')
+        },
+        chooses: true,
+      },
+      { view: 'account', path: '/web/account', begin: async () => field('New password') },
+      { view: 'documents of the API', path: '/docs/api', begin: async () => field('Search by path or words') },
+    ]
+
+    async function again(): Promise<void> {
+      const login = ada.page.getByRole('dialog', { name: 'Your session is over' })
+      await login.getByLabel('Password', { exact: true }).fill(password)
+      await login.getByRole('button', { name: 'Log in', exact: true }).click()
+      await login.waitFor({ state: 'detached' })
+    }
+
+    test('terminal', async () => {
+      const { page } = ada
+      await page.goto('/web/nodes')
+      await page.getByRole('button', { name: `Connect to node-1 as ${login}` }).click()
+      await ada.prompt()
+      await ada.context.clearCookies()
+      await ada.type('exit')
+      await again()
+      // The tab is still there, and good for another session.
+      await page.getByRole('button', { name: 'Open a new session' }).click()
+      await ada.prompt()
+      await ada.type('exit')
+      await page.locator('.ended').getByText('the session has ended').waitFor()
+      sid = await until('a recording of it', async () => {
+        const all = JSON.parse(await ok('audit', 'ls', '--format=json', '--type=session.upload')) as {
+          sid: string
+          user: string
+        }[]
+        return all.find(({ user }) => user === 'ada')?.sid
+      })
+    })
+
+    test.each(views)('$view', async ({ path, begin, sees, typed = half, chooses = false }) => {
+      const { page } = ada
+      await page.goto(typeof path === 'string' ? path : path())
+      const heading = sees === undefined ? undefined : page.getByRole('heading', { level: 1, name: sees, exact: true })
+      await heading?.waitFor()
+      const place = await begin?.()
+      if (chooses) await place?.selectOption({ index: 1 })
+      else await place?.fill(typed)
+      const value = await place?.inputValue()
+      await ada.context.clearCookies()
+      // As when one comes back to the window: what is shown is asked for again.
+      await page.evaluate(`window.dispatchEvent(new Event('visibilitychange'))`)
+      await again()
+      await heading?.waitFor()
+      expect(await place?.inputValue()).toBe(value)
+      await page.keyboard.press('Escape')
+    })
   })
 
   test('a server is added with the command of the page, which turns green when it is there', async () => {
     const { page } = ada
-    await section(ada, 'Join servers')
+    await page.goto('/web/admin/tokens')
+    await page.getByRole('heading', { name: 'Join servers' }).waitFor()
     await page.getByRole('button', { name: 'Add a server' }).click()
     await dialog(ada).getByLabel('Labels').fill('tier=db')
     await page.keyboard.press('Enter')

@@ -77,11 +77,31 @@ export class Visitor {
         )
       }
       await page.setViewportSize({ width: 1280, height: 800 })
-      const isStill = `document.getAnimations().every((one) => one.playState !== 'running' || one.effect?.getComputedTiming().endTime === Infinity)`
-      await until('the page to come to rest', async () => ((await page.evaluate(isStill)) ? true : undefined))
+      await this.#rest()
       expect(await this.violations(), `${name}, ${scheme}`).toEqual([])
     }
     await page.emulateMedia({ colorScheme: 'light' })
+  }
+
+  /** What is half transparent on its way has other colours. */
+  async #rest(): Promise<void> {
+    const isStill = `document.getAnimations().every((one) => one.playState !== 'running' || one.effect?.getComputedTiming().endTime === Infinity)`
+    await until('the page to come to rest', async () => ((await this.page.evaluate(isStill)) ? true : undefined))
+  }
+
+  /** As `look`, for what would close if the window changed: an open menu. */
+  async lookOver(name: string): Promise<void> {
+    for (const scheme of ['light', 'dark'] as const) {
+      await this.page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+      if (pictures !== undefined) {
+        mkdirSync(pictures, { recursive: true })
+        await this.page.waitForTimeout(250)
+        await this.page.screenshot({ path: join(pictures, `${name}-${scheme}.png`) })
+      }
+      await this.#rest()
+      expect(await this.violations(), `${name}, ${scheme}`).toEqual([])
+    }
+    await this.page.emulateMedia({ colorScheme: 'light' })
   }
 
   /** What a program shows in a terminal is its own business. Run through the inspector: the policy lets no foreign script in. */

@@ -147,6 +147,8 @@ describe('recordings', () => {
     await press(' ')
     await page.getByRole('button', { name: 'Pause', exact: true }).click()
     await page.getByRole('button', { name: 'Speed: 1 times' }).click()
+    await page.getByRole('menuitemradio', { name: '4×', exact: true }).waitFor()
+    await alice.lookOver('menu-speed')
     await page.getByRole('menuitemradio', { name: '4×', exact: true }).click()
     await page.getByLabel('Skip idle time').check()
     await page.getByRole('button', { name: 'Play', exact: true }).click()
@@ -230,6 +232,7 @@ describe('open sessions', () => {
     await bob.look('sessions')
     await page.getByRole('button', { name: /^…: alice/ }).click()
     expect(await page.getByRole('menuitem').allInnerTexts()).toEqual(['Only watch'])
+    await bob.lookOver('menu-join')
     sid = (await page.getByRole('link', { name: /^alice as/ }).getAttribute('href'))?.split('/').at(-1) ?? ''
     await page.getByRole('menuitem', { name: 'Only watch' }).click()
     // A tab among one's own terminals, which stays while other pages are looked at.

@@ -62,6 +62,8 @@ describe('the page', () => {
     await page.getByText('node-1', { exact: true }).waitFor()
     expect(await page.getByTitle('online').count()).toBe(1)
     await page.getByRole('button', { name: 'Choose how to connect to node-1' }).click()
+    await page.getByRole('menuitem', { name: 'Copy the tsh command' }).waitFor()
+    await visitor.lookOver('menu-connect')
     await page.getByRole('menuitem', { name: 'Copy the tsh command' }).click()
     await page.getByText('Copied').waitFor()
     expect(await page.evaluate('navigator.clipboard.readText()')).toMatch(/^tsh ssh [\w-]+@node-1$/)

@@ -7,8 +7,10 @@ import {
   acceptInvite,
   createUser,
   deleteUser,
+  getAuthPreference,
   getInvite,
   login,
+  putAuthPreference,
   putRole,
   putUser,
   renewUser,
@@ -192,6 +194,31 @@ describe('links (W11)', () => {
     const texts = await Promise.all([token, link.token, 'guess'].map((secret) => accept(secret).catch(String)))
     expect(new Set(texts).size).toBe(1)
     expect(texts[0]).toMatch(/expired, was used, or never existed/)
+  })
+
+  test.each([
+    { made: 'on', now: 'webauthn', offers: { otp: false, webauthn: true }, says: /takes security keys only/ },
+    { made: 'webauthn', now: 'otp', offers: { otp: false, webauthn: false }, says: /ask for another link/ },
+    { made: 'webauthn', now: 'on', offers: { otp: false, webauthn: true }, says: /ask for another link/ },
+    { made: 'otp', now: 'optional', offers: { otp: true, webauthn: true }, says: undefined },
+    { made: 'otp', now: 'off', offers: { otp: false, webauthn: false }, says: undefined },
+  ] as const)('a link made under $made and followed under $now goes by what holds now', async (row) => {
+    const { made, now, offers, says } = row
+    const bench = await testServices({ webAddress: 'proxy.example.com:443' })
+    const proxy = bench.as(machineCaller('Proxy'))
+    const set = async (secondFactor: 'off' | 'otp' | 'webauthn' | 'on' | 'optional') => {
+      const { spec } = await bench.as(adminCaller).call(getAuthPreference)
+      const body = { spec: { ...spec, secondFactor }, overwrite: true, confirm: true }
+      await bench.as(adminCaller).call(putAuthPreference, { body })
+    }
+    await set(made)
+    const { token } = await invited(bench)
+    await set(now)
+    const invite = await proxy.call(getInvite, { body: { token, client } })
+    expect({ otp: invite.otp !== undefined, webauthn: invite.webauthn }).toEqual(offers)
+    const accepted = proxy.call(acceptInvite, { body: { token, client, password } })
+    if (says === undefined) await expect(accepted).resolves.toMatchObject({ user: 'alice' })
+    else await expect(accepted).rejects.toThrow(says)
   })
 
   test('a weak password or a wrong code leaves the link good', async () => {

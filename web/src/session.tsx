@@ -1,8 +1,8 @@
 /** Who is logged in, asked now and then; renewed while somebody is there. */
 
 import { queryOptions, useQuery, useQueryClient } from '@tanstack/react-query'
-import { useEffect, useRef } from 'react'
-import { getState, isLoggedOut, renew } from './api.ts'
+import { useEffect, useRef, useState } from 'react'
+import { getState, isLoggedOut, renew, type WebState } from './api.ts'
 
 /** Milliseconds. */
 const askEvery = 60_000
@@ -16,7 +16,14 @@ export const stateQuery = queryOptions({
   staleTime: askEvery,
 })
 
-export const useAppState = () => useQuery({ ...stateQuery, refetchInterval: askEvery })
+export const useAppState = () => useQuery({ ...stateQuery, refetchInterval: askEvery, refetchOnWindowFocus: 'always' })
+
+/** With whoever was here last: while their session is over, the login is in front, and what was being changed stays behind it. */
+export function useLastUser(present: WebState): WebState {
+  const [user, setUser] = useState(present.user)
+  if (present.user !== undefined && present.user !== user) setUser(present.user)
+  return present.user === undefined && user !== undefined ? { ...present, user } : present
+}
 
 /** A 401 of any call means that nobody is logged in any more. */
 export function useLostSession(error: unknown): void {

@@ -57,7 +57,7 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
         {text.skip}
       </a>
       <header className="bar">
-        <Link to="/web/nodes" className="mark">
+        <Link to="/web/nodes" className="mark" aria-label={state.clusterName}>
           <ShieldIcon size={22} />
           <span>{state.clusterName}</span>
         </Link>
@@ -157,6 +157,7 @@ function UserMenu({ name, state, onLeave }: { name: string; state: WebState; onL
       <Menu.Target>
         <Button
           variant="subtle"
+          color="gray"
           size="sm"
           className="quiet"
           leftSection={<UserIcon />}

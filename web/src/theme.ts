@@ -11,7 +11,11 @@ export const theme = createTheme({
   fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace',
   headings: { fontWeight: '650' },
   cursorType: 'pointer',
-  components: { Modal: { defaultProps: { closeButtonProps: { 'aria-label': text.close } } } },
+  components: {
+    Modal: { defaultProps: { closeButtonProps: { 'aria-label': text.close } } },
+    // The focus goes to the first item, as in other menus, and not to an element without a name that no menu may hold.
+    Menu: { defaultProps: { withInitialFocusPlaceholder: false } },
+  },
 })
 
 export const variables: CSSVariablesResolver = () => ({

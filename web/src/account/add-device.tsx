@@ -5,6 +5,7 @@ import { useMutation } from '@tanstack/react-query'
 import { create } from 'qrcode'
 import { useState } from 'react'
 import { auth, type FactorChoice, type routes } from '../api.ts'
+import { useLostSession } from '../session.tsx'
 import { words } from '../text/account.ts'
 import { callback, finishCeremony } from './ceremony.ts'
 import { Prove } from './prove.tsx'
@@ -44,6 +45,7 @@ export function AddDevice({
     onSuccess: ({ recoveryCodes }) => (recoveryCodes === undefined ? onDone() : onCodes(recoveryCodes)),
     onError: () => setCode(''),
   })
+  useLostSession(add.error)
   if (begun === undefined) {
     return (
       <Prove

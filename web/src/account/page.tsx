@@ -3,6 +3,7 @@
 import { Badge, Group, Paper, Title } from '@mantine/core'
 import { type ReactNode, useEffect } from 'react'
 import { may, type WebState } from '../api.ts'
+import { useLastUser } from '../session.tsx'
 import { words } from '../text/account.ts'
 import { Devices } from './devices.tsx'
 import { Elsewhere } from './elsewhere.tsx'
@@ -18,7 +19,8 @@ const Row = ({ name, children }: { name: string; children: ReactNode }) => (
   </div>
 )
 
-export function AccountPage({ state }: { state: WebState }) {
+export function AccountPage({ state: present }: { state: WebState }) {
+  const state = useLastUser(present)
   useEffect(() => {
     document.title = `${words.title} · ${state.clusterName}`
   }, [state.clusterName])

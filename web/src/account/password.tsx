@@ -4,6 +4,7 @@ import { Alert, Button, Group, Paper, PasswordInput, Stack, Text, TextInput, Tit
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { beginLogin, changePassword, type WebState } from '../api.ts'
+import { useLostSession } from '../session.tsx'
 import { words } from '../text/account.ts'
 import { provePassword } from './ceremony.ts'
 
@@ -37,6 +38,7 @@ export function Password({ state, user }: { state: WebState; user: string }) {
     onSuccess: () => client.invalidateQueries(),
     onError: () => setCode(''),
   })
+  useLostSession(change.error)
   return (
     <Paper className="card" p="lg" mt="md" withBorder>
       <Title order={2} size="h4">

@@ -4,6 +4,7 @@ import { Alert, Button, Group, PasswordInput, Stack, Text, TextInput } from '@ma
 import { useMutation } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { FactorChoice } from '../api.ts'
+import { useLostSession } from '../session.tsx'
 import { words } from '../text/account.ts'
 import { type Action, type CeremonyProof, proveWithKey } from './ceremony.ts'
 
@@ -50,6 +51,7 @@ export function Prove({
     // A code is good for one try.
     onError: () => setCode(''),
   })
+  useLostSession(prove.error)
   const how = hasText || hasNothing ? 'text' : 'key'
   return (
     <form

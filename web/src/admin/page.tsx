@@ -1,9 +1,10 @@
 /** Everything that an operator sets up, one part beside the other; what the roles do not allow is not shown. */
 
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
-import { lazy, Suspense, useEffect, useRef, useState } from 'react'
+import { lazy, Suspense, useEffect, useRef } from 'react'
 import type { WebState } from '../api.ts'
 import { Empty, Loading, usePageTitle } from '../parts.tsx'
+import { useLastUser } from '../session.tsx'
 import { adminText } from '../text/admin.ts'
 import { AuthoritiesSection } from './authorities.tsx'
 import { ExplainSection } from './explain.tsx'
@@ -28,10 +29,7 @@ const views = {
 } as const satisfies Record<SectionId, unknown>
 
 export function AdminPage({ state: present }: { state: WebState }) {
-  // Of whoever was here last: while their session is over, the login is in front, and what was being changed stays behind it.
-  const [user, setUser] = useState(present.user)
-  if (present.user !== undefined && present.user !== user) setUser(present.user)
-  const state = present.user === undefined && user !== undefined ? { ...present, user } : present
+  const state = useLastUser(present)
   const { section } = useParams({ from: '/web/admin/$section' })
   const navigate = useNavigate()
   const own = sectionsOf(state.user)

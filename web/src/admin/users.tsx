@@ -153,8 +153,9 @@ function UserMenu(props: {
 }) {
   const { state, user, isLocked, onChoose } = props
   const navigate = useNavigate()
-  const items: readonly { readonly what: Dialog; readonly name: string; readonly needs: CallName }[] = [
+  const items: readonly { readonly what: Dialog | 'traits'; readonly name: string; readonly needs: CallName }[] = [
     { what: 'edit', name: words.edit, needs: 'PUT /v1/users/:name' },
+    { what: 'traits', name: words.all, needs: 'PUT /v1/users/:name' },
     { what: 'devices', name: adminText.devices.menu, needs: 'GET /v1/users/:name/devices' },
     { what: 'reset', name: words.reset, needs: 'POST /v1/users/:name/reset' },
     isLocked
@@ -162,6 +163,12 @@ function UserMenu(props: {
       : { what: 'lock', name: words.lock, needs: 'POST /v1/locks' },
     { what: 'remove', name: words.remove, needs: 'DELETE /v1/users/:name' },
   ]
+  const toTraits = () =>
+    navigate({
+      to: '/web/admin/$section',
+      params: { section: 'resources' },
+      search: { kind: 'user', name: user.name },
+    })
   const allowed = items.filter(({ needs }) => may(state.user, needs))
   if (allowed.length === 0) return null
   return (
@@ -173,23 +180,10 @@ function UserMenu(props: {
       </Menu.Target>
       <Menu.Dropdown>
         {allowed.map(({ what, name }) => (
-          <Menu.Item key={what} onClick={() => onChoose(what)}>
+          <Menu.Item key={what} onClick={() => (what === 'traits' ? void toTraits() : onChoose(what))}>
             {name}
           </Menu.Item>
         ))}
-        {may(state.user, 'PUT /v1/users/:name') ? (
-          <Menu.Item
-            onClick={() =>
-              void navigate({
-                to: '/web/admin/$section',
-                params: { section: 'resources' },
-                search: { kind: 'user', name: user.name },
-              })
-            }
-          >
-            {words.all}
-          </Menu.Item>
-        ) : null}
       </Menu.Dropdown>
     </Menu>
   )

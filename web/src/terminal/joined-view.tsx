@@ -1,11 +1,12 @@
 /** The terminal of one who joined a session, with who is in it and what a moderator can do. Whoever closes its tab leaves. */
 
 import { Badge, Button, Text } from '@mantine/core'
-import { useQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { FitAddon } from '@xterm/addon-fit'
 import { Terminal } from '@xterm/xterm'
 import { useEffect, useRef, useState } from 'react'
 import { currentToken } from '../api.ts'
+import { stateKey } from '../session.tsx'
 import { getSession, type Mode } from '../sessions/calls.ts'
 import { type Moderate, Moderation } from '../sessions/moderation.tsx'
 import { People } from '../sessions/people.tsx'
@@ -38,6 +39,7 @@ export function JoinedView(props: {
   const { label, isActive } = props
   const { node, isBack = false } = props.pane
   const { sid, mode } = props.joined
+  const client = useQueryClient()
   const latest = useRef(props.events)
   latest.current = props.events
   const [moderate, setModerate] = useState<Moderate>()
@@ -99,6 +101,8 @@ export function JoinedView(props: {
         const said = message === undefined ? words.lost : isBack && !isIn ? words.notBack(message) : message
         // Who only lost the connection may join again, after a reload of the page too.
         if (message !== undefined) latest.current.onOver(true)
+        // It may have ended with the login.
+        void client.invalidateQueries({ queryKey: stateKey })
         terminal.write(lastWords(said))
         terminal.options.disableStdin = true
         setModerate(undefined)
@@ -123,7 +127,7 @@ export function JoinedView(props: {
       shown.current = undefined
       setModerate(undefined)
     }
-  }, [sid, node, mode, label, isBack, attempt])
+  }, [sid, node, mode, label, isBack, client, attempt])
 
   useEffect(() => {
     const { terminal, fit } = shown.current ?? {}

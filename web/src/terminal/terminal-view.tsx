@@ -99,6 +99,8 @@ export function TerminalView({
       onLoggedOut: () => void client.invalidateQueries({ queryKey: stateKey }),
       onEnd: (reason) => {
         const said = wordsOf(reason)
+        // It may have ended with the login.
+        void client.invalidateQueries({ queryKey: stateKey })
         terminal.write(lastWords(said))
         terminal.options.disableStdin = true
         terminal.options.cursorBlink = false
