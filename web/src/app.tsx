@@ -1,6 +1,5 @@
 /** The addresses of the page, and what is shown at each. */
 
-import { Alert, Button, Loader, Text, Title } from '@mantine/core'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import {
   createRootRoute,
@@ -18,9 +17,8 @@ import { type ComponentType, lazy, Suspense } from 'react'
 import { readAdminSearch } from './admin/search.ts'
 import { isLoggedOut, type WebState } from './api.ts'
 import { readFilters as readAuditFilters } from './audit/filters.ts'
+import { Beginning, Coming, LoginBeginning } from './beginning.tsx'
 import { Colours } from './colours.tsx'
-import { ShieldIcon } from './icons.tsx'
-import { LoginPage } from './pages/login.tsx'
 import { NodesPage } from './pages/nodes.tsx'
 import { readAt, readFilters } from './recordings/filters.ts'
 import { readState } from './requests/state.ts'
@@ -28,6 +26,7 @@ import { stateQuery, useAppState } from './session.tsx'
 import { readMode } from './sessions/since.ts'
 import { Shell } from './shell.tsx'
 import { text } from './text.ts'
+import { Trouble } from './trouble.tsx'
 
 const AccountPage = lazy(async () => ({ default: (await import('./account/page.tsx')).AccountPage }))
 
@@ -39,12 +38,7 @@ function Root() {
     if (state.error === null) return <Beginning />
     return (
       <main className="centre" id="content">
-        <Alert color="red" variant="light" title={text.failed} className="refusal" role="alert">
-          <Text size="sm">{state.error.message}</Text>
-          <Button size="xs" mt="xs" variant="default" onClick={() => void state.refetch()}>
-            {text.retry}
-          </Button>
-        </Alert>
+        <Trouble error={state.error} retry={state.refetch} />
       </main>
     )
   }
@@ -56,32 +50,16 @@ function Root() {
   )
 }
 
-/** Goes on with what index.html shows while the scripts come, so that nothing moves. */
-const Beginning = () => (
-  <main className="centre beginning" id="content">
-    <ShieldIcon size={44} />
-    <span className="visually-hidden">{text.loading}</span>
-  </main>
-)
-
 const NotFound = () => (
   <div className="page">
-    <Title order={1} size="h2">
-      {text.notFound.title}
-    </Title>
-    <Text c="dimmed" my="sm">
-      {text.notFound.hint}
-    </Text>
+    <h1 className="h2">{text.notFound.title}</h1>
+    <p className="dim">{text.notFound.hint}</p>
     <Link to="/web/nodes" className="go">
       {text.notFound.home}
     </Link>
   </div>
 )
 
-function Login() {
-  const { data } = useAppState()
-  return data === undefined ? null : <LoginPage state={data} />
-}
 function Nodes() {
   const { data } = useAppState()
   return data === undefined ? null : <NodesPage state={data} />
@@ -129,17 +107,23 @@ function Session() {
     </Suspense>
   )
 }
-/** What a page that is not there yet shows. */
-const Coming = () => (
-  <div className="page">
-    <Loader aria-label={text.loading} />
-  </div>
-)
 function Account() {
   const { data } = useAppState()
   return data === undefined ? null : (
-    <Suspense fallback={<Text p="md">{text.loading}</Text>}>
+    <Suspense fallback={<Coming />}>
       <AccountPage state={data} />
+    </Suspense>
+  )
+}
+
+const loadLogin = async () => ({ default: (await import('./pages/login.tsx')).LoginPage })
+const LazyLogin = lazy(loadLogin)
+
+function Login() {
+  const { data } = useAppState()
+  return data === undefined ? null : (
+    <Suspense fallback={<LoginBeginning clusterName={data.clusterName} secondFactor={data.secondFactor} />}>
+      <LazyLogin state={data} />
     </Suspense>
   )
 }
@@ -232,7 +216,12 @@ const client = new QueryClient({
 
 /** What is needed before anything can be drawn: once drawn is sooner than twice. Never rejects: a failure is drawn too. */
 export async function begin(): Promise<void> {
-  await Promise.allSettled([client.prefetchQuery({ ...stateQuery, retry: false }), router.load()])
+  const isLogin = location.pathname === '/web/login'
+  await Promise.allSettled([
+    client.prefetchQuery({ ...stateQuery, retry: false }),
+    router.load(),
+    ...(isLogin ? [loadLogin()] : []),
+  ])
 }
 
 export const App = () => (

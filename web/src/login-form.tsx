@@ -6,16 +6,9 @@ import { useState } from 'react'
 import { beginLogin, logIn, type WebState } from './api.ts'
 import { askKey } from './keys.ts'
 import { stateKey } from './session.tsx'
-import { text } from './text.ts'
+import { codeHints, text } from './text.ts'
 
 const words = text.login
-const hints: Readonly<Record<WebState['secondFactor'], string>> = {
-  off: '',
-  otp: words.codeHint,
-  webauthn: '',
-  on: words.codeOrKey,
-  optional: words.codeOptional,
-}
 
 export function LoginForm({ state, user, onDone }: { state: WebState; user?: string; onDone?: () => void }) {
   const client = useQueryClient()
@@ -86,7 +79,7 @@ export function LoginForm({ state, user, onDone }: { state: WebState; user?: str
         {secondFactor === 'off' || (secondFactor === 'webauthn' && !isRecovery) ? null : (
           <TextInput
             label={isRecovery ? words.recovery : words.code}
-            description={isRecovery ? words.recoveryHint : hints[secondFactor]}
+            description={isRecovery ? words.recoveryHint : codeHints[secondFactor]}
             value={code}
             onChange={(event) => setCode(event.currentTarget.value)}
             inputMode={isRecovery ? 'text' : 'numeric'}

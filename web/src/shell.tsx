@@ -1,18 +1,23 @@
 /** What is around every page: the bar on top, the terminals that stay open, and the login that comes back when a session is over. */
 
-import { ActionIcon, Button, Menu, Modal, Text, Title, useMantineColorScheme } from '@mantine/core'
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useMantineColorScheme } from '@mantine/core'
 import { Link, useLocation, useNavigate } from '@tanstack/react-router'
 import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react'
-import { logOut, type WebState } from './api.ts'
+import type { WebState } from './api.ts'
 import { ChevronIcon, SearchIcon, ServerIcon, ShieldIcon, UserIcon } from './icons.tsx'
-import { LoginForm } from './login-form.tsx'
+import { useLater } from './later.ts'
 import { Navigation } from './navigation.tsx'
-import { stateKey, useRenewal } from './session.tsx'
+import { useRenewal } from './session.tsx'
 import { closeAll, ownTerminals, useTabs } from './terminal/tabs.ts'
 import { text } from './text.ts'
 
-const Palette = lazy(async () => ({ default: (await import('./palette.tsx')).Palette }))
+const loadPalette = async () => (await import('./palette.tsx')).Palette
+const loadLogin = async () => (await import('./login-again.tsx')).LoginAgain
+const loadMenu = async () => (await import('./user-menu.tsx')).UserMenu
+/** Milliseconds. */
+const fetchAfter = 1_000
+const tryEvery = 2_000
+
 const Deck = lazy(async () => ({ default: (await import('./terminal/deck.tsx')).TerminalDeck }))
 
 export function Shell({ state, children }: { state: WebState; children: ReactNode }) {
@@ -24,6 +29,8 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
   const leaving = useRef(false)
   const [isChoosing, setChoosing] = useState(false)
   const { setColorScheme } = useMantineColorScheme()
+  const { part: Palette, want: wantPalette } = useLater(loadPalette)
+  const LoginAgain = useLogin(name === undefined)
   useRenewal(name !== undefined)
   useEffect(() => {
     // In a terminal it is the shell's own key; there the button in the bar, or Ctrl+Shift+K, opens it.
@@ -32,11 +39,12 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
       const isTyped = event.target instanceof Element && event.target.closest('.xterm') !== null
       if (isTyped && !event.shiftKey) return
       event.preventDefault()
+      wantPalette()
       setChoosing((before) => !before)
     }
     window.addEventListener('keydown', open)
     return () => window.removeEventListener('keydown', open)
-  }, [])
+  }, [wantPalette])
   useEffect(() => {
     if (name !== undefined) {
       // Somebody else's terminals are nobody's business.
@@ -62,58 +70,60 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
           <span>{state.clusterName}</span>
         </Link>
         <Navigation user={state.user} />
-        <ActionIcon
-          variant="subtle"
-          color="gray"
-          className="quiet"
+        <button
+          type="button"
+          className="plain grey icon"
           aria-label={text.palette.open}
           title={text.palette.open}
-          onClick={() => setChoosing(true)}
+          onClick={() => {
+            wantPalette()
+            setChoosing(true)
+          }}
         >
           <SearchIcon />
-        </ActionIcon>
-        <UserMenu name={known} state={state} onLeave={() => setKnown(undefined)} />
+        </button>
+        <UserButton name={known} state={state} onLeave={() => setKnown(undefined)} />
       </header>
       <main id="content" tabIndex={-1}>
         {children}
         {isTerminal && all.length === 0 ? <NoTerminal /> : null}
         {all.length === 0 ? null : (
-          <Suspense fallback={<Text p="md">{text.loading}</Text>}>
+          <Suspense fallback={<p className="page">{text.loading}</p>}>
             <Deck isShown={isTerminal} clusterName={state.clusterName} user={known} />
           </Suspense>
         )}
       </main>
-      {isChoosing && name !== undefined ? (
-        <Suspense>
-          <Palette
-            state={state}
-            actions={(['light', 'dark', 'auto'] as const).map((scheme) => ({
-              name: text.menu[scheme],
-              group: text.palette.actions,
-              run: () => setColorScheme(scheme),
-            }))}
-            onClose={() => setChoosing(false)}
-          />
-        </Suspense>
+      {Palette !== undefined && isChoosing && name !== undefined ? (
+        <Palette
+          state={state}
+          actions={(['light', 'dark', 'auto'] as const).map((scheme) => ({
+            name: text.menu[scheme],
+            group: text.palette.actions,
+            run: () => setColorScheme(scheme),
+          }))}
+          onClose={() => setChoosing(false)}
+        />
       ) : null}
-      <Modal
-        opened={name === undefined}
-        onClose={() => undefined}
-        withCloseButton={false}
-        closeOnEscape={false}
-        closeOnClickOutside={false}
-        title={text.login.again}
-        centered
-        // Before whatever dialog was open.
-        zIndex={400}
-      >
-        <Text c="dimmed" size="sm" mb="md">
-          {text.login.againHint}
-        </Text>
-        <LoginForm state={state} user={known} />
-      </Modal>
+      {LoginAgain === undefined ? null : <LoginAgain isOver={name === undefined} state={state} user={known} />}
     </div>
   )
+}
+
+/** Fetched when the page has nothing else to do: once a session is over, the proxy may be away or another one. */
+function useLogin(isOver: boolean) {
+  const { part, want, expect } = useLater(loadLogin)
+  useEffect(() => {
+    if (isOver || part !== undefined) return
+    const timer = setTimeout(expect, fetchAfter)
+    return () => clearTimeout(timer)
+  }, [isOver, part, expect])
+  useEffect(() => {
+    if (!isOver || part !== undefined) return
+    want()
+    const timer = setInterval(want, tryEvery)
+    return () => clearInterval(timer)
+  }, [isOver, part, want])
+  return part
 }
 
 function NoTerminal() {
@@ -121,10 +131,8 @@ function NoTerminal() {
     <div className="page">
       <div className="card nothing">
         <ServerIcon />
-        <Title order={1} size="h4">
-          {text.terminal.none}
-        </Title>
-        <Text c="dimmed">{text.terminal.noneHint}</Text>
+        <h1 className="h4">{text.terminal.none}</h1>
+        <p className="dim">{text.terminal.noneHint}</p>
         <Link to="/web/nodes" className="go">
           {text.terminal.chooseServer}
         </Link>
@@ -133,53 +141,20 @@ function NoTerminal() {
   )
 }
 
-function UserMenu({ name, state, onLeave }: { name: string; state: WebState; onLeave(): void }) {
-  const client = useQueryClient()
-  const navigate = useNavigate()
-  const { colorScheme, setColorScheme } = useMantineColorScheme()
-  const leave = useMutation({
-    mutationFn: () => logOut(false),
-    onSuccess: async () => {
-      closeAll()
-      // At once, or the login would find somebody logged in and lead back.
-      client.setQueryData<WebState>(stateKey, (before) => {
-        const { user: _, ...rest } = before ?? state
-        return rest
-      })
-      onLeave()
-      await navigate({ to: '/web/login' })
-      client.removeQueries({ queryKey: ['nodes'] })
-      await client.invalidateQueries()
-    },
-  })
-  return (
-    <Menu position="bottom-end" width={220} shadow="md" alignItemsLabels="all">
-      <Menu.Target>
-        <Button
-          variant="subtle"
-          color="gray"
-          size="sm"
-          className="quiet"
-          leftSection={<UserIcon />}
-          rightSection={<ChevronIcon />}
-          aria-label={text.menu.user(name)}
-        >
-          <span className="user-name">{name}</span>
-        </Button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Item onClick={() => void navigate({ to: '/web/account' })}>{text.nav.account}</Menu.Item>
-        <Menu.Divider />
-        <Menu.RadioGroup value={colorScheme} onChange={(scheme) => setColorScheme(scheme as typeof colorScheme)}>
-          {(['light', 'dark', 'auto'] as const).map((scheme) => (
-            <Menu.RadioItem key={scheme} value={scheme} closeMenuOnClick>
-              {text.menu[scheme]}
-            </Menu.RadioItem>
-          ))}
-        </Menu.RadioGroup>
-        <Menu.Divider />
-        <Menu.Item onClick={() => leave.mutate()}>{text.menu.logout}</Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+function UserButton({ name, state, onLeave }: { name: string; state: WebState; onLeave(): void }) {
+  const { part: UserMenu, want, expect } = useLater(loadMenu)
+  const button = (
+    <button
+      type="button"
+      className="plain grey"
+      aria-label={text.menu.user(name)}
+      aria-haspopup="menu"
+      {...(UserMenu === undefined ? { onClick: want, onPointerEnter: expect } : {})}
+    >
+      <UserIcon />
+      <span className="user-name">{name}</span>
+      <ChevronIcon />
+    </button>
   )
+  return UserMenu === undefined ? button : <UserMenu button={button} state={state} onLeave={onLeave} />
 }

@@ -96,3 +96,12 @@ export const text = {
 } as const
 
 const plural = (count: number): string => (count === 1 ? '1 server' : `${count} servers`)
+
+/** Below the field of the code, by the second factor that the cluster takes. */
+export const codeHints = {
+  off: '',
+  otp: text.login.codeHint,
+  webauthn: '',
+  on: text.login.codeOrKey,
+  optional: text.login.codeOptional,
+} as const

@@ -32,6 +32,7 @@ export const variables: CSSVariablesResolver = () => ({
     '--app-wait': '#7a5200',
     '--app-added': '#dff4e5',
     '--app-removed': '#fde8e8',
+    '--app-bone': 'var(--mantine-color-gray-3)',
   },
   dark: {
     '--mantine-color-body': '#10151b',
@@ -45,5 +46,6 @@ export const variables: CSSVariablesResolver = () => ({
     '--app-wait': '#f2c14e',
     '--app-added': '#16351f',
     '--app-removed': '#41191a',
+    '--app-bone': 'var(--mantine-color-dark-4)',
   },
 })

@@ -6,9 +6,11 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { ClusterConfig } from '../../api/model.ts'
 import type { Env } from '../../common/env.ts'
 import { isNotFound, SystemError } from '../../errors/errors.ts'
 import { convertSystemError } from '../../errors/system.ts'
+import { escapeHtml } from './pages.ts'
 
 export interface AppFile {
   readonly type: string
@@ -18,8 +20,8 @@ export interface AppFile {
 }
 
 export interface AppFiles {
-  /** The page, and the policy under which it works. */
-  page(env: Env): { readonly html: string; readonly policy: string }
+  /** The page with what is seen until its scripts have come, and the policy under which it works. */
+  page(env: Env, beginning: Beginning): { readonly html: string; readonly policy: string }
   /** Below `/web/assets/`, by name. */
   asset(name: string): AppFile | undefined
 }
@@ -51,6 +53,35 @@ const types: Readonly<Record<string, string>> = {
 /** Bytes of all files together: more is not what we built. */
 const maxBytes = 32 * 1024 * 1024
 const nonceMark = '__NONCE__'
+const beginningMark = '__BEGINNING__'
+const clusterMark = '__CLUSTER__'
+
+/** One of those that the build has made, of this cluster. */
+export interface Beginning {
+  readonly name: string
+  readonly clusterName: string
+}
+
+/** What the proxy knows when it sends the page. */
+export interface PageFacts {
+  readonly path: string
+  /** Whether the browser says that somebody is logged in; it may be over, which the page then finds out. */
+  readonly hasSession: boolean
+  /** Undefined as long as auth was not reached. */
+  readonly config: Pick<ClusterConfig, 'clusterName' | 'secondFactor' | 'messageOfTheDay'> | undefined
+}
+
+/** What somebody will most likely see, so that the rest comes without a jump; otherwise only a sign that something comes. */
+export function beginningFor({ path, hasSession, config }: PageFacts): Beginning {
+  const clusterName = config?.clusterName ?? ''
+  if (config === undefined || path === '/docs/api') return { name: 'unknown', clusterName }
+  if (hasSession && path !== '/web/login') {
+    return { name: path === '/web' || path === '/web/nodes' ? 'nodes' : 'other', clusterName }
+  }
+  // Elsewhere one is led to the login; a message has a height that nobody knows here.
+  if (hasSession || config.messageOfTheDay.trim() !== '') return { name: 'unknown', clusterName }
+  return { name: `login-${config.secondFactor}`, clusterName }
+}
 
 /** `dist/web`, beside the bundled programs or below the sources. */
 const directory = (): string =>
@@ -71,6 +102,9 @@ export async function loadAppFiles(from: string = directory()): Promise<AppFiles
     throw kind
   }
   const html = await readFile(join(from, 'index.html'), 'utf8')
+  const beginnings = new Map(
+    Object.entries(JSON.parse(await readFile(join(from, 'beginnings.json'), 'utf8')) as Record<string, string>),
+  )
   const files = new Map<string, AppFile>()
   let bytes = 0
   for (const name of names) {
@@ -83,9 +117,14 @@ export async function loadAppFiles(from: string = directory()): Promise<AppFiles
     files.set(name, { type, plain, brotli })
   }
   return {
-    page(env) {
+    page(env, { name, clusterName }) {
       const nonce = env.randomBytes(16).toString('base64url')
-      return { html: html.replaceAll(nonceMark, nonce), policy: policyOf(nonce) }
+      // With functions: in a text, `$&` would mean what is replaced.
+      const beginning = (beginnings.get(name) ?? '').replaceAll(clusterMark, () => escapeHtml(clusterName))
+      return {
+        html: html.replaceAll(nonceMark, nonce).replace(beginningMark, () => beginning),
+        policy: policyOf(nonce),
+      }
     },
     asset: (name) => files.get(name),
   }

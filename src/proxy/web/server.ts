@@ -13,10 +13,11 @@ import { sourceOf } from '../../common/source.ts'
 import { BadParameter, httpStatus, KindError, LimitExceeded, NotFound } from '../../errors/errors.ts'
 import { errorToJson } from '../../errors/json.ts'
 import { convertSystemError, messageOf } from '../../errors/system.ts'
-import { type AppFiles, appPaths } from './app-files.ts'
+import { type AppFiles, appPaths, beginningFor } from './app-files.ts'
 import { guardOf, NotLoggedIn } from './browser-guard.ts'
 import { browserRoutes } from './browser-routes.ts'
 import { BrowserSessions } from './browser-sessions.ts'
+import { readCookie, sessionCookie } from './cookies.ts'
 import { addForwardRoute, forwardRoutes } from './forward.ts'
 import { type KeyPairs, tlsOptions } from './keypairs.ts'
 import { notFoundPage, pagePolicy } from './pages.ts'
@@ -139,7 +140,7 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
     ...browserRoutes(options.backend, info, sessions),
     ...(users === undefined ? [] : forwardRoutes()),
   ]
-  if (options.app !== undefined) serveApp(app, options.app, env)
+  if (options.app !== undefined) serveApp(app, options.app, env, options.backend)
   const terminals = options.terminals?.(sessions)
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     const refuse = (status: number, error: unknown) =>
@@ -257,10 +258,12 @@ function addRoute(
   })
 }
 
-function serveApp(app: FastifyInstance, files: AppFiles, env: Env): void {
+function serveApp(app: FastifyInstance, files: AppFiles, env: Env, backend: Pick<WebBackend, 'config'>): void {
   for (const url of appPaths) {
-    app.get(url, async (_request, reply) => {
-      const { html, policy } = files.page(env)
+    app.get(url, async (request, reply) => {
+      const hasSession = readCookie(request.headers.cookie, sessionCookie) !== undefined
+      const beginning = beginningFor({ path: url, hasSession, config: backend.config() })
+      const { html, policy } = files.page(env, beginning)
       return reply.header('content-security-policy', policy).type('text/html; charset=utf-8').send(html)
     })
   }

@@ -1,16 +1,18 @@
 /** The servers that one may reach: searched at the proxy, fetched in pages, and only those on the screen drawn. */
 
-import { ActionIcon, Alert, Button, Menu, Skeleton, Text, TextInput, Title } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
 import { memo, type Ref, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { listNodes, type WebNode, type WebState } from '../api.ts'
-import { ChevronIcon, CloseIcon, CopyIcon, SearchIcon, ServerIcon, TerminalIcon } from '../icons.tsx'
+import { NodesComing } from '../beginning.tsx'
+import { ChevronIcon, CloseIcon, SearchIcon, ServerIcon, TerminalIcon } from '../icons.tsx'
+import { useLater } from '../later.ts'
 import { useLostSession } from '../session.tsx'
 import { openTerminal } from '../terminal/tabs.ts'
 import { text } from '../text.ts'
+import { Trouble } from '../trouble.tsx'
 
 const words = text.nodes
 
@@ -53,32 +55,34 @@ export function NodesPage({ state }: { state: WebState }) {
   return (
     <div className="page">
       <div className="page-head">
-        <Title order={1} size="h2">
-          {words.title}
-        </Title>
-        <Text c="dimmed" size="sm" aria-live="polite">
-          {first === undefined ? ' ' : words.count(first.matching, first.total)}
-        </Text>
+        <h1 className="h2">{words.title}</h1>
+        <p className="dim small" aria-live="polite">
+          {first === undefined ? ' ' : words.count(first.matching, first.total)}
+        </p>
       </div>
-      <TextInput
-        ref={input}
-        type="search"
-        aria-label={words.search}
-        placeholder={words.search}
-        leftSection={<SearchIcon />}
-        rightSection={
-          search === '' ? (
+      <div className="field">
+        <span>
+          <SearchIcon />
+        </span>
+        <input
+          ref={input}
+          type="search"
+          aria-label={words.search}
+          placeholder={words.search}
+          value={search}
+          onChange={(event) => setSearch(event.currentTarget.value)}
+          spellCheck={false}
+        />
+        <span>
+          {search === '' ? (
             <kbd>/</kbd>
           ) : (
-            <ActionIcon variant="subtle" color="gray" aria-label={words.clear} onClick={() => setSearch('')}>
+            <button type="button" className="plain grey icon" aria-label={words.clear} onClick={() => setSearch('')}>
               <CloseIcon />
-            </ActionIcon>
-          )
-        }
-        value={search}
-        onChange={(event) => setSearch(event.currentTarget.value)}
-        spellCheck={false}
-      />
+            </button>
+          )}
+        </span>
+      </div>
       {labels.length === 0 ? null : (
         <ul className="chips filters" aria-label={words.filters}>
           {labels.map((label) => (
@@ -95,15 +99,8 @@ export function NodesPage({ state }: { state: WebState }) {
           ))}
         </ul>
       )}
-      {query.error === null ? null : (
-        <Alert color="red" variant="light" role="alert" mt="md" className="refusal" title={text.failed}>
-          <Text size="sm">{query.error.message}</Text>
-          <Button size="xs" mt="xs" variant="default" onClick={() => void query.refetch()}>
-            {text.retry}
-          </Button>
-        </Alert>
-      )}
-      {query.isPending ? <Placeholder /> : null}
+      {query.error === null ? null : <Trouble error={query.error} retry={query.refetch} />}
+      {query.isPending ? <NodesComing /> : null}
       {first !== undefined && nodes.length === 0 ? <Nothing isFiltered={first.total > 0} /> : null}
       {nodes.length === 0 ? null : (
         <NodeRows
@@ -231,106 +228,57 @@ const NodeRow = memo(function NodeRow(props: {
   )
 })
 
+const loadMenu = async () => (await import('./connect-menu.tsx')).ConnectMenu
+
 function Connect({ node, state }: { node: WebNode; state: WebState }) {
   const navigate = useNavigate()
+  // Thousands of servers scroll by, and of few of them somebody wants to see the choices.
+  const { part: ConnectMenu, want, expect } = useLater(loadMenu)
   const open = (login: string) => {
     openTerminal({ node: node.uuid, hostname: node.hostname, login })
     void navigate({ to: '/web/terminal' })
   }
   const [first = ''] = node.logins
   const isOne = node.logins.length === 1
-  // Thousands of servers scroll by, and of few of them somebody wants to see the choices.
-  const [isAsked, setAsked] = useState(false)
-  const chooser = (more: { onClick?: () => void }) =>
-    isOne ? (
-      <Button
-        size="xs"
-        px={8}
-        className="split"
-        aria-label={words.chooseLogin(node.hostname)}
-        aria-haspopup="menu"
-        {...more}
-      >
-        <ChevronIcon />
-      </Button>
-    ) : (
-      <Button
-        size="xs"
-        leftSection={<TerminalIcon />}
-        rightSection={<ChevronIcon />}
-        aria-label={words.chooseLogin(node.hostname)}
-        aria-haspopup="menu"
-        {...more}
-      >
-        {words.connect}
-      </Button>
-    )
+  const chooser = (
+    <button
+      type="button"
+      className={isOne ? 'button split' : 'button'}
+      aria-label={words.chooseLogin(node.hostname)}
+      aria-haspopup="menu"
+      {...(ConnectMenu === undefined ? { onClick: want, onPointerEnter: expect } : {})}
+    >
+      {isOne ? null : (
+        <>
+          <TerminalIcon />
+          <span>{words.connect}</span>
+        </>
+      )}
+      <ChevronIcon />
+    </button>
+  )
   return (
-    <Button.Group>
+    <div className="buttons">
       {isOne ? (
-        <Button
-          size="xs"
-          leftSection={<TerminalIcon />}
+        <button
+          type="button"
+          className="button"
           aria-label={words.connectAs(node.hostname, first)}
           onClick={() => open(first)}
         >
-          {words.connect}
-        </Button>
+          <TerminalIcon />
+          <span>{words.connect}</span>
+        </button>
       ) : null}
-      {isAsked ? (
-        <Menu position="bottom-end" width={230} shadow="md" withinPortal defaultOpened>
-          <Menu.Target>{chooser({})}</Menu.Target>
-          <Menu.Dropdown>
-            <Menu.Label>{words.loginAs}</Menu.Label>
-            {node.logins.map((login) => (
-              <Menu.Item key={login} leftSection={<TerminalIcon />} onClick={() => open(login)}>
-                {login}
-              </Menu.Item>
-            ))}
-            <Menu.Divider />
-            <CopyItem name={words.copyTsh} value={`tsh ssh ${quoted(`${first}@${node.hostname}`)}`} />
-            <CopyItem name={words.copySsh} value={`ssh ${quoted(`${first}@${node.hostname}.${state.clusterName}`)}`} />
-          </Menu.Dropdown>
-        </Menu>
-      ) : (
-        chooser({ onClick: () => setAsked(true) })
-      )}
-    </Button.Group>
+      {ConnectMenu === undefined ? chooser : <ConnectMenu button={chooser} node={node} state={state} onOpen={open} />}
+    </div>
   )
 }
-
-/** A server chooses its name: what a shell would read as more than a word is quoted before anybody pastes it. */
-const quoted = (word: string): string => (/^[\w.@:-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
-
-function CopyItem({ name, value }: { name: string; value: string }) {
-  const [copied, setCopied] = useState(false)
-  return (
-    <Menu.Item
-      leftSection={<CopyIcon />}
-      closeMenuOnClick={false}
-      onClick={() => void navigator.clipboard.writeText(value).then(() => setCopied(true))}
-      title={value}
-    >
-      {copied ? words.copied : name}
-    </Menu.Item>
-  )
-}
-
-const Placeholder = () => (
-  <div className="card nodes" aria-busy="true">
-    {[1, 2, 3, 4, 5].map((row) => (
-      <Skeleton key={row} height={20} my={20} mx={16} width="auto" />
-    ))}
-    <span className="visually-hidden">{text.loading}</span>
-  </div>
-)
 
 const Nothing = ({ isFiltered }: { isFiltered: boolean }) => (
   <div className="card nothing">
     <ServerIcon />
-    <Title order={2} size="h4">
-      {isFiltered ? words.noMatchTitle : words.noneTitle}
-    </Title>
-    <Text c="dimmed">{isFiltered ? words.noMatch : words.none}</Text>
+    <h2 className="h4">{isFiltered ? words.noMatchTitle : words.noneTitle}</h2>
+    <p className="dim">{isFiltered ? words.noMatch : words.none}</p>
   </div>
 )
