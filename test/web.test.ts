@@ -166,6 +166,8 @@ describe('the page', () => {
     await other.close()
     await page.reload()
     await page.getByRole('heading', { name: 'Log in to feat' }).waitFor()
+    // The heading is there before the scripts are, which know that the address is another one.
+    await page.getByLabel('User name').waitFor()
     expect(new URL(page.url()).pathname).toBe('/web/login')
   })
 
