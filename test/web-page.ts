@@ -8,8 +8,8 @@ import { launchChromium } from './chromium.ts'
 import { type Cluster, password } from './cluster.ts'
 import { root, until } from './run.ts'
 
-/** Pictures go there when it is set. */
-const pictures = process.env.WEB_PICTURES
+/** Pictures of all that is looked at are kept there. */
+const pictures = process.env.WEB_PICTURES ?? join(root, '.vitest/pictures')
 const axe = readFileSync(join(root, 'node_modules/axe-core/axe.min.js'), 'utf8')
 
 export const openBrowser: () => Promise<Browser> = launchChromium
@@ -66,21 +66,25 @@ export class Visitor {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
       for (const width of [1280, 390]) {
         await page.setViewportSize({ width, height: 800 })
-        if (pictures !== undefined) {
-          mkdirSync(pictures, { recursive: true })
-          await page.waitForTimeout(250)
-          await page.screenshot({ path: join(pictures, `${name}-${scheme}-${width}.png`) })
-        }
+        await this.#picture(`${name}-${scheme}-${width}`)
         // A terminal takes its size a moment after the window.
         await until(`${name} to be no wider than ${width}`, async () =>
           (await page.evaluate('document.documentElement.scrollWidth > window.innerWidth')) === true ? undefined : true,
         )
+        // Colours are the same in every width, and which elements there are is not another one in the dark.
+        if (width === 390 && scheme === 'light') expect(await this.violations(), `${name}, ${width}`).toEqual([])
       }
       await page.setViewportSize({ width: 1280, height: 800 })
       await this.#rest()
       expect(await this.violations(), `${name}, ${scheme}`).toEqual([])
     }
     await page.emulateMedia({ colorScheme: 'light' })
+  }
+
+  async #picture(name: string): Promise<void> {
+    mkdirSync(pictures, { recursive: true })
+    await this.#rest()
+    await this.page.screenshot({ path: join(pictures, `${name}.png`) })
   }
 
   /** What is half transparent on its way has other colours. */
@@ -93,12 +97,7 @@ export class Visitor {
   async lookOver(name: string): Promise<void> {
     for (const scheme of ['light', 'dark'] as const) {
       await this.page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
-      if (pictures !== undefined) {
-        mkdirSync(pictures, { recursive: true })
-        await this.page.waitForTimeout(250)
-        await this.page.screenshot({ path: join(pictures, `${name}-${scheme}.png`) })
-      }
-      await this.#rest()
+      await this.#picture(`${name}-${scheme}`)
       expect(await this.violations(), `${name}, ${scheme}`).toEqual([])
     }
     await this.page.emulateMedia({ colorScheme: 'light' })

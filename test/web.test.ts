@@ -1,6 +1,6 @@
 /**
  * The page in a real browser against a real cluster: login, servers, a shell, its recording, logout. Pictures go to a directory that is
- * named when `WEB_PICTURES` is set.
+ * named by `WEB_PICTURES`, or in `.vitest/pictures`.
  */
 
 import { request } from 'node:https'

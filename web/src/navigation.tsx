@@ -45,7 +45,7 @@ function More({ rest }: { rest: readonly Place[] }) {
   const button = (
     <button
       type="button"
-      className={here === undefined ? 'plain grey more' : 'plain grey more current'}
+      className={here === undefined ? 'bare grey more' : 'bare grey more current'}
       aria-haspopup="menu"
       {...(PlacesMenu === undefined ? { onClick: want, onPointerEnter: expect } : {})}
     >

@@ -72,7 +72,7 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
         <Navigation user={state.user} />
         <button
           type="button"
-          className="plain grey icon"
+          className="bare grey icon"
           aria-label={text.palette.open}
           title={text.palette.open}
           onClick={() => {
@@ -146,7 +146,7 @@ function UserButton({ name, state, onLeave }: { name: string; state: WebState; o
   const button = (
     <button
       type="button"
-      className="plain grey"
+      className="bare grey"
       aria-label={text.menu.user(name)}
       aria-haspopup="menu"
       {...(UserMenu === undefined ? { onClick: want, onPointerEnter: expect } : {})}

@@ -77,7 +77,7 @@ export function NodesPage({ state }: { state: WebState }) {
           {search === '' ? (
             <kbd>/</kbd>
           ) : (
-            <button type="button" className="plain grey icon" aria-label={words.clear} onClick={() => setSearch('')}>
+            <button type="button" className="bare grey icon" aria-label={words.clear} onClick={() => setSearch('')}>
               <CloseIcon />
             </button>
           )}
@@ -258,7 +258,7 @@ function Connect({ node, state }: { node: WebNode; state: WebState }) {
     </button>
   )
   return (
-    <div className="buttons">
+    <div className="joined-buttons">
       {isOne ? (
         <button
           type="button"
