@@ -39,9 +39,8 @@ export interface Heartbeat {
 }
 
 interface Known {
-  /** Everything but the expiry, as JSON; of a quiet one the next heartbeat is always stored. */
+  /** Everything but the expiry, as JSON; empty once it was called quiet, so that its next heartbeat is stored. */
   content: string
-  quietAt: number
   /** Milliseconds since 1970; what the store says. */
   storedExpires: number
   heard: number
@@ -56,6 +55,8 @@ export class PresenceService {
   readonly #limiter: RateLimiter
   readonly #known = new Map<string, Known>()
   readonly #closing = new AbortController()
+  /** Milliseconds since 1970. */
+  #started = 0
   #pruning: Promise<void> = Promise.resolve()
 
   constructor(options: { backend: Backend; tables: Tables; env: Env; logger: Logger }) {
@@ -69,16 +70,11 @@ export class PresenceService {
   /** What was there when auth stopped is there for a while: it could not say anything meanwhile. */
   async start(): Promise<void> {
     const now = this.#env.now().getTime()
+    this.#started = now
     for await (const { id, value } of this.#tables.presence.all()) {
       const stored = Date.parse(value.expires)
       const expires = Math.max(stored, now + graceAtStart)
-      this.#known.set(id, {
-        content: contentOf(value),
-        storedExpires: expires,
-        heard: 0,
-        quietAt: now + quietAfter,
-        expires,
-      })
+      this.#known.set(id, { content: contentOf(value), storedExpires: expires, heard: 0, expires })
       if (expires !== stored) {
         await this.#backend.put(this.#tables.presence.item(id, { ...value, expires: new Date(expires).toISOString() }))
       }
@@ -121,11 +117,10 @@ export class PresenceService {
     const known = this.#known.get(id)
     if (known !== undefined && known.content === content && known.storedExpires > now + lifetime / 2) {
       known.heard = now
-      known.quietAt = now + quietAfter
       known.expires = expires
       return new Date(expires)
     }
-    this.#known.set(id, { content, storedExpires: expires, heard: now, quietAt: now + quietAfter, expires })
+    this.#known.set(id, { content, storedExpires: expires, heard: now, expires })
     await this.#backend.put(this.#tables.presence.item(id, presenceSchema.parse(record)))
     return new Date(expires)
   }
@@ -143,15 +138,26 @@ export class PresenceService {
     return known !== undefined && known.heard > this.#env.now().getTime() - lately
   }
 
+  #isQuiet({ content, heard }: Known): boolean {
+    return content !== '' && Math.max(heard, this.#started) + quietAfter <= this.#env.now().getTime()
+  }
+
   async #callQuiet(id: string, known: Known): Promise<void> {
     const found = await this.#tables.presence.find(id)
-    if (found === undefined || known.quietAt > this.#env.now().getTime()) return
-    known.quietAt = Number.POSITIVE_INFINITY
+    // It may have been heard of meanwhile.
+    if (found === undefined || !this.#isQuiet(known)) return
+    const { content } = known
     known.content = ''
-    await this.#backend.commit([
-      this.#tables.presence.unchanged(found),
-      this.#tables.presence.put(id, { ...found.value, quiet: true }),
-    ])
+    try {
+      await this.#backend.commit([
+        this.#tables.presence.unchanged(found),
+        this.#tables.presence.put(id, { ...found.value, quiet: true }),
+      ])
+    } catch (error) {
+      // The next round tries again.
+      known.content = content
+      throw error
+    }
   }
 
   async #keepPruning(): Promise<void> {
@@ -162,7 +168,7 @@ export class PresenceService {
       for (const [id, known] of this.#known) {
         if (signal.aborted) return
         try {
-          if (known.quietAt <= now) await this.#callQuiet(id, known)
+          if (this.#isQuiet(known)) await this.#callQuiet(id, known)
         } catch (error) {
           this.#logger.warn('cannot tell that a server is quiet', { id, reason: messageOf(error) })
           break

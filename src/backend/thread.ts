@@ -148,7 +148,6 @@ class ThreadBackend implements Backend {
   }
 
   async #call<T>(call: Call, bytes = 0, convert?: () => T): Promise<T> {
-    this.#thread.assertRunning()
     if (this.#thread.waiting >= MAX_CALLS || this.#waitingBytes + bytes > MAX_BYTES) {
       throw new LimitExceeded('too many requests wait for the cluster state; try again')
     }

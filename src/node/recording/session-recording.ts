@@ -116,7 +116,10 @@ export class SessionRecording {
     if (this.#writer !== undefined && !this.#ended) {
       this.#builder.count(data.length)
       // Nothing that can be shown yet: it goes with what completes the character.
-      if (text !== '') usual = isUsualLine(this.#line(atMs, 'o', text)) && isAscii(data)
+      if (text !== '') {
+        const line = this.#line(atMs, 'o', text)
+        usual = isAscii(data) && isUsualLine(line)
+      }
     } else this.#host.done(this.#id, data.length)
     this.#show((screen) => screen.write(text, usual))
     if (cut > 0) this.#cut(cut)
