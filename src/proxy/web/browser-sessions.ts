@@ -12,6 +12,7 @@ import { AccessDenied, ConnectionProblem, isAccessDenied } from '../../errors/er
 import { messageOf } from '../../errors/system.ts'
 import { AgentClient, agentSigner } from '../../ssh/agent/client.ts'
 import type { ClientIdentity } from '../../ssh/client-types.ts'
+import { patiently } from './patience.ts'
 import type { WebClient } from './routes.ts'
 
 /** What auth does for sessions. */
@@ -59,10 +60,10 @@ export class BrowserSessions {
     this.#logger = options.logger
   }
 
-  /** Throws AccessDenied for a session that has ended. */
+  /** Throws AccessDenied for a session that has ended, ConnectionProblem when auth stays away. */
   async check(token: string, client: WebClient, touch: boolean): Promise<WebSession> {
     try {
-      return await this.backend.check(token, touch, client)
+      return await patiently(this.#env, () => this.backend.check(token, touch, client))
     } catch (error) {
       if (isAccessDenied(error)) this.#endToken(token, error)
       throw error

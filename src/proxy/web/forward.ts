@@ -42,10 +42,13 @@ export function addForwardRoute(
       }
       const gone = goneSignal(request, reply)
       if (endpoint.stream) {
-        const lines = deps.users.stream(visit, (api) => api.stream(endpoint, input, gone))
+        const lines = deps.users.stream(visit, (api) => api.stream(endpoint, input, gone), gone)
         return sendLines(reply, endpoint, lines)
       }
-      return await deps.users.run(visit, (api) => api.call(endpoint, input, gone))
+      return await deps.users.run(visit, (api) => api.call(endpoint, input, gone), {
+        repeatable: endpoint.method === 'GET',
+        signal: gone,
+      })
     },
   })
 }

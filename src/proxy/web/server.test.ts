@@ -150,13 +150,13 @@ interface Answer {
 
 function ask(
   path: string,
-  options: { method?: string; body?: string; headers?: Record<string, string>; from?: string } = {},
+  options: { method?: string; body?: string; headers?: Record<string, string>; from?: string; port?: number } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
       {
         host: '127.0.0.1',
-        port,
+        port: options.port ?? port,
         path,
         ca,
         servername: 'localhost',
@@ -183,8 +183,15 @@ function ask(
   })
 }
 
-const post = (path: string, body: unknown, headers: Record<string, string> = {}, from?: string): Promise<Answer> =>
+const post = (
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+  from?: string,
+  at = port,
+): Promise<Answer> =>
   ask(path, {
+    port: at,
     method: 'POST',
     body: typeof body === 'string' ? body : JSON.stringify(body),
     headers: { 'content-type': 'application/json', ...headers },
@@ -465,6 +472,49 @@ describe('broken and hostile HTTP', () => {
     await expect.poll(() => patient.connectionCount).toBe(256)
     for (const socket of sockets) socket.destroy()
     await expect.poll(() => patient.connectionCount).toBe(0)
+  })
+})
+
+describe('a server that stops', () => {
+  test('is not found any more, answers what it was asked, and keeps no connection', async () => {
+    const keyPairs = await loadKeyPairs({ files: [], directory, names, env: realEnv, logger: silentLogger })
+    const info = { serverVersion: '0.1.0', sshAddress: '', tunnelAddress: '', selfSigned: true }
+    const asked = Promise.withResolvers<void>()
+    const answer = Promise.withResolvers<{ user: string }>()
+    const leaving = await createWebServer({
+      backend: {
+        ...backend,
+        acceptInvite() {
+          asked.resolve()
+          return answer.promise
+        },
+      },
+      info,
+      keyPairs,
+      env: realEnv,
+      logger: silentLogger,
+    })
+    const { port: leavingPort } = await leaving.listen(0, '127.0.0.1')
+    const idle = connectTls({ port: leavingPort, host: '127.0.0.1', ca, servername: 'localhost' }).on('error', () => {})
+    await new Promise((resolve) => idle.once('secureConnect', resolve))
+    const call = post(
+      '/webapi/invites/accept',
+      { token, password: 'correct horse battery staple', otp: '123456' },
+      {},
+      undefined,
+      leavingPort,
+    )
+    await asked.promise
+    const closed = leaving.close()
+    await new Promise<void>((resolve) =>
+      connect(leavingPort, '127.0.0.1')
+        .once('error', () => resolve())
+        .once('connect', () => resolve(expect.fail('it still listens'))),
+    )
+    answer.resolve({ user: 'alice' })
+    expect(await call).toMatchObject({ status: 200, headers: { connection: 'close' } })
+    await closed
+    expect(leaving.connectionCount).toBe(0)
   })
 })
 

@@ -19,6 +19,7 @@ import { browserRoutes } from './browser-routes.ts'
 import { BrowserSessions } from './browser-sessions.ts'
 import { readCookie, sessionCookie } from './cookies.ts'
 import { addForwardRoute, forwardRoutes } from './forward.ts'
+import { InFlight } from './in-flight.ts'
 import { type KeyPairs, tlsOptions } from './keypairs.ts'
 import { notFoundPage, pagePolicy } from './pages.ts'
 import { parseInput } from './parse-input.ts'
@@ -114,8 +115,9 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
     routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false, caseSensitive: true },
     clientErrorHandler: (error, socket) => refuseRaw(error, socket),
     frameworkErrors: (error, _request, reply) => sendError(reply, error),
-    return503OnClosing: true,
+    return503OnClosing: false,
   })
+  const inFlight = new InFlight(app, env)
   app.removeContentTypeParser('text/plain')
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(securityHeaders)
@@ -203,14 +205,13 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
       return sockets.size
     },
     async close() {
-      await terminals?.close()
+      // The port is a successor's from here on, and no connection without a request is kept.
+      server.close()
+      await Promise.all([terminals?.close(), inFlight.leave()])
       users?.close()
       sessions.close()
-      const closed = app.close()
-      server.close()
-      server.closeIdleConnections()
       for (const socket of sockets) socket.destroy()
-      await closed
+      await app.close()
     },
   }
 }

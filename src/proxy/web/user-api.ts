@@ -9,6 +9,7 @@ import type { Env } from '../../common/env.ts'
 import { ConnectionProblem, LimitExceeded } from '../../errors/errors.ts'
 import type { PeerAddress } from '../../ssh/server-types.ts'
 import type { BrowserSessions, HeldSession } from './browser-sessions.ts'
+import { patiently } from './patience.ts'
 import type { WebClient } from './routes.ts'
 
 export interface UserApiOptions {
@@ -39,20 +40,36 @@ export class UserApi {
     this.#options = options
   }
 
-  /** Runs `work` with the API of the session's user. Throws what it throws, AccessDenied, ConnectionProblem, LimitExceeded. */
-  async run<T>(visit: UserVisit, work: (api: ApiClient) => Promise<T>): Promise<T> {
-    const line = await this.#line(visit)
-    const done = line.use()
-    try {
-      return await work(line.api)
-    } finally {
-      done()
+  /**
+   * Runs `work` with the API of the session's user, and again if it is `repeatable` and auth was lost meanwhile. Throws what it
+   * throws, AccessDenied, ConnectionProblem, LimitExceeded.
+   */
+  async run<T>(
+    visit: UserVisit,
+    work: (api: ApiClient) => Promise<T>,
+    { repeatable, signal }: { readonly repeatable: boolean; readonly signal: AbortSignal },
+  ): Promise<T> {
+    const { env } = this.#options
+    const once = async (line: Line) => {
+      const done = line.use()
+      try {
+        return await work(line.api)
+      } finally {
+        done()
+      }
     }
+    if (repeatable) return patiently(env, async () => once(await this.#line(visit)), signal)
+    // Nothing is sent before there is a line.
+    return once(await patiently(env, () => this.#line(visit), signal))
   }
 
   /** The same for a stream of lines: the connection stays while it is read. */
-  async *stream<T>(visit: UserVisit, work: (api: ApiClient) => AsyncIterable<T>): AsyncIterable<T> {
-    const line = await this.#line(visit)
+  async *stream<T>(
+    visit: UserVisit,
+    work: (api: ApiClient) => AsyncIterable<T>,
+    signal: AbortSignal,
+  ): AsyncIterable<T> {
+    const line = await patiently(this.#options.env, () => this.#line(visit), signal)
     const done = line.use()
     try {
       yield* work(line.api)
