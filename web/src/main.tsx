@@ -23,13 +23,27 @@ const drawn = (): Promise<void> =>
     setTimeout(resolve, longestWait)
   })
 
+/**
+ * React makes errors when it is read, to tell them apart later. Under the eyes of developer tools, Lighthouse among them, the stack of
+ * each would be worked out by reading all of it once more, which takes longer than everything else here.
+ */
+async function withoutStacks<T>(load: () => Promise<T>): Promise<T> {
+  const { stackTraceLimit } = Error
+  Reflect.deleteProperty(Error, 'stackTraceLimit')
+  try {
+    return await load()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
 async function start(place: HTMLElement): Promise<void> {
   await drawn()
   await import('./start/data.ts')
   await pause()
   await import('./start/router.ts')
   await pause()
-  const { createRoot, startTransition } = await import('./start/draw.ts')
+  const { createRoot, startTransition } = await withoutStacks(() => import('./start/draw.ts'))
   await pause()
   const { App, begin } = await import('./app.tsx')
   await pause()

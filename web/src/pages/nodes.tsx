@@ -4,7 +4,7 @@ import { useDebouncedValue } from '@mantine/hooks'
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
-import { memo, type Ref, useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { memo, type Ref, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react'
 import { listNodes, type WebNode, type WebState } from '../api.ts'
 import { NodesComing } from '../beginning.tsx'
 import { ChevronIcon, CloseIcon, SearchIcon, ServerIcon, TerminalIcon } from '../icons.tsx'
@@ -44,7 +44,8 @@ export function NodesPage({ state }: { state: WebState }) {
     return () => window.removeEventListener('keydown', focus)
   }, [state.clusterName])
 
-  const pages = query.data?.pages
+  // Drawn in pieces, between which the browser answers.
+  const pages = useDeferredValue(query.data?.pages)
   const nodes = useMemo(() => pages?.flatMap((page) => page.items) ?? [], [pages])
   const first = pages?.[0]
   const toggle = useCallback(
@@ -100,7 +101,7 @@ export function NodesPage({ state }: { state: WebState }) {
         </ul>
       )}
       {query.error === null ? null : <Trouble error={query.error} retry={query.refetch} />}
-      {query.isPending ? <NodesComing /> : null}
+      {pages === undefined && query.error === null ? <NodesComing /> : null}
       {first !== undefined && nodes.length === 0 ? <Nothing isFiltered={first.total > 0} /> : null}
       {nodes.length === 0 ? null : (
         <NodeRows
@@ -132,6 +133,8 @@ function NodeRows(props: {
     count: nodes.length,
     estimateSize: () => 60,
     overscan: 12,
+    // Known before anything is measured, so that the rows are drawn once.
+    initialRect: { width: window.innerWidth, height: window.innerHeight },
     scrollMargin: list.current?.offsetTop ?? 0,
     getItemKey: useCallback((index: number) => nodes[index]?.uuid ?? index, [nodes]),
   })

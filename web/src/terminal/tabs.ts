@@ -51,13 +51,15 @@ const listeners = new Set<() => void>()
 const key = 'teleport.terminals'
 
 function set(next: Tabs): void {
-  tabs = next
+  const isNothing = tabs.all.length === 0 && next.all.length === 0
+  tabs = isNothing ? tabs : next
   const panes = tabs.all
     .flatMap((tab) => tab.panes)
     .filter(({ sid, joined, isOver }) => (joined === undefined ? sid !== undefined : isOver !== true))
   if (panes.length === 0) sessionStorage.removeItem(key)
   else sessionStorage.setItem(key, JSON.stringify({ owner, panes }))
-  for (const listener of listeners) listener()
+  // As it was, nothing is drawn anew: each page begins so.
+  if (!isNothing) for (const listener of listeners) listener()
 }
 
 const change = (id: number, changed: (tab: Tab) => Tab): void =>
