@@ -1,4 +1,4 @@
-/** The roles of a new cluster, as in Teleport 7. */
+/** The roles of a new cluster, as in Teleport 7; its editors also see the auth servers and proxies. */
 
 import { roleSchema } from './schema.ts'
 import type { Role } from './types.ts'
@@ -13,6 +13,7 @@ const EDITABLE = ['user', 'role', 'token', 'github', 'oidc', 'saml', 'auth_conne
   'remote_cluster',
   'lock',
 ])
+const VISIBLE = ['auth_server', 'proxy']
 
 const preset = (name: string, description: string, allow: Record<string, unknown>): Role =>
   roleSchema.parse({
@@ -25,7 +26,10 @@ const preset = (name: string, description: string, allow: Record<string, unknown
 export const presetRoles: readonly Role[] = [
   preset('access', 'Access cluster resources', { logins: ['{{internal.logins}}'], node_labels: { '*': '*' } }),
   preset('editor', 'Edit cluster configuration', {
-    rules: EDITABLE.map((kind) => ({ resources: [kind], verbs: READ_WRITE })),
+    rules: [
+      ...EDITABLE.map((kind) => ({ resources: [kind], verbs: READ_WRITE })),
+      { resources: VISIBLE, verbs: READ_ONLY },
+    ],
   }),
   preset('auditor', 'Review cluster events and replay sessions', {
     rules: ['session', 'event'].map((kind) => ({ resources: [kind], verbs: READ_ONLY })),
