@@ -18,7 +18,7 @@ const rooms = {
 // How a recording is read and played is the same in a terminal and in the page; none of it needs Node.js.
 const playing = ['^src/audit/recording/(play/[^/]+|cast-entry|limits|screen|emulator|guard-terminal)\\.ts$']
 // Pure modules that mean the same in a terminal and in the page; none of them needs Node.js.
-const described = ['^src/audit/describe\\.ts$', '^src/common/(text|bytes)\\.ts$', '^src/api/resource-text\\.ts$']
+const described = ['^src/audit/describe\\.ts$', '^src/common/(text|bytes|terminal-modes)\\.ts$', '^src/api/resource-text\\.ts$']
 
 module.exports = {
   forbidden: [

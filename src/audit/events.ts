@@ -129,9 +129,9 @@ interface Fields {
   }
   /** Bytes that the client sent (`rx`) and received (`tx`). */
   'session.data': Session & { readonly tx: number; readonly rx: number }
-  /** A moderator paused, resumed or ended a session. */
   /** An OS account was made for a login (`create_host_user`), or could not be. */
   'host_user.create': Outcome & Server & { readonly user: string; readonly login: string }
+  /** A moderator paused, resumed or ended a session. */
   'session.control': Session & { readonly action: 'pause' | 'resume' | 'end' }
   /** The last client was lost and the shell stays; or its owner came back. */
   'session.detach': Session & { readonly until: string }
@@ -231,7 +231,6 @@ interface Fields {
   'auth_preference.update': ResourceChange & { readonly reset?: boolean }
   'cluster_networking_config.update': ResourceChange & { readonly reset?: boolean }
   'session_recording_config.update': ResourceChange & { readonly reset?: boolean }
-  /** `name` is the id; `target` is who is shut out, `until` when by themselves no more. */
   /** `user` is who did it, `requester` whose request it is. */
   'access_request.create': AccessRequestChange & { readonly reason?: string; readonly expires: string }
   'access_request.update': AccessRequestChange & {
@@ -245,6 +244,7 @@ interface Fields {
   'access_request.delete': AccessRequestChange
   /** It, or the wait for an answer, is over. */
   'access_request.expire': AccessRequestChange
+  /** `name` is the id; `target` is who is shut out, `until` when by themselves no more. */
   'lock.created': ResourceChange & {
     readonly target: Readonly<Record<string, string>>
     readonly message?: string
@@ -266,7 +266,8 @@ export type EventName = keyof Fields
 
 const codes = {
   'user.login': { ok: 'T1000I', failed: 'T1000W' },
-  'user.logout': { ok: 'T1008I' },
+  // The original has no such event, and all of its codes that begin with T10 for other ones.
+  'user.logout': { ok: 'TUL00I' },
   'user.create': { ok: 'T1002I' },
   'user.update': { ok: 'T1003I' },
   'user.delete': { ok: 'T1004I' },

@@ -117,9 +117,11 @@ export class Invites {
     return { link: { user, token, url, expires: record.expires }, operation }
   }
 
+  /** Throws BadParameter when nothing can be done with the link, so that nobody chooses a password for nothing. */
   async open(token: string, address: string): Promise<Invite> {
     const { settings, otp, hub, factorSettings } = this.#options
     const { value } = await this.#find(token, address)
+    if (isUseless(value.otpSecret, factorSettings)) throw new BadParameter('otp', linkTooOld)
     const enrolment =
       value.otpSecret === undefined ? undefined : await otp.enrolment(value.otpSecret, value.user, hub.clusterName)
     return {
@@ -261,6 +263,10 @@ export class Invites {
 
 /** The same whether the link expired, was used, or never existed. */
 const invalid = () => new NotFound('this link is not valid: it expired, was used, or never existed; ask for a new one')
+
+/** Who has to enrol an app is given no secret for one: the cluster asked for something else when the link was made. */
+const isUseless = (secret: string | undefined, settings: FactorSettings): boolean =>
+  secret === undefined && isRequired(settings) && accepts(settings, 'totp') && !accepts(settings, 'webauthn')
 
 const codeNeeded = 'a code of the second factor is needed; add the secret to an authenticator app'
 const linkTooOld =

@@ -36,7 +36,7 @@ export function Timeline({ events, more, ...actions }: { events: readonly Event[
           </ol>
         </div>
       ))}
-      <div className="more">{more}</div>
+      <div className="more-events">{more}</div>
     </section>
   )
 }

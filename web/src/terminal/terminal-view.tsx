@@ -7,7 +7,7 @@ import { stateKey } from '../session.tsx'
 import { words } from '../text/terminal.ts'
 import { permissionOf, readClipboardWrite, setPermission } from './clipboard.ts'
 import { Ended } from './ended.tsx'
-import { lastWords, leftOn } from './last-words.ts'
+import { asBefore, lastWords } from './last-words.ts'
 import { type End, LastingConnection } from './lasting.ts'
 import { usePreferences } from './preferences.ts'
 import { openScreen, type Screen } from './screen.ts'
@@ -85,7 +85,7 @@ export function TerminalView({
       onReady: () => {
         // What was shown before stays above, when one comes back.
         if (isFresh) terminal.reset()
-        else terminal.write(leftOn)
+        else terminal.write(asBefore)
         isFresh = false
         terminal.options.disableStdin = false
         setLost(false)

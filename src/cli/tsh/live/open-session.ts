@@ -3,6 +3,7 @@
 import { getSession } from '../../../api/routes.ts'
 import type { ActiveSessionRecord } from '../../../api/session-model.ts'
 import { isUuid } from '../../../common/names.ts'
+import { modesOff } from '../../../common/terminal-modes.ts'
 import { BadParameter } from '../../../errors/errors.ts'
 import type { SshClient } from '../../../ssh/client-types.ts'
 import { printableLines } from '../../common/printable.ts'
@@ -52,12 +53,10 @@ export async function control(client: SshClient, sid: string, action: 'pause' | 
 }
 
 /**
- * What a program may have left on in the terminal of somebody who goes while it runs: the other screen, mouse reports, a hidden
- * cursor, colours, a scroll region, keypad and paste modes.
+ * What a program may have left on is switched off; keypad, scroll region, hidden cursor and colours one by one, since not every
+ * terminal knows the soft reset.
  */
 export function resetTerminal(): void {
   if (!process.stdout.isTTY) return
-  const off = ['1049', '1000', '1002', '1003', '1006', '1004', '2004', '1'].map((mode) => `\x1b[?${mode}l`).join('')
-  // Leaving the other screen brings back a saved cursor even when that screen is not shown.
-  process.stdout.write(`\x1b7${off}\x1b>\x1b7\x1b[r\x1b8\x1b[?7h\x1b[?25h\x1b[0m\r\n`)
+  process.stdout.write(`${modesOff}\x1b>\x1b7\x1b[r\x1b8\x1b[?7h\x1b[?25h\x1b[0m\r\n`)
 }

@@ -186,11 +186,6 @@ async function ceremonyPage(): Promise<void> {
 async function invitePage(): Promise<void> {
   const token = secretOfPath()
   const invite = await call<Invite>('/webapi/invites/open', { token })
-  if (isUseless(invite)) {
-    throw new Error(
-      'This link has no secret for an authenticator app, which the cluster asks for now. Ask for another link.',
-    )
-  }
   element('user').textContent = invite.user
   input('password').minLength = invite.minPasswordLength
   element('password-hint').textContent = `At least ${invite.minPasswordLength} characters.`
@@ -242,10 +237,6 @@ const tasks: Readonly<Record<string, string>> = {
   webauthn: 'Set a password, and enrol a security key: it is asked for at every login.',
   optional: 'Set a password, and a second factor if you like.',
 }
-
-/** The cluster may take other factors now than when the link was made. */
-const isUseless = ({ otp, webauthn, secondFactor }: Invite): boolean =>
-  otp === undefined && !webauthn && secondFactor !== 'off' && secondFactor !== 'optional'
 
 function showFactors({ otp, qr, webauthn, secondFactor }: Invite): void {
   const choices = { app: otp !== undefined, key: webauthn, none: secondFactor === 'optional' }
