@@ -1,7 +1,4 @@
-/**
- * Requests for roles: made, reviewed, decided, over. Each change is a compare-and-swap on the record, so that of two reviewers at
- * once both count, and what is decided is decided once.
- */
+/** Requests for roles: who may make, see, review and decide them, and what they give. */
 
 import { MAX_SESSION_TTL_SECONDS, sessionTtlSeconds } from '../access/decide.ts'
 import type { ResourceFacts, RuleSubject } from '../access/facts.ts'
@@ -18,24 +15,19 @@ import type { Role } from '../access/types.ts'
 import type { Caller } from '../api/caller.ts'
 import type { AccessRequestRecord, RequestState } from '../api/request-model.ts'
 import { readRole } from '../api/role-record.ts'
-import type { Backend } from '../backend/contract.ts'
 import type { Env } from '../common/env.ts'
-import type { Logger } from '../common/log.ts'
 import { quote } from '../common/text.ts'
 import {
   AccessDenied,
   AlreadyExists,
   BadParameter,
   CompareFailed,
-  isCompareFailed,
-  LimitExceeded,
   MissingParameter,
   NotFound,
 } from '../errors/errors.ts'
-import { messageOf } from '../errors/system.ts'
-import type { Audit, NewAuditEvent } from './audit.ts'
+import { type AccessRequestStore, missingRequest, toldOf } from './access-request-store.ts'
+import type { NewAuditEvent } from './audit.ts'
 import { permitFound } from './permits.ts'
-import { KeyedQueue } from './queue.ts'
 import type { Found, StoredAccessRequest, StoredUser, Tables } from './records.ts'
 import type { Users } from './users.ts'
 
@@ -45,44 +37,19 @@ const maxAccess = 12 * 3600
 const maxPending = 3_600_000
 /** Milliseconds: the shortest certificate. */
 const minAccess = 60_000
-const maxOpenPerUser = 32
-const maxRequests = 10_000
-/** Another auth server may have changed the record in between. */
-const attempts = 10
-const waiting = 100
-/** Milliseconds between two looks whether a request is over. */
-const lookEvery = 1_000
 
 export interface AccessRequestsOptions {
-  readonly backend: Backend
+  readonly store: AccessRequestStore
   readonly tables: Tables
-  readonly audit: Audit
   readonly users: Pick<Users, 'rolesOf'>
-  readonly env: Env
-  readonly logger: Logger
-}
-
-interface Change {
-  readonly next: StoredAccessRequest
-  readonly events: readonly NewAuditEvent[]
+  readonly env: Pick<Env, 'now' | 'randomUuid'>
 }
 
 export class AccessRequests {
   readonly #options: AccessRequestsOptions
-  readonly #queue = new KeyedQueue(waiting)
-  readonly #closing = new AbortController()
-  /** Milliseconds since 1970: before that no request is over. */
-  #nextOver = 0
-  #running: Promise<unknown> = Promise.resolve()
 
   constructor(options: AccessRequestsOptions) {
     this.#options = options
-    this.#running = this.#keepEnding()
-  }
-
-  async close(): Promise<void> {
-    this.#closing.abort()
-    await this.#running
   }
 
   /** Throws AccessDenied, MissingParameter, BadParameter, LimitExceeded. */
@@ -96,10 +63,9 @@ export class AccessRequests {
       readonly expires?: string | undefined
     },
   ): Promise<AccessRequestRecord> {
-    const name = this.#onBehalf(caller, spec.user, 'user')
-    // One after the other, so that the number of open ones is exact.
-    return this.#queue.run(`user ${name}`, async () => {
-      const { backend, tables, audit, env } = this.#options
+    const { store, env } = this.#options
+    const name = onBehalf(caller, spec.user, 'user')
+    return store.add(name, async () => {
       const { user, subject } = await this.#subject(caller, name)
       const roles = await this.#wanted(subject, user, spec.roles)
       const answer = judgeRequest(subject, roles)
@@ -109,7 +75,6 @@ export class AccessRequests {
         throw new MissingParameter('reason', 'a reason is needed: your roles want to know why (--reason)')
       const now = env.now()
       const expires = expiryOf([...subject.roles, ...definitions], spec.expires, now)
-      await this.#checkRoom(name)
       const record: StoredAccessRequest = {
         id: env.randomUuid(),
         user: name,
@@ -128,16 +93,13 @@ export class AccessRequests {
         requirements: answer.terms.requirements.map(({ role, sets }) => ({ role, sets: sets.map((set) => [...set]) })),
         reviews: [],
       }
-      await audit.emit({
+      const event: NewAuditEvent = {
         event: 'access_request.create',
-        ...told(record, caller.name),
+        ...toldOf(record, caller.name),
         ...(record.reason === '' ? {} : { reason: record.reason }),
         expires: record.expires,
-      })
-      const write = tables.accessRequests.put(record.id, record)
-      const revision = await backend.commit([tables.accessRequests.absent(record.id), write])
-      this.#mayEnd(record)
-      return { ...record, revision }
+      }
+      return { next: record, events: [event] }
     })
   }
 
@@ -145,21 +107,22 @@ export class AccessRequests {
     caller: Caller,
     query: { readonly limit: number; readonly after?: string | undefined; readonly state?: RequestState | undefined },
   ) {
-    const { items, next } = await this.#options.tables.accessRequests.page(query)
+    const { store } = this.#options
+    const { items, next } = await store.page(query)
     const seen: AccessRequestRecord[] = []
     const reader = await this.#reader(caller)
     for (const found of items) {
       const { value } = found
       if (query.state !== undefined && value.state !== query.state) continue
-      if (!this.#isOver(value) && mayRead(reader, value, 'list')) seen.push(withRevision(found))
+      if (!store.isOver(value) && mayRead(reader, value, 'list')) seen.push(withRevision(found))
     }
     return next === undefined ? { items: seen } : { items: seen, next }
   }
 
   /** Throws NotFound, for one that the caller may not see too. */
   async get(caller: Caller, id: string): Promise<AccessRequestRecord> {
-    const found = await this.#find(id)
-    if (!mayRead(await this.#reader(caller), found.value, 'read')) throw missing(id)
+    const found = await this.#options.store.get(id)
+    if (!mayRead(await this.#reader(caller), found.value, 'read')) throw missingRequest(id)
     return withRevision(found)
   }
 
@@ -169,10 +132,10 @@ export class AccessRequests {
     id: string,
     spec: { readonly approve: boolean; readonly reason: string; readonly author?: string | undefined },
   ): Promise<AccessRequestRecord> {
-    const author = this.#onBehalf(caller, spec.author, 'author')
+    const author = onBehalf(caller, spec.author, 'author')
     const { subject } = await this.#subject(caller, author)
     if (caller.role === 'User') await this.get(caller, id)
-    return this.#change(id, async (record) => {
+    return this.#options.store.change(id, async (record) => {
       const why = whyNoReview(subject, record)
       if (why !== undefined) throw new AccessDenied(`access denied: user ${quote(author)}: ${why}`)
       if (record.reviews.some((review) => review.author === author))
@@ -185,7 +148,7 @@ export class AccessRequests {
       const state = stateOf(record, reviews)
       if (state === 'approved') await this.#checkStillRequestable(record)
       const next = { ...record, reviews, state, ...(state === 'pending' ? {} : { resolveReason: reason }) }
-      const about = { ...told(next, author), ...(reason === '' ? {} : { reason }) }
+      const about = { ...toldOf(next, author), ...(reason === '' ? {} : { reason }) }
       const proposed = approve ? ('APPROVED' as const) : ('DENIED' as const)
       const review: NewAuditEvent = { event: 'access_request.review', ...about, proposed_state: proposed }
       const update: NewAuditEvent = { event: 'access_request.update', ...about }
@@ -204,7 +167,7 @@ export class AccessRequests {
       readonly annotations: Readonly<Record<string, string[]>>
     },
   ): Promise<AccessRequestRecord> {
-    return this.#change(id, async (record) => {
+    return this.#options.store.change(id, async (record) => {
       const ask = { verb: 'update' as const, kind: 'access_request' as const, name: id, hint }
       permitFound(caller, ask, record, requestFacts)
       if (caller.role === 'User' && caller.name === record.user)
@@ -222,7 +185,7 @@ export class AccessRequests {
       }
       const event: NewAuditEvent = {
         event: 'access_request.update',
-        ...told(next, caller.name),
+        ...toldOf(next, caller.name),
         ...(reason === '' ? {} : { reason }),
         ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
       }
@@ -232,15 +195,10 @@ export class AccessRequests {
 
   /** Throws AccessDenied, NotFound. */
   async remove(caller: Caller, id: string): Promise<void> {
-    const { backend, tables, audit } = this.#options
-    await this.#queue.run(id, async () => {
-      const found = await this.#find(id)
-      if (caller.role === 'User' && caller.name !== found.value.user) {
-        const ask = { verb: 'delete' as const, kind: 'access_request' as const, name: id, hint }
-        permitFound(caller, ask, found.value, requestFacts)
-      }
-      await audit.emit({ event: 'access_request.delete', ...told(found.value, caller.name) })
-      await backend.commit([tables.accessRequests.remove(id)])
+    await this.#options.store.remove(id, caller.name, (record) => {
+      if (caller.role !== 'User' || caller.name === record.user) return
+      const ask = { verb: 'delete' as const, kind: 'access_request' as const, name: id, hint }
+      permitFound(caller, ask, record, requestFacts)
     })
   }
 
@@ -258,13 +216,11 @@ export class AccessRequests {
   }> {
     const granted: StoredAccessRequest[] = []
     for (const id of new Set([...requests.wanted, ...requests.held])) {
-      const found = await this.#options.tables.accessRequests.find(id)
-      const record = found?.value
+      const record = (await this.#options.store.find(id))?.value
       const isTheirs = record !== undefined && record.user === user.name && record.userCreated === user.created
-      if (isTheirs && record.state === 'approved' && !this.#isOver(record)) granted.push(record)
+      if (isTheirs && record.state === 'approved') granted.push(record)
       else if (requests.wanted.includes(id)) {
-        if (!isTheirs || this.#isOver(record))
-          throw new AccessDenied(`access denied: you have no request ${id}, or it is over`)
+        if (!isTheirs) throw new AccessDenied(`access denied: you have no request ${id}, or it is over`)
         throw new AccessDenied(`access denied: the request ${id} is ${record.state}`)
       }
     }
@@ -274,17 +230,6 @@ export class AccessRequests {
       roles: await this.#definitions([...new Set(granted.flatMap(({ roles }) => roles))], false),
       notAfter: ends.length === 0 ? undefined : new Date(Math.min(...ends)),
     }
-  }
-
-  /** Users act for themselves; administrators must name somebody. */
-  #onBehalf(caller: Caller, named: string | undefined, param: string): string {
-    if (caller.role !== 'User') {
-      if (named === undefined) throw new MissingParameter(param, `name the ${param} on whose behalf this is`)
-      return named
-    }
-    if (named !== undefined && named !== caller.name)
-      throw new AccessDenied(`access denied: only administrators act on behalf of others`)
-    return caller.name
   }
 
   /** With the roles that are the person's own: what a request gave must not serve to ask for more, or to grant. */
@@ -324,22 +269,11 @@ export class AccessRequests {
     return roles
   }
 
-  async #checkRoom(user: string): Promise<void> {
-    let [open, all] = [0, 0]
-    for await (const { value } of this.#options.tables.accessRequests.all()) {
-      all++
-      if (value.user === user && value.state === 'pending' && !this.#isOver(value)) open++
-    }
-    if (open >= maxOpenPerUser)
-      throw new LimitExceeded(`${open} requests of ${quote(user)} wait for an answer already; take some back`)
-    if (all >= maxRequests) throw new LimitExceeded(`there are ${all} requests; remove some: tctl requests rm`)
-  }
-
   /** The roles of the person may have changed since they asked. */
   async #checkStillRequestable(record: StoredAccessRequest): Promise<void> {
     const { tables, users } = this.#options
     const found = await tables.users.find(record.user)
-    if (found === undefined || found.value.created !== record.userCreated) throw missing(record.id)
+    if (found === undefined || found.value.created !== record.userCreated) throw missingRequest(record.id)
     const roles = await users.rolesOf(found.value)
     const answer = judgeRequest({ user: record.user, roles, traits: found.value.traits }, record.roles)
     if (!answer.allow) throw new AccessDenied(`access denied: user ${quote(record.user)}: ${answer.reason} any more`)
@@ -350,72 +284,17 @@ export class AccessRequests {
     const { subject } = await this.#subject(caller, caller.name)
     return { reviewer: subject, reader: caller.user ?? subject }
   }
+}
 
-  /** Throws NotFound. */
-  async #find(id: string): Promise<Found<StoredAccessRequest>> {
-    const found = await this.#options.tables.accessRequests.find(id)
-    if (found === undefined || this.#isOver(found.value)) throw missing(id)
-    return found
+/** Users act for themselves; administrators must name somebody. */
+function onBehalf(caller: Caller, named: string | undefined, param: string): string {
+  if (caller.role !== 'User') {
+    if (named === undefined) throw new MissingParameter(param, `name the ${param} on whose behalf this is`)
+    return named
   }
-
-  async #change(id: string, decide: (record: StoredAccessRequest) => Promise<Change>): Promise<AccessRequestRecord> {
-    const { backend, tables, audit } = this.#options
-    return this.#queue.run(id, async () => {
-      for (let attempt = 1; ; attempt++) {
-        const found = await this.#find(id)
-        const { next, events } = await decide(found.value)
-        for (const event of events) await audit.emit(event)
-        try {
-          const write = tables.accessRequests.put(id, next)
-          const revision = await backend.commit([tables.accessRequests.unchanged(found), write])
-          this.#mayEnd(next)
-          return { ...next, revision }
-        } catch (error) {
-          if (!isCompareFailed(error) || attempt >= attempts) throw error
-        }
-      }
-    })
-  }
-
-  #isOver = (record: StoredAccessRequest): boolean => endOf(record) <= this.#options.env.now().getTime()
-
-  #mayEnd(record: StoredAccessRequest): void {
-    this.#nextOver = Math.min(this.#nextOver, endOf(record))
-  }
-
-  /** What is over gives nothing any more, whether or not it is still there; here it is told and removed. */
-  async #keepEnding(): Promise<void> {
-    const { env, logger } = this.#options
-    const { signal } = this.#closing
-    while (!signal.aborted) {
-      await env.sleep(lookEvery, signal).catch(() => undefined)
-      if (signal.aborted || env.now().getTime() < this.#nextOver) continue
-      try {
-        await this.#endThoseOver()
-      } catch (error) {
-        if (!signal.aborted) logger.warn('requests that are over cannot be removed', { reason: messageOf(error) })
-      }
-    }
-  }
-
-  async #endThoseOver(): Promise<void> {
-    const { backend, tables, audit } = this.#options
-    this.#nextOver = Number.POSITIVE_INFINITY
-    try {
-      for await (const found of tables.accessRequests.all()) {
-        this.#mayEnd(found.value)
-        if (!this.#isOver(found.value)) continue
-        await this.#queue.run(found.id, async () => {
-          await audit.emit({ event: 'access_request.expire', ...told(found.value, found.value.user) })
-          await backend.commit([tables.accessRequests.unchanged(found), tables.accessRequests.remove(found.id)])
-        })
-      }
-    } catch (error) {
-      this.#nextOver = 0
-      throw error
-    }
-    if (this.#nextOver <= this.#options.env.now().getTime()) this.#nextOver = 0
-  }
+  if (named !== undefined && named !== caller.name)
+    throw new AccessDenied(`access denied: only administrators act on behalf of others`)
+  return caller.name
 }
 
 type Reader = 'all' | { readonly reviewer: RuleSubject; readonly reader: RuleSubject }
@@ -442,31 +321,8 @@ function checkSubset(record: StoredAccessRequest, roles: readonly string[], stat
   if (more !== undefined) throw new BadParameter('roles', `the role ${quote(more)} was not asked for`)
 }
 
-const endOf = ({ state, expires, pendingUntil }: StoredAccessRequest): number =>
-  Date.parse(state === 'pending' ? pendingUntil : expires)
-
-const told = ({ id, user, roles, state }: StoredAccessRequest, by: string) => ({
-  user: by,
-  id,
-  requester: user,
-  roles: [...roles],
-  state: stateWord(state),
-})
-
-export function stateWord(state: RequestState): 'PENDING' | 'APPROVED' | 'DENIED' {
-  switch (state) {
-    case 'pending':
-      return 'PENDING'
-    case 'approved':
-      return 'APPROVED'
-    case 'denied':
-      return 'DENIED'
-  }
-}
-
 const requestFacts = ({ id, roles }: StoredAccessRequest): ResourceFacts => ({ name: id, roles })
 const hint = 'tctl requests ls lists them'
-const missing = (id: string) => new NotFound(`there is no request ${id}, or it is over`)
 const decided = ({ id, state }: StoredAccessRequest) => new CompareFailed(`the request ${id} is ${state} already`)
 const mutable = (lists: Readonly<Record<string, readonly string[]>>): Record<string, string[]> =>
   Object.fromEntries(Object.entries(lists).map(([name, values]) => [name, [...values]]))

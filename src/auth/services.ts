@@ -7,6 +7,7 @@ import type { Backend } from '../backend/contract.ts'
 import { type Env, realEnv } from '../common/env.ts'
 import { type Logger, silentLogger } from '../common/log.ts'
 import { messageOf } from '../errors/system.ts'
+import { AccessRequestStore } from './access-request-store.ts'
 import { AccessRequests } from './access-requests.ts'
 import { Audit } from './audit.ts'
 import type { AuditLogHandle } from './audit-log.ts'
@@ -136,7 +137,8 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     ...{ backend, tables, audit, changes, passwords, lockout, settings, env },
     webSessions: index,
   })
-  const accessRequests = new AccessRequests({ backend, tables, audit, users, env, logger })
+  const requestStore = new AccessRequestStore({ backend, tables, audit, env, logger })
+  const accessRequests = new AccessRequests({ store: requestStore, tables, users, env })
   const migrated = await migrateDevices(backend, tables)
   if (migrated > 0) logger.info('second factors of an earlier release were migrated', { users: migrated })
   const webAddresses = () => webAddressesOf(settings, hub, env)
@@ -203,7 +205,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
       stop.abort()
       await retention
       await Promise.all([
-        accessRequests.close(),
+        requestStore.close(),
         webSessions.close(),
         rotation.close(),
         presence.close(),
