@@ -4,24 +4,25 @@
  */
 
 import type { IncomingMessage } from 'node:http'
-import { createServer, type Server } from 'node:https'
+import { createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Env } from '../../common/env.ts'
 import type { Logger } from '../../common/log.ts'
-import { sourceOf } from '../../common/source.ts'
-import { BadParameter, httpStatus, KindError, LimitExceeded, NotFound } from '../../errors/errors.ts'
+import { BadParameter, LimitExceeded, NotFound } from '../../errors/errors.ts'
 import { errorToJson } from '../../errors/json.ts'
 import { convertSystemError, messageOf } from '../../errors/system.ts'
+import { isClientError, rawAnswer, refuseRaw, securityHeaders, sendError, sendPage } from './answers.ts'
 import { type AppFiles, appPaths, beginningFor } from './app-files.ts'
-import { guardOf, NotLoggedIn } from './browser-guard.ts'
+import { guardOf } from './browser-guard.ts'
 import { browserRoutes } from './browser-routes.ts'
 import { BrowserSessions } from './browser-sessions.ts'
+import { trackSockets } from './connections.ts'
 import { readCookie, sessionCookie } from './cookies.ts'
 import { addForwardRoute, forwardRoutes } from './forward.ts'
 import { InFlight } from './in-flight.ts'
 import { type KeyPairs, tlsOptions } from './keypairs.ts'
-import { notFoundPage, pagePolicy } from './pages.ts'
+import { notFoundPage } from './pages.ts'
 import { parseInput } from './parse-input.ts'
 import { limitKey, plainAddress, RateLimit } from './rate-limit.ts'
 import {
@@ -66,19 +67,6 @@ export interface WebServer {
   readonly address: string
   readonly connectionCount: number
   close(): Promise<void>
-}
-
-/** On every answer. `no-store` too: what is not a token page holds a certificate or a user's data. */
-const securityHeaders: Readonly<Record<string, string>> = {
-  'strict-transport-security': 'max-age=31536000',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
-  'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
-  'cache-control': 'no-store',
 }
 
 const maxUserAgent = 256
@@ -316,122 +304,3 @@ function clientOf(request: FastifyRequest): WebClient {
   const address = plainAddress(request.socket.remoteAddress ?? '')
   return userAgent === undefined ? { address } : { address, userAgent }
 }
-
-const sendPage = (reply: FastifyReply, page: string): FastifyReply =>
-  reply.header('content-security-policy', pagePolicy).type('text/html; charset=utf-8').send(page)
-
-/** Errors that the HTTP layer itself found: their status is right, and their message says nothing about us. */
-function httpProblem(error: unknown): { status: number; message: string } | undefined {
-  if (typeof error !== 'object' || error === null || !('statusCode' in error)) return undefined
-  const { statusCode } = error
-  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
-    ? { status: statusCode, message: messageOf(error) }
-    : undefined
-}
-
-const isClientError = (error: unknown): boolean => error instanceof KindError || httpProblem(error) !== undefined
-
-function sendError(reply: FastifyReply, error: unknown): FastifyReply {
-  reply.headers(securityHeaders).type('application/json; charset=utf-8')
-  if (error instanceof NotLoggedIn) return reply.code(401).send(errorToJson(error))
-  if (error instanceof KindError) return reply.code(httpStatus[error.kind]).send(errorToJson(error))
-  const problem = httpProblem(error)
-  if (problem === undefined) return reply.code(500).send(errorToJson(error))
-  return reply.code(problem.status).send(errorToJson(new BadParameter('request', problem.message)))
-}
-
-const refusals: Readonly<Record<string, readonly [number, string]>> = {
-  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'Payload Too Large'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
-}
-
-/** What is not HTTP gets an answer that is, with the same headers, and the connection ends. */
-function refuseRaw(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const [status, text] = refusals[error.code ?? ''] ?? [400, 'Bad Request']
-  const body = JSON.stringify(errorToJson(new BadParameter('request', text)))
-  socket.end(rawAnswer(status, text, 'application/json; charset=utf-8', body))
-}
-
-function rawAnswer(status: number, text: string, type: string, body: string): string {
-  const headers = Object.entries({
-    ...securityHeaders,
-    'content-type': type,
-    'content-length': String(Buffer.byteLength(body)),
-    connection: 'close',
-  })
-  return `HTTP/1.1 ${status} ${text}\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`
-}
-
-/** Connections whose handshake is not done. A new one beyond them pushes out the oldest: a flood of silent ones ends itself. */
-const maxHandshakes = 512
-/** Established connections of one address: a whole office behind one, but not all that there may be. The longest open one goes. */
-const maxPerSource = 256
-
-/**
- * Looks at the first byte of each connection before TLS does, so that somebody who typed http:// reads why nothing happens.
- * Returns the open sockets.
- */
-function trackSockets(server: Server, timeoutMs: number): ReadonlySet<Socket> {
-  const sockets = new Set<Socket>()
-  const handshaking = new Map<string, Socket>()
-  const startTls = server.listeners('connection')
-  server.removeAllListeners('connection')
-  const bySource = new Map<string, Set<Socket>>()
-  server.on('secureConnection', (socket) => {
-    handshaking.delete(peerOf(socket))
-    const source = sourceOf(socket.remoteAddress ?? '')
-    const theirs = bySource.get(source) ?? new Set()
-    bySource.set(source, theirs.add(socket))
-    const leave = (one: Socket) => {
-      theirs.delete(one)
-      if (theirs.size === 0 && bySource.get(source) === theirs) bySource.delete(source)
-    }
-    socket.once('close', () => leave(socket))
-    const [oldest] = theirs
-    if (theirs.size <= maxPerSource || oldest === undefined) return
-    leave(oldest)
-    oldest.destroy()
-  })
-  server.on('connection', (socket: Socket) => {
-    const peer = peerOf(socket)
-    const giveUp = () => socket.destroy()
-    sockets.add(socket)
-    const [oldest] = handshaking
-    if (handshaking.size >= maxHandshakes && oldest !== undefined) {
-      handshaking.delete(oldest[0])
-      oldest[1].destroy()
-    }
-    handshaking.set(peer, socket)
-    socket.once('close', () => {
-      sockets.delete(socket)
-      if (handshaking.get(peer) === socket) handshaking.delete(peer)
-    })
-    socket.on('error', giveUp)
-    socket.setNoDelay(true)
-    socket.setTimeout(timeoutMs, giveUp)
-    socket.once('readable', () => {
-      const first: unknown = socket.read()
-      if (!Buffer.isBuffer(first)) return giveUp()
-      if (isLetter(first[0])) {
-        // An HTTP method; TLS begins with 0x16.
-        const hint = 'This port speaks HTTPS. Put https:// before the address.\n'
-        socket.end(rawAnswer(400, 'Bad Request', 'text/plain; charset=utf-8', hint), giveUp)
-        return
-      }
-      socket.setTimeout(0, giveUp)
-      socket.off('error', giveUp)
-      socket.unshift(first)
-      for (const listener of startTls) listener.call(server, socket)
-    })
-  })
-  return sockets
-}
-
-const peerOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`
-const isLetter = (byte: number | undefined): boolean =>
-  byte !== undefined && ((byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a))
