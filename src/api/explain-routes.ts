@@ -3,8 +3,8 @@
 import { z } from 'zod'
 import { endpoint } from './define.ts'
 import { labels } from './model.ts'
+import { name } from './route-fields.ts'
 
-const name = z.string().min(1).max(256)
 const count = z.number().int().nonnegative()
 
 const options = z.strictObject({

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { isoTime } from './model.ts'
+import { publicKeyLine } from './route-fields.ts'
 
 export const deviceKind = z.enum(['totp', 'webauthn'])
 export type DeviceKind = z.infer<typeof deviceKind>
@@ -21,7 +22,6 @@ export const deviceName = z
   .regex(/^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]{1,64}$/u, 'must be 1 to 64 characters on one line')
   .refine((name) => name.trim() === name, 'must not begin or end with a space')
 
-const publicKeyLine = z.string().max(8192)
 const host = z.string().min(1).max(512)
 const ttlSeconds = z.number().int().positive().max(31_536_000)
 

@@ -19,6 +19,7 @@ import {
   requestOptions,
 } from './mfa-model.ts'
 import { userCredentials } from './model.ts'
+import { named } from './route-fields.ts'
 
 const self = { callers: ['User'], userRule: 'self' } as const
 const withAction = <K extends MfaAction['kind']>(...kinds: readonly K[]) =>
@@ -143,7 +144,6 @@ export const removeUserDevice = endpoint({
 })
 
 // --- For clients of the proxy that have no certificate yet ---------------------------------------------------------------
-const named = { user: z.string().min(1).max(256), password: z.string().max(1024) }
 export const beginLogin = endpoint({
   method: 'POST',
   path: '/v1/login/begin',

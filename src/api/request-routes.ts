@@ -5,8 +5,8 @@ import { empty, endpoint } from './define.ts'
 import { isoTime } from './model.ts'
 import { page, pageOf } from './pages.ts'
 import { accessRequest, annotations, requestReason, requestState } from './request-model.ts'
+import { name } from './route-fields.ts'
 
-const name = z.string().min(1).max(256)
 const byId = z.strictObject({ id: z.uuid() })
 const roles = z.array(name).min(1).max(64)
 

@@ -16,6 +16,7 @@ import {
   requestOptions,
 } from './mfa-model.ts'
 import { invite, secondFactor, userCredentials } from './model.ts'
+import { named } from './route-fields.ts'
 
 export const ping = endpoint({
   method: 'GET',
@@ -50,8 +51,7 @@ export const webLogin = endpoint({
   summary: 'Password and second factor for a certificate',
   callers: [],
   body: z.strictObject({
-    user: z.string().min(1).max(256),
-    password: z.string().max(1024),
+    ...named,
     ...proofFields,
     publicKey: z.string().max(8192),
     ttlSeconds: z.number().int().positive().optional(),
@@ -64,15 +64,13 @@ export const webChangePassword = endpoint({
   summary: "A user's own new password, for the old one and the second factor",
   callers: [],
   body: z.strictObject({
-    user: z.string().min(1).max(256),
-    password: z.string().max(1024),
+    ...named,
     newPassword: z.string().max(1024),
     otp: proofFields.otp,
     ceremony: proofFields.ceremony,
   }),
   output: z.strictObject({}),
 })
-const named = { user: z.string().min(1).max(256), password: z.string().max(1024) }
 export const webPasswordCeremony = endpoint({
   method: 'POST',
   path: '/webapi/password/ceremony',
