@@ -121,30 +121,23 @@ describe('the page', () => {
   })
 
   test('W7 a WebSocket is opened by our own page with its own token only', async () => {
-    const cookies = await context.cookies()
-    const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
-    const state = await page.evaluate(
-      async () => (await (await fetch('/webapi/session')).json()) as { csrfToken: string },
-    )
-    const nodes = await page.evaluate(
-      async () => (await (await fetch('/webapi/nodes')).json()) as { items: { uuid: string }[] },
-    )
-    const origin = `https://${cluster.proxyAddress}`
-    const protocol = (token: string) => `teleport.terminal.v1, csrf.${token}`
-    const right = { cookie, origin, 'sec-websocket-protocol': protocol(state.csrfToken) }
-    const node = nodes.items[0]?.uuid ?? ''
-    const path = `/webapi/terminal?node=${node}&login=${login}`
+    const { token, node, path, headers: right } = await pageRights()
     const rows: readonly (readonly [string, Record<string, string | undefined>, number])[] = [
       ['as the page does it', right, 101],
       ['from another origin', { ...right, origin: 'https://evil.example' }, 403],
       ['without an origin', { ...right, origin: undefined }, 403],
       ['without a token', { ...right, 'sec-websocket-protocol': 'teleport.terminal.v1' }, 403],
       ['with another token', { ...right, 'sec-websocket-protocol': protocol('A'.repeat(43)) }, 403],
+      [
+        'with the token of another browser',
+        { ...right, 'sec-websocket-protocol': protocol(await foreignToken()) },
+        403,
+      ],
       ['without a cookie', { ...right, cookie: undefined }, 403],
       ['with a cookie that is nobody’s', { ...right, cookie: `__Host-teleport-session=${'0'.repeat(32)}` }, 403],
     ]
     for (const [name, headers, status] of rows) expect(await upgrade(path, headers), name).toBe(status)
-    const files = { ...right, 'sec-websocket-protocol': `teleport.files.v1, csrf.${state.csrfToken}` }
+    const files = { ...right, 'sec-websocket-protocol': `teleport.files.v1, csrf.${token}` }
     const sent = `/webapi/files?node=${node}&login=${login}&action=put&name=`
     expect(await upgrade(`${sent}x`, { ...files, origin: 'https://evil.example' }), 'files, from elsewhere').toBe(403)
     expect(await upgrade(`${sent}x`, { ...files, cookie: undefined }), 'files, without a cookie').toBe(403)
@@ -154,6 +147,17 @@ describe('the page', () => {
     expect(await upgrade('/webapi/terminal?node=../../etc&login=root', right)).toBe(400)
   })
 
+  test('W4 a foreign page cannot show it in a frame', async () => {
+    const foreign = await context.newPage()
+    await foreign.setContent(`<iframe src="https://${cluster.proxyAddress}/web/login"></iframe>`)
+    const framed = () => foreign.frames().find((frame) => frame.parentFrame() !== null)
+    // Where a browser ends up that was refused; the page itself would have the address that was asked for.
+    await until('the frame to be refused', async () =>
+      /^chrome-error:/.test(framed()?.url() ?? '') ? true : undefined,
+    )
+    await foreign.close()
+  })
+
   test('W7 logging out closes open terminals at once, and the cookie opens nothing any more', async () => {
     await page.getByRole('button', { name: 'Open a new session' }).click()
     await prompt()
@@ -161,8 +165,11 @@ describe('the page', () => {
     await shows('still-9')
     const other = await context.newPage()
     await other.goto('/web/account')
+    const kept = await pageRights()
+    expect(await upgrade(kept.path, kept.headers)).toBe(101)
     await other.getByRole('button', { name: 'Log out everywhere' }).click()
     await page.getByText('you have logged out').first().waitFor()
+    expect(await upgrade(kept.path, kept.headers)).toBe(403)
     await other.close()
     await page.reload()
     await page.getByRole('heading', { name: 'Log in to feat' }).waitFor()
@@ -189,6 +196,35 @@ describe('the page', () => {
     await fresh.close()
   })
 })
+
+const protocol = (token: string): string => `teleport.terminal.v1, csrf.${token}`
+
+/** What the page sends with a WebSocket for a terminal. */
+async function pageRights() {
+  const cookies = await context.cookies()
+  const state = await page.evaluate(
+    async () => (await (await fetch('/webapi/session')).json()) as { csrfToken: string },
+  )
+  const nodes = await page.evaluate(
+    async () => (await (await fetch('/webapi/nodes')).json()) as { items: { uuid: string }[] },
+  )
+  const node = nodes.items[0]?.uuid ?? ''
+  const headers = {
+    cookie: cookies.map(({ name, value }) => `${name}=${value}`).join('; '),
+    origin: `https://${cluster.proxyAddress}`,
+    'sec-websocket-protocol': protocol(state.csrfToken),
+  }
+  return { token: state.csrfToken, node, path: `/webapi/terminal?node=${node}&login=${login}`, headers }
+}
+
+/** A good one, but not of this browser. */
+async function foreignToken(): Promise<string> {
+  const elsewhere = await browser.newContext({ ignoreHTTPSErrors: true, baseURL: `https://${cluster.proxyAddress}` })
+  const state = (await (await elsewhere.request.get('/webapi/session')).json()) as { csrfToken: string }
+  await elsewhere.close()
+  expect(state.csrfToken).toMatch(/^[\w-]{43}$/)
+  return state.csrfToken
+}
 
 /** The status with which a request for a WebSocket is answered. */
 function upgrade(path: string, headers: Record<string, string | undefined>): Promise<number> {

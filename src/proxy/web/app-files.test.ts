@@ -32,13 +32,17 @@ test.each<{ name: string; facts: Partial<PageFacts>; beginning: string }>([
   expect(beginningFor({ ...facts, ...some }).name).toBe(beginning)
 })
 
-test('the name of the cluster is text in the page, whatever it is', async () => {
+test('the name of the cluster is text in the page, whatever it is, and the policy lets nothing foreign in', async () => {
   const from = await mkdtemp(join(tmpdir(), 'app-files-'))
   await mkdir(join(from, 'assets'))
   await writeFile(join(from, 'index.html'), '<div>__BEGINNING__</div><i nonce="__NONCE__">')
   await writeFile(join(from, 'beginnings.json'), JSON.stringify({ nodes: '<b>__CLUSTER__</b>' }))
   const files = await loadAppFiles(from)
-  const { html } = files?.page(realEnv, { name: 'nodes', clusterName: '<script>$&$1</script>' }) ?? { html: '' }
+  const { html, policy } = files?.page(realEnv, { name: 'nodes', clusterName: '<script>$&$1</script>' }) ?? {}
   expect(html).toMatch(/^<div><b>&lt;script&gt;\$&amp;\$1&lt;\/script&gt;<\/b><\/div><i nonce="[\w-]{22}">$/)
   expect(files?.page(realEnv, { name: 'gone', clusterName: 'feat' }).html).toContain('<div></div>')
+  // W2, W4: no script but from here, none inside the page, and no frame of another page.
+  expect(policy).toContain("default-src 'none'; script-src 'self'; ")
+  expect(policy).toContain("frame-ancestors 'none'")
+  expect(policy).not.toContain('unsafe')
 })

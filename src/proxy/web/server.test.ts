@@ -335,6 +335,26 @@ describe('the web API', () => {
     expect((JSON.parse(answer.body) as { error: { kind: string } }).error.kind).toBe('BadParameter')
   })
 
+  test.each([
+    ['127.0.0.1', 403],
+    ['::1', 403],
+    ['evil.example', 400],
+    ['127.0.0.1.evil.example', 400],
+    ['127.0.0.1@evil.example', 400],
+    ['localhost', 400],
+    ['0.0.0.0', 400],
+    ['127.0.0.1:80/x?', 400],
+  ])(
+    'W8 a login that comes back to %s: only addresses of the own machine get as far as a refusal',
+    async (host, status) => {
+      const callback = { host, port: 4000, state: '0'.repeat(32) }
+      const body = { user: 'a', password: 'b', publicKey: 'c', callback }
+      expect((await post('/webapi/login/ceremony', body, {}, '127.0.0.10')).status).toBe(status)
+      const changes = { user: 'a', password: 'b', callback }
+      expect((await post('/webapi/password/ceremony', changes, {}, '127.0.0.10')).status).toBe(status)
+    },
+  )
+
   test('JSON sent as text is refused, so that no foreign form can post it', async () => {
     const answer = await post('/webapi/ssh/certs', { user: 'a' }, { 'content-type': 'text/plain' })
     expect(answer.status).toBe(415)
