@@ -1,36 +1,27 @@
 /**
  * The audit log as it runs in its worker thread: appends that arrive together share one transaction and one fsync, checkpoints are
- * signed in time, the search index follows when there is nothing more urgent.
+ * signed in time, and what retention cuts off is removed when nobody reads it.
  */
 
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Env } from '../common/env.ts'
-import { Rush } from '../common/rush.ts'
 import { BadParameter, hasErrno, SystemError } from '../errors/errors.ts'
 import { messageOf } from '../errors/system.ts'
 import { type AuditKey, auditKey, type Cut, type Head, parseAuditPublicKey } from './chain.ts'
 import { ExportWriter } from './export.ts'
 import { AuditFile, type FoundRow, type NewRow, uidBytes } from './file.ts'
+import { IndexFollower } from './index-follower.ts'
 import type { Call, FoundPage, FromWorker, WorkerSettings } from './messages.ts'
 import { Reserve } from './reserve.ts'
 import { compileFilter, findRows } from './search.ts'
 import type { AuditFilter, AuditQuery, AuditStatus, CutEvent, DiskState, VerifyStep } from './store.ts'
-import { TextIndex } from './text-index.ts'
 import { verifyLog } from './verify-log.ts'
 
 const MAX_PAGE = 1000
 const EXPORT_LINES = 200
 const EXPORT_BYTES = 256 * 1024
-const INDEX_ROWS = 500
-/** Events above which the index waits. */
-const rush = { window: 250, from: 1000 }
-/** Milliseconds until the index looks again whether a rush is over: what was taken in one is indexed after it. */
-const BUSY_MS = 250
-/** Events the index may lag behind all the same; a search looks at each of them. */
-const INDEX_LAG = 250_000
-const INDEX_RETRY_MS = 30_000
 const REMOVE_ROWS = 2000
 /** Bytes free below which there is an alarm. */
 const LOW_BYTES = 64 * 1024 * 1024
@@ -51,18 +42,14 @@ export class AuditLog {
   readonly #key: AuditKey
   readonly #file: AuditFile
   readonly #reserve: Reserve
+  readonly #index: IndexFollower
   readonly #stop = new AbortController()
   /** Heads that were known when it was opened, and that it does not contain. */
   readonly #lost: readonly Head[]
   #pending: Pending[] = []
-  #index: TextIndex | undefined
-  /** Monotonic milliseconds before which the index is not tried again. */
-  #indexFrom = 0
-  #indexing = false
   #signing = false
   #disk: DiskState = 'ok'
   #readers = 0
-  readonly #rush = new Rush(rush)
   #removing = false
 
   /** Throws the errors of `openSqlite`. */
@@ -74,13 +61,21 @@ export class AuditLog {
     this.#file = new AuditFile(settings.path, this.#key, this.#now())
     this.#lost = settings.expected.filter(({ ei, hash }) => ei > this.#file.cutTo && this.#file.row(ei)?.hash !== hash)
     this.#reserve = new Reserve(settings.path.replace(/(\.sqlite)?$/, '.reserve'))
+    this.#index = new IndexFollower({
+      path: settings.path.replace(/(\.sqlite)?$/, '-search.sqlite'),
+      file: this.#file,
+      env,
+      signal: this.#stop.signal,
+      isBusy: () => this.#pending.length > 0,
+      warn: (message, reason) => tell({ type: 'log', level: 'warn', message, reason }),
+    })
     if (this.#reserve.rows.length > 0) this.#recover()
     this.#signLater()
     void this.#watchDisk()
     // The start is quicker without it.
     env.sleep(1000, this.#stop.signal).then(
       () => {
-        this.#wakeIndexer()
+        this.#index.wake()
         // What a process before this one did not come to.
         this.#removeCut()
       },
@@ -106,7 +101,7 @@ export class AuditLog {
     const size = Math.min(limit, MAX_PAGE)
     const rows: FoundRow[] = []
     const after = parseCursor(query.cursor)
-    for await (const row of findRows(this.#file, this.#searchIndex(), compileFilter(query), order, after)) {
+    for await (const row of findRows(this.#file, this.#index.get(), compileFilter(query), order, after)) {
       rows.push(row)
       if (rows.length > size) break
     }
@@ -127,7 +122,7 @@ export class AuditLog {
     let checkpoint = checkpoints?.next().value
     this.#readers++
     try {
-      for await (const row of findRows(this.#file, this.#searchIndex(), compiled, 'oldest', undefined)) {
+      for await (const row of findRows(this.#file, this.#index.get(), compiled, 'oldest', undefined)) {
         if (row.ei > head.ei) break
         lines.push(writer.event(row))
         bytes += row.body.length
@@ -173,8 +168,7 @@ export class AuditLog {
   status(): AuditStatus {
     const { head, lastCheckpoint, cutTo } = this.#file
     const { n, ei } = lastCheckpoint
-    const indexedTo = this.#index?.indexedTo ?? 0
-    return { head, checkpoint: { n, ei }, cutTo, indexedTo, disk: this.#disk, lost: this.#lost }
+    return { head, checkpoint: { n, ei }, cutTo, indexedTo: this.#index.indexedTo, disk: this.#disk, lost: this.#lost }
   }
 
   close(): void {
@@ -183,7 +177,7 @@ export class AuditLog {
     try {
       this.#sign()
     } finally {
-      this.#index?.close()
+      this.#index.close()
       this.#reserve.close()
       this.#file.close()
     }
@@ -202,12 +196,12 @@ export class AuditLog {
       return
     }
     if (kept > 0) this.#reserve.clear()
-    for (const { call } of pending) this.#rush.add(call.bodies.length, this.#env.monotonicMs())
+    for (const { call } of pending) this.#index.appended(call.bodies.length)
     if (this.#disk === 'reserve' || this.#disk === 'full') this.#setDisk('low')
     for (const { resolve } of pending) resolve()
     this.#signLater()
     if (this.#file.lastCheckpoint.ei === this.#file.head.ei) this.#signed()
-    this.#wakeIndexer()
+    this.#index.wake()
   }
 
   /** Nothing fits any more: what lets people log in goes to the reserve, everything else is refused. */
@@ -297,64 +291,6 @@ export class AuditLog {
     this.#tell({ type: 'signed', head: this.#file.head })
   }
 
-  /** The index for a search; undefined while it cannot be had, and then each event is looked at. */
-  #searchIndex(): TextIndex | undefined {
-    if (this.#index !== undefined) return this.#index
-    if (this.#env.monotonicMs() < this.#indexFrom) return undefined
-    try {
-      this.#index = new TextIndex(this.#settings.path.replace(/(\.sqlite)?$/, '-search.sqlite'), this.#file)
-    } catch (error) {
-      this.#indexFailed(error)
-    }
-    return this.#index
-  }
-
-  #indexFailed(error: unknown): void {
-    this.#indexFrom = this.#env.monotonicMs() + INDEX_RETRY_MS
-    const reason = messageOf(error)
-    this.#tell({ type: 'log', level: 'warn', message: 'the search index of the audit log cannot be written', reason })
-    try {
-      if (hasErrno(error, 'ECORRUPT')) this.#index?.reset()
-    } catch {
-      // Tried again later.
-      this.#index = undefined
-    }
-  }
-
-  #wakeIndexer(): void {
-    if (this.#indexing) return
-    this.#indexing = true
-    void this.#indexLoop().finally(() => {
-      this.#indexing = false
-    })
-  }
-
-  async #indexLoop(): Promise<void> {
-    await nextTurn()
-    while (!this.#stop.signal.aborted) {
-      const index = this.#searchIndex()
-      if (index === undefined) return
-      const next = Math.max(index.indexedTo, this.#file.cutTo) + 1
-      const lag = this.#file.head.ei + 1 - next
-      if (lag <= 0) return
-      if (lag <= INDEX_LAG && this.#rush.now(this.#env.monotonicMs())) {
-        await this.#env.sleep(BUSY_MS, this.#stop.signal).catch(() => undefined)
-        continue
-      }
-      if (this.#pending.length === 0 || lag > INDEX_LAG) {
-        try {
-          const rows = this.#file.rows(next, Number.MAX_SAFE_INTEGER, INDEX_ROWS)
-          if (rows.length === 0) return
-          index.add(rows)
-        } catch (error) {
-          return this.#indexFailed(error)
-        }
-      }
-      // Messages that came meanwhile are read first.
-      await nextTurn()
-    }
-  }
-
   /** The last event before the first that is not older. */
   async #lastBefore(before: number): Promise<number | undefined> {
     let last: number | undefined
@@ -389,7 +325,7 @@ export class AuditLog {
       await this.#env.sleep(100, this.#stop.signal).catch(() => undefined)
     }
     while (!this.#stop.signal.aborted && this.#file.removeCut(REMOVE_ROWS) > 0) await nextTurn()
-    while (!this.#stop.signal.aborted && (this.#searchIndex()?.remove(this.#file.cutTo, REMOVE_ROWS) ?? 0) > 0) {
+    while (!this.#stop.signal.aborted && (this.#index.get()?.remove(this.#file.cutTo, REMOVE_ROWS) ?? 0) > 0) {
       await nextTurn()
     }
   }
