@@ -4,43 +4,25 @@
  * (the list, the search) is derived from these files.
  */
 
-import { rename, rm } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { type Env, realEnv } from '../../common/env.ts'
-import { ensurePrivateDir, syncDirectory, writeFileAtomic } from '../../common/files.ts'
+import { ensurePrivateDir } from '../../common/files.ts'
 import { type Logger, silentLogger } from '../../common/log.ts'
-import {
-  AccessDenied,
-  AlreadyExists,
-  BadParameter,
-  CompareFailed,
-  isAlreadyExists,
-  isNotFound,
-  NotFound,
-} from '../../errors/errors.ts'
-import { convertSystemError, messageOf } from '../../errors/system.ts'
+import { AccessDenied, AlreadyExists, BadParameter, CompareFailed, isNotFound, NotFound } from '../../errors/errors.ts'
+import { messageOf } from '../../errors/system.ts'
 import type { Catalogue } from './catalogue.ts'
 import { ThreadCatalogue } from './catalogue-client.ts'
-import { nextLink } from './chain.ts'
 import { checkChunk, MAX_CHUNKS } from './check-chunk.ts'
-import { checkSid, exists, fileOf, locate, locateAny, makeMonth, monthOf, openFile, withFile, writeAt } from './disk.ts'
-import {
-  encodeEnd,
-  encodeHeader,
-  encodeRecord,
-  type IndexRecord,
-  MAX_END_BYTES,
-  MAX_HEADER_BYTES,
-  RECORD_BYTES,
-} from './index-file.ts'
-import { linkOf, loadState, readRecord, repair, type State, sizeOf, summaryOf } from './load.ts'
+import { checkSid, fileOf, locate, locateAny, withFile } from './disk.ts'
+import { linkOf, loadState, readRecord, repair, type State, summaryOf } from './load.ts'
 import { readChunks, seekChunk } from './read-files.ts'
 import { type FreeSpace, Room } from './room.ts'
 import type { Progress, RecordingPage, RecordingQuery, RecordingStore, RecordingVerdict } from './store.ts'
 import { Turns } from './turns.ts'
-import type { Chunk, ChunkInfo, RecordingEnd, RecordingHeader, RecordingSummary, StoredChunkInfo } from './types.ts'
+import type { Chunk, RecordingEnd, RecordingHeader, RecordingSummary, StoredChunkInfo } from './types.ts'
 import { verifyFiles } from './verify-files.ts'
 import { allRecordings, findUnfinished } from './walk.ts'
+import { appendChunk, createFiles, headerLine, infoOf, markTold, removeFiles, writeEnd } from './write-files.ts'
 
 export interface DirectoryOptions {
   /** Bytes of the file system that recordings leave free, at most 5 % of it. Default 256 MiB. */
@@ -276,21 +258,10 @@ export class DirectoryRecordings implements RecordingStore {
   }
 
   async #create(header: RecordingHeader): Promise<State> {
-    const line = encodeHeader(header)
-    const headerBytes = Buffer.byteLength(line)
-    if (headerBytes > MAX_HEADER_BYTES) throw new BadParameter('header', 'the header of the recording is too long')
+    const line = headerLine(header)
     await this.#room.check()
-    const directory = await makeMonth(this.#root, monthOf(header.started))
-    const { sid } = header
-    await withFile(fileOf(directory, sid, 'cast.zst'), 'create', async (file) => {
-      if ((await file.stat()).size > 0) throw new AlreadyExists('there is content of a recording with this id')
-      await file.datasync()
-    })
-    await this.#step('begin: content')
-    await writeFileAtomic(fileOf(directory, sid, 'index'), line, { overwrite: false })
-    await this.#step('begin: index')
-    const state: State = { directory, header, headerBytes, chunks: 0, last: undefined, end: undefined, told: false }
-    this.#catalogue.changed(directory, summaryOf(state))
+    const state = await createFiles(this.#root, header, line, this.#step)
+    this.#catalogue.changed(state.directory, summaryOf(state))
     return this.#keep(state)
   }
 
@@ -300,54 +271,23 @@ export class DirectoryRecordings implements RecordingStore {
     const record = await withFile(fileOf(directory, header.sid, 'index'), 'read', (file) =>
       readRecord(file, headerBytes, chunk.index),
     )
-    if (record === undefined || !isDeepStrictEqual(pick(record), pick(chunk))) throw wanted(state)
+    if (record === undefined || !isDeepStrictEqual(infoOf(record), infoOf(chunk))) throw wanted(state)
     return progressOf(state)
   }
 
   async #write(state: State, chunk: Chunk): Promise<State> {
-    const { directory, header, headerBytes, chunks } = state
-    const { data, keyframe, index } = chunk
-    const key = keyframe || state.last === undefined ? index : state.last.key
-    const chain = nextLink(linkOf(state), chunk)
-    const last: IndexRecord = { ...pick(chunk), chain, offset: sizeOf(state), bytes: data.length, key }
-    const content = await openFile(fileOf(directory, header.sid, 'cast.zst'), 'write')
-    try {
-      const lines = await openFile(fileOf(directory, header.sid, 'index'), 'write')
-      try {
-        await writeAt(content, last.offset, data)
-        await this.#step('append: content')
-        await writeAt(lines, headerBytes + chunks * RECORD_BYTES, encodeRecord(last))
-        await this.#step('append: index')
-        // A line whose bytes did not reach the disk is found by its hash, so the two may go there together.
-        await Promise.all([content.datasync(), lines.datasync()])
-        await this.#step('append: synced')
-      } catch (error) {
-        await this.#undo(state, content, lines)
-        throw convertSystemError(error, `store a chunk of the recording ${header.sid}`)
-      } finally {
-        await lines.close()
-      }
-    } finally {
-      await content.close()
-    }
-    const after = this.#keep({ ...state, chunks: chunks + 1, last })
-    this.#catalogue.changed(directory, summaryOf(after), chunk.textBytes)
+    const after = await appendChunk(state, chunk, this.#step, (takeBack) => this.#undo(state, takeBack))
+    this.#keep(after)
+    this.#catalogue.changed(after.directory, summaryOf(after), chunk.textBytes)
     return after
   }
 
-  /** After a failed write nothing may be left that looks like an acknowledged chunk: the pages in memory may never reach the disk. */
-  async #undo(
-    state: State,
-    content: { truncate(length: number): Promise<void>; datasync(): Promise<void> },
-    lines: { truncate(length: number): Promise<void>; datasync(): Promise<void> },
-  ): Promise<void> {
-    const { sid } = state.header
+  /** What is on the disk is in doubt until the chunk that failed is surely away. */
+  async #undo({ header: { sid }, chunks }: State, takeBack: () => Promise<void>): Promise<void> {
     this.#states.delete(sid)
-    this.#doubts.set(sid, state.chunks)
+    this.#doubts.set(sid, chunks)
     try {
-      await lines.truncate(state.headerBytes + state.chunks * RECORD_BYTES)
-      await content.truncate(sizeOf(state))
-      await Promise.all([content.datasync(), lines.datasync()])
+      await takeBack()
       this.#doubts.delete(sid)
     } catch (error) {
       this.#logger.error(
@@ -362,14 +302,7 @@ export class DirectoryRecordings implements RecordingStore {
 
   async #end(state: State, end: RecordingEnd): Promise<State> {
     const { directory, header } = state
-    const text = encodeEnd(header, end)
-    if (Buffer.byteLength(text) > MAX_END_BYTES) {
-      throw new BadParameter('participants', 'the end of the recording is too long')
-    }
-    await writeFileAtomic(fileOf(directory, header.sid, 'end'), text, { overwrite: false }).catch((error: unknown) => {
-      if (!isAlreadyExists(error)) throw error
-    })
-    await this.#step('complete: end')
+    await writeEnd(state, end, this.#step)
     this.#states.delete(header.sid)
     const ended = await loadState(directory, header.sid)
     this.#catalogue.changed(directory, summaryOf(ended))
@@ -378,49 +311,21 @@ export class DirectoryRecordings implements RecordingStore {
 
   async #tell(state: State): Promise<State> {
     if (state.told) return state
-    const { directory, header } = state
     await this.#onComplete(summaryOf(state))
     await this.#step('complete: told')
-    const done = fileOf(directory, header.sid, 'done')
-    await rename(fileOf(directory, header.sid, 'end'), done).catch((error: unknown) => {
-      throw convertSystemError(error, `write ${done}`)
-    })
+    await markTold(state)
     return this.#keep({ ...state, told: true })
   }
 
-  /** The mark first: a crash must not leave something that looks like a damaged recording. */
   async #remove(sid: string): Promise<void> {
     const directory = this.#states.get(sid)?.directory ?? (await locateAny(this.#root, sid))
     if (directory === undefined) return
     this.#states.delete(sid)
-    const at = (extension: Parameters<typeof fileOf>[2]) => fileOf(directory, sid, extension)
-    try {
-      for (const extension of ['end', 'done'] as const) {
-        if (await exists(at(extension))) await rename(at(extension), at('removing'))
-      }
-      if (!(await exists(at('removing')))) await writeFileAtomic(at('removing'), '\n')
-      await syncDirectory(directory)
-      await this.#step('remove: mark')
-      await rm(at('index'), { force: true })
-      await rm(at('cast.zst'), { force: true })
-      await syncDirectory(directory)
-      await this.#step('remove: files')
-      await rm(at('removing'), { force: true })
-    } catch (error) {
-      throw convertSystemError(error, `remove the recording ${sid}`)
-    }
+    await removeFiles(directory, sid, this.#step)
     this.#catalogue.removed(sid)
   }
 }
 
-const pick = ({ index, fromMs, toMs, textBytes, keyframe, sha256 }: ChunkInfo): ChunkInfo => ({
-  index,
-  fromMs,
-  toMs,
-  textBytes,
-  keyframe,
-  sha256,
-})
 const progressOf = (state: State): Progress => ({ next: state.chunks, chain: linkOf(state) })
 const missing = (sid: string) => new NotFound(`there is no recording ${sid}`)
 const foreign = () => new AccessDenied('access denied: another server began this recording')
