@@ -14,7 +14,7 @@ export interface BrowserPage {
 export async function openBrowser(): Promise<BrowserPage> {
   const browser = await launchChromium()
   try {
-    const context = await browser.newContext()
+    const context = await browser.newContext({ ignoreHTTPSErrors: true })
     const page = await context.newPage()
     page.setDefaultTimeout(30_000)
     const complaints: string[] = []

@@ -20,7 +20,7 @@ export async function launchChromium(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
-      // Not `ignoreHTTPSErrors` of a page, which asks for each request anew: a busy browser gave up with ERR_TOO_MANY_RETRIES.
+      // `ignoreHTTPSErrors` alone asks for each request anew, and a busy browser gave up with ERR_TOO_MANY_RETRIES.
       '--ignore-certificate-errors',
     ],
   })

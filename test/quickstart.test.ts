@@ -61,6 +61,7 @@ describe('the quickstart', () => {
     try {
       const [link = ''] = await running.expect(/https:\S+\/web\/invite\/[0-9a-f]+/)
       const context = await browser.newContext({
+        ignoreHTTPSErrors: true,
         viewport: { width: 1120, height: 700 },
         colorScheme: 'light',
         reducedMotion: 'reduce',

@@ -40,6 +40,7 @@ export class Visitor {
     userAgent?: string,
   ): Promise<Visitor> {
     const context = await browser.newContext({
+      ignoreHTTPSErrors: true,
       viewport: { width: 1280, height: 800 },
       colorScheme: 'light',
       ...(userAgent === undefined ? {} : { userAgent }),
