@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { empty, endpoint } from './define.ts'
-import { acceptedInvite, attestation, client, deviceName, proofFields } from './mfa-model.ts'
+import { acceptedInvite, acceptFields, client, passwordChangeFields, proofFields } from './mfa-model.ts'
 import { authority, invite, isoTime, userCredentials } from './model.ts'
 import { name, named, publicKeyLine, ttlSeconds } from './route-fields.ts'
 
@@ -25,13 +25,7 @@ export const changePassword = endpoint({
   path: '/v1/password',
   summary: "A user's own new password, for the old one and the second factor, on behalf of a client of the proxy",
   callers: ['Proxy'],
-  body: z.strictObject({
-    ...named,
-    newPassword: z.string().max(1024),
-    otp: proofFields.otp,
-    ceremony: proofFields.ceremony,
-    client,
-  }),
+  body: z.strictObject({ ...passwordChangeFields, client }),
   output: empty,
 })
 export const getInvite = endpoint({
@@ -47,14 +41,7 @@ export const acceptInvite = endpoint({
   path: '/v1/invites/accept',
   summary: 'Sets password and second factor; uses up the link',
   callers: ['Proxy'],
-  body: z.strictObject({
-    token: z.string().max(256),
-    password: z.string().max(1024),
-    otp: z.string().max(16).optional(),
-    webauthn: attestation.optional(),
-    deviceName: deviceName.optional(),
-    client,
-  }),
+  body: z.strictObject({ ...acceptFields, client }),
   output: acceptedInvite,
 })
 export const signUser = endpoint({

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { isoTime } from './model.ts'
-import { publicKeyLine } from './route-fields.ts'
+import { named, publicKeyLine } from './route-fields.ts'
 
 export const deviceKind = z.enum(['totp', 'webauthn'])
 export type DeviceKind = z.infer<typeof deviceKind>
@@ -124,6 +124,14 @@ export const proofFields = {
 export const proof = z.strictObject(proofFields)
 export type Proof = z.infer<typeof proof>
 
+/** What a client of the proxy sends for another password; the proxy sends it on to auth and adds who the client is. */
+export const passwordChangeFields = {
+  ...named,
+  newPassword: z.string().max(1024),
+  otp: proofFields.otp,
+  ceremony: proofFields.ceremony,
+}
+
 /** Where the browser brings the code back to: a listener of the program that began, on a loopback address. */
 export const callback = z.strictObject({
   host: z.enum(['127.0.0.1', '::1']),
@@ -162,6 +170,15 @@ export type CeremonyView = z.infer<typeof ceremonyView>
 /** How this user can prove a second factor now. */
 export const factorChoice = z.strictObject({ otp: z.boolean(), webauthn: z.boolean(), recoveryCode: z.boolean() })
 export type FactorChoice = z.infer<typeof factorChoice>
+
+/** What an invite or reset link is answered with, on the same way. */
+export const acceptFields = {
+  token: z.string().max(256),
+  password: z.string().max(1024),
+  otp: z.string().max(16).optional(),
+  webauthn: attestation.optional(),
+  deviceName: deviceName.optional(),
+}
 
 /** After a sign-up: codes that are shown this once, where a second factor was enrolled. */
 export const acceptedInvite = z.strictObject({ user: z.string(), recoveryCodes: z.array(z.string()).optional() })

@@ -4,19 +4,20 @@ import { z } from 'zod'
 import { endpoint } from './define.ts'
 import {
   acceptedInvite,
+  acceptFields,
   assertion,
   attestation,
   callback,
   ceremonyStart,
   ceremonyView,
   creationOptions,
-  deviceName,
   factorChoice,
+  passwordChangeFields,
   proofFields,
   requestOptions,
 } from './mfa-model.ts'
 import { invite, secondFactor, userCredentials } from './model.ts'
-import { named } from './route-fields.ts'
+import { named, publicKeyLine } from './route-fields.ts'
 
 export const ping = endpoint({
   method: 'GET',
@@ -53,7 +54,7 @@ export const webLogin = endpoint({
   body: z.strictObject({
     ...named,
     ...proofFields,
-    publicKey: z.string().max(8192),
+    publicKey: publicKeyLine,
     ttlSeconds: z.number().int().positive().optional(),
   }),
   output: userCredentials,
@@ -63,12 +64,7 @@ export const webChangePassword = endpoint({
   path: '/webapi/password',
   summary: "A user's own new password, for the old one and the second factor",
   callers: [],
-  body: z.strictObject({
-    ...named,
-    newPassword: z.string().max(1024),
-    otp: proofFields.otp,
-    ceremony: proofFields.ceremony,
-  }),
+  body: z.strictObject(passwordChangeFields),
   output: z.strictObject({}),
 })
 export const webPasswordCeremony = endpoint({
@@ -94,7 +90,7 @@ export const webLoginCeremony = endpoint({
   callers: [],
   body: z.strictObject({
     ...named,
-    publicKey: z.string().max(8192),
+    publicKey: publicKeyLine,
     ttlSeconds: z.number().int().positive().optional(),
     callback,
   }),
@@ -144,13 +140,7 @@ export const webAcceptInvite = endpoint({
   path: '/webapi/invites/accept',
   summary: 'Sets password and second factor; uses up the link',
   callers: [],
-  body: z.strictObject({
-    token: z.string().max(256),
-    password: z.string().max(1024),
-    otp: z.string().max(16).optional(),
-    webauthn: attestation.optional(),
-    deviceName: deviceName.optional(),
-  }),
+  body: z.strictObject(acceptFields),
   output: acceptedInvite,
 })
 export {

@@ -58,11 +58,14 @@ export function refuseRaw(error: Error & { readonly code?: string }, socket: Soc
     return
   }
   const [status, text] = refusals[error.code ?? ''] ?? [400, 'Bad Request']
-  const body = JSON.stringify(errorToJson(new BadParameter('request', text)))
-  socket.end(rawAnswer(status, text, 'application/json; charset=utf-8', body))
+  socket.end(rawError(status, text, new BadParameter('request', text)))
 }
 
-/** For a socket that no HTTP layer holds; the connection ends with it. */
+/** An error for a socket that no HTTP layer holds; the connection ends with it. */
+export const rawError = (status: number, text: string, error: unknown): string =>
+  rawAnswer(status, text, 'application/json; charset=utf-8', JSON.stringify(errorToJson(error)))
+
+/** The same for any text. */
 export function rawAnswer(status: number, text: string, type: string, body: string): string {
   const headers = Object.entries({
     ...securityHeaders,

@@ -10,9 +10,8 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Env } from '../../common/env.ts'
 import type { Logger } from '../../common/log.ts'
 import { BadParameter, LimitExceeded, NotFound } from '../../errors/errors.ts'
-import { errorToJson } from '../../errors/json.ts'
 import { convertSystemError, messageOf } from '../../errors/system.ts'
-import { isClientError, rawAnswer, refuseRaw, securityHeaders, sendError, sendPage } from './answers.ts'
+import { isClientError, rawError, refuseRaw, securityHeaders, sendError, sendPage } from './answers.ts'
 import { type AppFiles, appPaths, beginningFor } from './app-files.ts'
 import { guardOf } from './browser-guard.ts'
 import { browserRoutes } from './browser-routes.ts'
@@ -133,8 +132,7 @@ export async function createWebServer(options: WebServerOptions): Promise<WebSer
   if (options.app !== undefined) serveApp(app, options.app, env, options.backend)
   const terminals = options.terminals?.(sessions)
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    const refuse = (status: number, error: unknown) =>
-      socket.end(rawAnswer(status, 'Refused', 'application/json; charset=utf-8', JSON.stringify(errorToJson(error))))
+    const refuse = (status: number, error: unknown) => socket.end(rawError(status, 'Refused', error))
     socket.on('error', () => socket.destroy())
     if (terminals === undefined) refuse(404, new NotFound('there is no such WebSocket'))
     else
