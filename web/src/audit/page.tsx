@@ -4,7 +4,7 @@ import { Button, NativeSelect, TextInput, Title } from '@mantine/core'
 import { useDebouncedCallback } from '@mantine/hooks'
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { useEffect, useMemo, useState } from 'react'
+import { useCallback, useEffect, useMemo, useState } from 'react'
 import { auth, may, type routes, type WebState } from '../api.ts'
 import { SearchIcon } from '../icons.tsx'
 import { Empty, Loading, Problem, usePageTitle } from '../parts.tsx'
@@ -50,7 +50,12 @@ export function AuditPage({ state }: { state: WebState }) {
   useLostSession(events.error)
   const choose = (change: Partial<Record<keyof AuditFilters, string | undefined>>) =>
     void navigate({ search: readFilters({ ...filters, ...change }), replace: true })
-  const items = events.data?.pages.flatMap((page) => page.items) ?? []
+  const { data, hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = events
+  const items = useMemo(() => data?.pages.flatMap((page) => page.items) ?? [], [data])
+  // What failed is asked for again by the button, not by each turn of the wheel.
+  const onEnd = useCallback(() => {
+    if (hasNextPage && !isFetchingNextPage && !isFetchNextPageError) void fetchNextPage()
+  }, [hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage])
   const from = 'from' in query && query.from !== undefined ? Date.parse(query.from) : now - month
   const to = 'to' in query && query.to !== undefined ? Date.parse(query.to) : now
   return (
@@ -71,15 +76,17 @@ export function AuditPage({ state }: { state: WebState }) {
       <Chain state={state} />
       <Problem error={events.error} retry={() => events.refetch()} />
       {events.isPending && events.error === null ? <Loading /> : null}
-      {events.data !== undefined && items.length === 0 ? <Empty title={words.none} hint={words.noneHint} /> : null}
+      {data !== undefined && items.length === 0 ? <Empty title={words.none} hint={words.noneHint} /> : null}
       {items.length === 0 ? null : (
         <Timeline
           events={items}
+          isWhole={!hasNextPage}
+          onEnd={onEnd}
           onUser={(user) => choose({ user })}
           onSession={(session) => choose({ session })}
           more={
-            events.hasNextPage ? (
-              <Button variant="default" loading={events.isFetchingNextPage} onClick={() => void events.fetchNextPage()}>
+            hasNextPage ? (
+              <Button variant="default" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
                 {words.older}
               </Button>
             ) : (

@@ -1,6 +1,7 @@
-/** Events as sentences, by day; each opens to all that is known of it. */
+/** Events as sentences, by day; each opens to all that is known of it. Only those near the window are drawn. */
 
-import { type ReactNode, useState } from 'react'
+import { useWindowVirtualizer } from '@tanstack/react-virtual'
+import { type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
 import { describeEvent } from '../../../src/audit/describe.ts'
 import { stripControl } from '../../../src/common/text.ts'
 import { ChevronIcon } from '../icons.tsx'
@@ -9,6 +10,10 @@ import { auditText } from '../text/audit.ts'
 const words = auditText
 const dayOf = new Intl.DateTimeFormat(undefined, { dateStyle: 'full' })
 const timeOf = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' })
+/** In pixels, before a row is measured. */
+const [rowHeight, dayHeight] = [38, 60]
+/** So many rows before the last one, the next page is asked for. */
+const lookAhead = 20
 
 type Event = Readonly<Record<string, unknown>> & {
   readonly event: string
@@ -22,33 +27,77 @@ interface Actions {
   onSession(sid: string): void
 }
 
-export function Timeline({ events, more, ...actions }: { events: readonly Event[]; more: ReactNode } & Actions) {
-  const days = Object.entries(Object.groupBy(events, (event) => dayOf.format(new Date(event.time))))
+export function Timeline(
+  props: { events: readonly Event[]; isWhole: boolean; more: ReactNode; onEnd(): void } & Actions,
+) {
+  const { events, isWhole, more, onEnd, onUser, onSession } = props
+  const list = useRef<HTMLOListElement>(null)
+  // Kept here: a row that was scrolled away and comes back is as it was.
+  const [opened, setOpened] = useState<ReadonlySet<string>>(new Set())
+  const dayAt = (index: number): string => {
+    const [event, before] = [events[index], events[index - 1]]
+    const day = event === undefined ? '' : dayOf.format(new Date(event.time))
+    return before !== undefined && dayOf.format(new Date(before.time)) === day ? '' : day
+  }
+  const rows = useWindowVirtualizer({
+    count: events.length,
+    estimateSize: (index) => (dayAt(index) === '' ? rowHeight : rowHeight + dayHeight),
+    overscan: 10,
+    scrollMargin: list.current?.offsetTop ?? 0,
+    getItemKey: useCallback((index: number) => events[index]?.uid ?? index, [events]),
+  })
+  const drawn = rows.getVirtualItems()
+  const last = drawn.at(-1)?.index ?? 0
+  useEffect(() => {
+    if (last >= events.length - lookAhead) onEnd()
+  }, [last, events.length, onEnd])
   return (
     <section aria-label={words.timeline} className="timeline">
-      {days.map(([day, some = []]) => (
-        <div key={day}>
-          <h2 className="day">{day}</h2>
-          <ol className="card events">
-            {some.map((event) => (
-              <Row key={event.uid} event={event} {...actions} />
-            ))}
-          </ol>
-        </div>
-      ))}
+      <ol className="events" ref={list} style={{ height: rows.getTotalSize() }}>
+        {drawn.map((row) => {
+          const event = events[row.index]
+          if (event === undefined) return null
+          const day = dayAt(row.index)
+          const isLast = row.index === events.length - 1 || dayAt(row.index + 1) !== ''
+          return (
+            <li
+              key={row.key}
+              ref={rows.measureElement}
+              data-index={row.index}
+              className={isLast ? 'last' : undefined}
+              aria-posinset={row.index + 1}
+              aria-setsize={isWhole ? events.length : -1}
+              style={{ transform: `translateY(${row.start - rows.options.scrollMargin}px)` }}
+            >
+              {day === '' ? null : <h2 className="day">{day}</h2>}
+              <Row
+                event={event}
+                open={opened.has(event.uid)}
+                onOpen={(open) =>
+                  setOpened((before) =>
+                    open ? new Set([...before, event.uid]) : before.difference(new Set([event.uid])),
+                  )
+                }
+                onUser={onUser}
+                onSession={onSession}
+              />
+            </li>
+          )
+        })}
+      </ol>
       <div className="more-events">{more}</div>
     </section>
   )
 }
 
-function Row({ event, onUser, onSession }: { event: Event } & Actions) {
-  const [open, setOpen] = useState(false)
+function Row(props: { event: Event; open: boolean; onOpen(open: boolean): void } & Actions) {
+  const { event, open, onOpen, onUser, onSession } = props
   const sentence = stripControl(describeEvent(event))
   const user = typeof event.user === 'string' ? event.user : ''
   const sid = typeof event.sid === 'string' ? event.sid : ''
   const isFailure = event.code.endsWith('W') || event.code.endsWith('E') || event.success === false
   return (
-    <li className={isFailure ? 'event failure' : 'event'}>
+    <div className={isFailure ? 'event failure' : 'event'}>
       <time dateTime={event.time} title={event.time}>
         {timeOf.format(new Date(event.time))}
       </time>
@@ -70,7 +119,7 @@ function Row({ event, onUser, onSession }: { event: Event } & Actions) {
         className="plain open"
         aria-expanded={open}
         aria-label={open ? words.rawHide(sentence) : words.raw(sentence)}
-        onClick={() => setOpen(!open)}
+        onClick={() => onOpen(!open)}
       >
         <ChevronIcon />
       </button>
@@ -84,7 +133,7 @@ function Row({ event, onUser, onSession }: { event: Event } & Actions) {
           <pre>{visible(JSON.stringify(event, undefined, 2))}</pre>
         </div>
       ) : null}
-    </li>
+    </div>
   )
 }
 
