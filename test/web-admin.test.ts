@@ -445,6 +445,35 @@ describe('the administration', () => {
       expect(await place?.inputValue()).toBe(value)
       await page.keyboard.press('Escape')
     })
+
+    test('list of places and servers', async () => {
+      const { page } = ada
+      await page.goto('/web/terminal')
+      await page.getByRole('heading', { name: 'No terminal is open' }).waitFor()
+      await page.keyboard.press('Control+k')
+      const search = page.getByRole('combobox', { name: 'Go to or do' })
+      const server = page.getByRole('option', { name: `${login}@node-1` })
+      await server.waitFor()
+      await ada.context.clearCookies()
+      await search.fill('node')
+      await again()
+      await server.waitFor()
+      expect(await search.inputValue()).toBe('node')
+    })
+
+    test('pictures of recordings', async () => {
+      const { page } = ada
+      const size = page.viewportSize() ?? { width: 1280, height: 800 }
+      await page.setViewportSize({ width: size.width, height: 240 })
+      await page.goto('/web/recordings')
+      const picture = page.locator('.thumbnail').first()
+      await picture.waitFor()
+      expect(await page.locator('.thumbnail[data-state=there]').count(), 'none is in sight').toBe(0)
+      await ada.context.clearCookies()
+      await page.setViewportSize(size)
+      await again()
+      await page.locator('.thumbnail[data-state=there]').first().waitFor()
+    })
   })
 
   test('a server is added with the command of the page, which turns green when it is there', async () => {

@@ -8,6 +8,7 @@ import { useId, useState } from 'react'
 import { listNodes, may, type WebState } from './api.ts'
 import { type Entry, matching } from './palette-entries.ts'
 import { places } from './places.ts'
+import { useLastUser, useLostSession } from './session.tsx'
 import { openTerminal } from './terminal/tabs.ts'
 import { text } from './text.ts'
 import './palette.css'
@@ -15,19 +16,22 @@ import './palette.css'
 const words = text.palette
 const maxServers = 8
 
-export function Palette({ state, actions, onClose }: { state: WebState; actions: readonly Entry[]; onClose(): void }) {
+export function Palette(props: { state: WebState; actions: readonly Entry[]; onClose(): void }) {
+  const { actions, onClose } = props
+  const state = useLastUser(props.state)
   const navigate = useNavigate()
   const [search, setSearch] = useState('')
   const [settled] = useDebouncedValue(search, 120)
   const [at, setAt] = useState(0)
   const list = useId()
   const user = state.user?.name ?? ''
-  const { data } = useQuery({
+  const { data, error } = useQuery({
     queryKey: ['nodes', user, 'palette', settled],
     queryFn: ({ signal }) => listNodes({ search: settled, labels: [] }, undefined, signal),
     placeholderData: keepPreviousData,
     enabled: user !== '',
   })
+  useLostSession(error)
   const servers = (data?.items ?? []).slice(0, maxServers).flatMap((node): Entry[] =>
     node.logins.map((login) => ({
       name: `${login}@${node.hostname}`,

@@ -39,12 +39,14 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
       const isTyped = event.target instanceof Element && event.target.closest('.xterm') !== null
       if (isTyped && !event.shiftKey) return
       event.preventDefault()
+      // The login is in front of everything.
+      if (name === undefined) return
       wantPalette()
       setChoosing((before) => !before)
     }
     window.addEventListener('keydown', open)
     return () => window.removeEventListener('keydown', open)
-  }, [wantPalette])
+  }, [wantPalette, name])
   useEffect(() => {
     if (name !== undefined) {
       // Somebody else's terminals are nobody's business.
@@ -93,7 +95,7 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
           </Suspense>
         )}
       </main>
-      {Palette !== undefined && isChoosing && name !== undefined ? (
+      {Palette !== undefined && isChoosing ? (
         <Palette
           state={state}
           actions={(['light', 'dark', 'auto'] as const).map((scheme) => ({

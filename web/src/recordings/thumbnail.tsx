@@ -3,6 +3,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { Screen } from '../../../src/audit/recording/screen.ts'
+import { useLostSession } from '../session.tsx'
 import { type Listed, openRecording } from './calls.ts'
 import { drawScreen } from './draw.ts'
 import { FilmIcon } from './icons.tsx'
@@ -61,6 +62,7 @@ export function Thumbnail({ recording }: { recording: Listed }) {
     retry: false,
     refetchOnWindowFocus: false,
   })
+  useLostSession(picture.error)
   useEffect(() => {
     const element = place.current
     if (element === null) return
