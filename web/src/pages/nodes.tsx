@@ -131,8 +131,8 @@ function NodeRows(props: {
   const list = useRef<HTMLDivElement>(null)
   const rows = useWindowVirtualizer({
     count: nodes.length,
-    estimateSize: () => 60,
-    overscan: 12,
+    estimateSize: () => 52,
+    overscan: 6,
     // Known before anything is measured, so that the rows are drawn once.
     initialRect: { width: window.innerWidth, height: window.innerHeight },
     scrollMargin: list.current?.offsetTop ?? 0,
