@@ -1,7 +1,7 @@
-/** Chromium with a security key in software, for end-to-end tests, driven over its own protocol. */
+/** A browser with a security key, for the plain pages that finish what `tsh` began. */
 
 import type { Page } from 'playwright-core'
-import { launchChromium } from './chromium.ts'
+import { addKey, launchChromium } from './chromium.ts'
 
 export interface BrowserPage {
   readonly page: Page
@@ -22,17 +22,7 @@ export async function openBrowser(): Promise<BrowserPage> {
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text())
     })
-    const protocol = await context.newCDPSession(page)
-    await protocol.send('WebAuthn.enable')
-    await protocol.send('WebAuthn.addVirtualAuthenticator', {
-      options: {
-        protocol: 'ctap2',
-        transport: 'usb',
-        hasResidentKey: false,
-        hasUserVerification: false,
-        automaticPresenceSimulation: true,
-      },
-    })
+    await addKey(page)
     return { page, complaints, close: () => browser.close() }
   } catch (error) {
     await browser.close()

@@ -1,7 +1,7 @@
 /** Debian's Chromium, for tests and measurements: without its own errands on the network. */
 
 import { existsSync } from 'node:fs'
-import { type Browser, chromium } from 'playwright-core'
+import { type Browser, chromium, type Page } from 'playwright-core'
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
   existsSync(path),
@@ -23,5 +23,20 @@ export async function launchChromium(): Promise<Browser> {
       // `ignoreHTTPSErrors` alone asks for each request anew, and a busy browser gave up with ERR_TOO_MANY_RETRIES.
       '--ignore-certificate-errors',
     ],
+  })
+}
+
+/** A security key in software, which is touched as soon as the page asks for it. */
+export async function addKey(page: Page): Promise<void> {
+  const protocol = await page.context().newCDPSession(page)
+  await protocol.send('WebAuthn.enable')
+  await protocol.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'usb',
+      hasResidentKey: false,
+      hasUserVerification: false,
+      automaticPresenceSimulation: true,
+    },
   })
 }

@@ -52,7 +52,7 @@ export function lastWords(failures: readonly Failure[], root: string): string {
   return ['', `FAILED: ${failures.length}`, ...lines, ''].join('\n')
 }
 
-export function failuresOf(modules: readonly TestModule[], loose: readonly Cause[]): Failure[] {
+function failuresOf(modules: readonly TestModule[], loose: readonly Cause[]): Failure[] {
   const failed: Failure[] = []
   for (const module of modules) {
     const file = `${module.project.name} ${module.relativeModuleId}`

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { addKey } from './chromium.ts'
 import { type Cluster, login, oneTimeCode, password, startCluster } from './cluster.ts'
 import { pidOf } from './processes.ts'
 import { until } from './run.ts'
@@ -25,23 +26,8 @@ beforeAll(async () => {
   // The services are reloaded, which on a busy machine takes longer than the proxy waits; the page asks again.
   visitor = await Visitor.open(browser, cluster, /status of (4(0[139]|29)|503)/)
   page = visitor.page
-  await addKey(visitor)
+  await addKey(page)
 })
-
-/** A key in software, which is touched as soon as it is asked. */
-async function addKey({ context, page }: Visitor): Promise<void> {
-  const protocol = await context.newCDPSession(page)
-  await protocol.send('WebAuthn.enable')
-  await protocol.send('WebAuthn.addVirtualAuthenticator', {
-    options: {
-      protocol: 'ctap2',
-      transport: 'usb',
-      hasResidentKey: false,
-      hasUserVerification: false,
-      automaticPresenceSimulation: true,
-    },
-  })
-}
 
 afterAll(async () => {
   await browser?.close()
@@ -180,7 +166,7 @@ describe('getting in', () => {
 
   test("an administrator takes a user's key, and resets the user: the link gives a new password and factor, what was before is out", async () => {
     bob = await Visitor.open(browser, cluster, /status of 40[134]/)
-    await addKey(bob)
+    await addKey(bob.page)
     const linkOf = (text: string) => /https:\/\/\S+\/web\/(invite|reset)\/[0-9a-f]+/.exec(text)?.[0] ?? ''
     const signUp = async (link: string, secret: string, key: string) => {
       await bob.page.goto(link)
@@ -314,7 +300,7 @@ describe('what the cluster asks for', () => {
     await forgetAttempts()
     // 400 is the answer to a link with which nothing can be done.
     dora = await Visitor.open(browser, cluster, /status of 40[013]/)
-    await addKey(dora)
+    await addKey(dora.page)
   })
 
   test.each(rows)('second_factor $mode: sign-up, login and account offer that and nothing else', async (row) => {

@@ -11,7 +11,7 @@ type Variables = Readonly<Record<string, string>>
 const without = (all: Variables, known: Variables): Record<string, string> =>
   Object.fromEntries(Object.entries(all).filter(([key, value]) => known[key] !== value))
 
-export function themeVariables(): string {
+function themeVariables(): string {
   const merged = mergeMantineTheme(DEFAULT_THEME, theme)
   const [known, themed, own] = [
     defaultCssVariablesResolver(DEFAULT_THEME),

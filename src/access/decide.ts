@@ -103,7 +103,7 @@ export function canSeeNode({ roles, traits }: Subject, nodeLabels: Labels): bool
 }
 
 /** Limits of a user certificate's lifetime, in seconds. Source: Teleport 7, MinCertDuration and MaxCertDuration. */
-export const MIN_SESSION_TTL_SECONDS = 60
+const MIN_SESSION_TTL_SECONDS = 60
 export const MAX_SESSION_TTL_SECONDS = 30 * 3600
 
 /**

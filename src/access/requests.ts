@@ -135,7 +135,7 @@ function annotationsOf(
 }
 
 /** What reviewers' conditions and thresholds' filters can ask about. */
-export const reviewVocabulary = {
+const reviewVocabulary = {
   'reviewer.roles': 'texts',
   'reviewer.traits': 'map of texts',
   'request.roles': 'texts',

@@ -53,7 +53,7 @@ function defaultNodeLabels(version: Role['version'], allow: RoleConditions): Lab
   return version === 'v3' && allow.logins.length > 0 ? { '*': ['*'] } : Object.create(null)
 }
 
-export const userSchema: z.ZodType<User> = strictObject({
+const userSchema: z.ZodType<User> = strictObject({
   kind: z.literal('user'),
   version: oneOf(['v2', 'v3', 'v4']),
   sub_kind: yamlString.optional(),

@@ -15,12 +15,10 @@ import { parseJsonBounded } from './json-depth.ts'
 
 export interface ApiAppOptions {
   readonly logger: Logger
-  /** Identity of the connection below a request. Absent: only public endpoints can be served. */
-  callerOf?(socket: object): Caller | undefined
+  /** Identity of the connection below a request. */
+  callerOf(socket: object): Caller | undefined
   /** Asked for callers of role User where the endpoint names a rule. A string refuses, with that reason. */
   checkRule?(caller: Caller, rule: RuleRequirement): string | undefined
-  /** Makes the server below, for HTTPS. Default: plain HTTP for streams given to `serveStream`. */
-  createServer?(options: http.ServerOptions, handler: http.RequestListener): http.Server
 }
 
 /** Milliseconds. */
@@ -61,7 +59,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<FastifyInsta
     routerOptions: { maxParamLength: 1024, caseSensitive: true },
     exposeHeadRoutes: false,
     return503OnClosing: true,
-    serverFactory: (handler) => (options.createServer ?? http.createServer)(serverOptions, handler),
+    serverFactory: (handler) => http.createServer(serverOptions, handler),
     clientErrorHandler: (error, socket) => refuseMalformed(error, socket),
     frameworkErrors: (error, _request, reply) => {
       const kind = toKind(error)
@@ -71,7 +69,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<FastifyInsta
   })
   optionsOfApps.set(app, options)
   // Node only looks for slow requests once a server listens; ours is fed with streams.
-  if (options.createServer === undefined) app.server.emit('listening')
+  app.server.emit('listening')
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {

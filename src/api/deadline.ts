@@ -20,13 +20,3 @@ export function deadline(env: Env, ms: number, reason: () => Error, outer?: Abor
     dispose: () => done.abort(),
   }
 }
-
-/** The work's result, or the signal's reason when that comes first. The work itself is not stopped by this. */
-export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason)
-  const { promise, resolve, reject } = Promise.withResolvers<T>()
-  const onAbort = () => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  return promise
-}

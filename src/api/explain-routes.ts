@@ -29,7 +29,7 @@ const options = z.strictObject({
   pinSourceIp: z.boolean(),
 })
 
-export const accessExplanation = z.strictObject({
+const accessExplanation = z.strictObject({
   user: z.string(),
   login: z.string(),
   node: z.string(),

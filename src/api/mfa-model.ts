@@ -4,8 +4,7 @@ import { z } from 'zod'
 import { isoTime } from './model.ts'
 import { named, publicKeyLine } from './route-fields.ts'
 
-export const deviceKind = z.enum(['totp', 'webauthn'])
-export type DeviceKind = z.infer<typeof deviceKind>
+const deviceKind = z.enum(['totp', 'webauthn'])
 
 /** Without anything secret. */
 export const mfaDevice = z.strictObject({

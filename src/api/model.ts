@@ -9,9 +9,8 @@ export type ServerRole = z.infer<typeof serverRole>
 export const labels = z.record(z.string().max(256), z.string().max(4096))
 
 /** How far the replacement of an authority has come (docs/decisions/ca-rotation.md). */
-export const rotationPhase = z.enum(['init', 'update_clients', 'update_servers', 'rollback'])
-export type RotationPhase = z.infer<typeof rotationPhase>
-export const rotationState = z.strictObject({
+const rotationPhase = z.enum(['init', 'update_clients', 'update_servers', 'rollback'])
+const rotationState = z.strictObject({
   phase: rotationPhase,
   mode: z.enum(['auto', 'manual']),
   started: isoTime,
@@ -121,7 +120,7 @@ export const secondFactor = z.enum(['off', 'otp', 'webauthn', 'on', 'optional'])
 export type SecondFactor = z.infer<typeof secondFactor>
 
 /** An approved request for roles, as proxies and nodes know it. */
-export const accessGrant = z.strictObject({
+const accessGrant = z.strictObject({
   id: z.uuid(),
   user: z.string(),
   userCreated: isoTime,

@@ -26,7 +26,7 @@ export const credentialSecrets = z.strictObject({
 })
 export type CredentialSecrets = z.infer<typeof credentialSecrets>
 
-export const authoritySecrets = z.strictObject({
+const authoritySecrets = z.strictObject({
   type: z.enum(['user', 'host']),
   clusterName: z.string(),
   /** PKCS#8 in PEM, and the public half as one line. */

@@ -1,4 +1,4 @@
-/** Puts endpoints on Fastify: who may call, what goes in, how errors come out. The same for the auth API and the proxy's web API. */
+/** Puts the endpoints of the auth API on Fastify: who may call, what goes in, how errors come out. */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
@@ -25,19 +25,12 @@ export type Handler<E extends Endpoint> = (
   request: Request<E>,
 ) => Promise<z.input<E['output']>> | AsyncIterable<z.input<E['output']> | PreparedLines>
 
-/** Like Request, of an endpoint that needs no identity (`callers: []`). */
-export interface PublicRequest<E extends Endpoint> extends Omit<Request<E>, 'caller'> {
-  /** Address of the socket's peer. */
-  readonly address: string
-  readonly userAgent: string | undefined
-}
-
 /** Serves an endpoint to the callers it names; nobody else's body is even read. */
 export function serve<E extends Endpoint>(app: FastifyInstance, endpoint: E, handler: Handler<E>): void {
   const options = apiOptionsOf(app)
   const callers = new WeakMap<FastifyRequest, Caller>()
   const authorize = (request: FastifyRequest) => {
-    const caller = options.callerOf?.(request.raw.socket)
+    const caller = options.callerOf(request.raw.socket)
     if (caller === undefined) throw new AccessDenied('access denied: this connection has no identity')
     const refusal = refusalOf(endpoint, caller, options.checkRule)
     if (refusal !== undefined) {
@@ -52,22 +45,6 @@ export function serve<E extends Endpoint>(app: FastifyInstance, endpoint: E, han
     const answer = handler({ caller, ...input, signal: goneSignal(request, reply) })
     if (Symbol.asyncIterator in answer) return sendLines(reply, endpoint, answer)
     return reply.send(endpoint.output.parse(await answer))
-  })
-}
-
-/** Serves an endpoint to anybody. Throws for one that names callers. */
-export function servePublic<E extends Endpoint>(
-  app: FastifyInstance,
-  endpoint: E,
-  handler: (request: PublicRequest<E>) => Promise<z.input<E['output']>>,
-): void {
-  if (endpoint.callers.length > 0) throw new Error(`${endpoint.path} is not for everybody`)
-  const nothing = () => undefined
-  route(app, endpoint, nothing, async (request, reply, input) => {
-    const address = request.raw.socket.remoteAddress ?? ''
-    const userAgent = request.headers['user-agent']?.slice(0, 256)
-    const signal = goneSignal(request, reply)
-    return reply.send(endpoint.output.parse(await handler({ ...input, signal, address, userAgent })))
   })
 }
 

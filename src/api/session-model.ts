@@ -9,7 +9,7 @@ export const joinLogin = '-teleport-internal-join'
 const text = z.string().max(4096)
 export const partyMode = z.enum(['peer', 'observer', 'moderator'])
 
-export const sessionParty = z.strictObject({
+const sessionParty = z.strictObject({
   id: z.uuid(),
   user: z.string().max(256),
   mode: partyMode,

@@ -25,7 +25,7 @@ export const webUser = z.strictObject({
 })
 export type WebUser = z.infer<typeof webUser>
 
-export const webState = z.strictObject({
+const webState = z.strictObject({
   clusterName: z.string(),
   version: z.string(),
   secondFactor,
@@ -79,7 +79,7 @@ export const webEndSession = endpoint({
   output: empty,
 })
 
-export const webNode = z.strictObject({
+const webNode = z.strictObject({
   uuid: z.uuid(),
   hostname: z.string(),
   address: z.string(),
@@ -92,7 +92,7 @@ export const webNode = z.strictObject({
 })
 export type WebNode = z.infer<typeof webNode>
 
-export const webNodePage = z.strictObject({
+const webNodePage = z.strictObject({
   items: z.array(webNode),
   next: z.string().optional(),
   /** How many match the search. */

@@ -15,7 +15,7 @@ const client = z.strictObject({ address: z.string().max(64), userAgent: z.string
 const token = z.string().max(256)
 
 /** A session as the proxy needs it. The private half of its key is nowhere but with auth. */
-export const webSession = z.strictObject({
+const webSession = z.strictObject({
   id: z.uuid(),
   user: z.string(),
   roles: z.array(z.string()),
@@ -76,7 +76,7 @@ export const endWebSession = endpoint({
 // --- For users, about their own ------------------------------------------------------------------------------------------
 
 /** A session as its user sees it. The id opens nothing, and no other user can do anything with it. */
-export const ownWebSession = z.strictObject({
+const ownWebSession = z.strictObject({
   id: z.uuid(),
   created: isoTime,
   /** Exact to half a minute. */

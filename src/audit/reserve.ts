@@ -8,7 +8,7 @@ import { closeSync, fdatasyncSync, openSync, readSync, rmSync, writeSync } from 
 import { convertSystemError } from '../errors/system.ts'
 import type { NewRow } from './file.ts'
 
-export const RESERVE_BYTES = 1024 * 1024
+const RESERVE_BYTES = 1024 * 1024
 
 export class Reserve {
   readonly #path: string

@@ -26,7 +26,7 @@ const schema: SqliteSchema = {
 }
 
 /** Events whose times are summed up together, so that a search by time skips the rest. */
-export const BLOCK = 1024
+const BLOCK = 1024
 
 /** What is asked of the index. */
 export interface IndexQuery {

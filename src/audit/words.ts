@@ -17,7 +17,7 @@ const uuid = /([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{
 const ascii = /^[\0-\x7f]*$/
 
 /** Words with one space between them. */
-export function toWords(text: string): string {
+function toWords(text: string): string {
   const whole = text.includes('-') ? text.replace(uuid, '$1$2$3$4$5') : text
   if (ascii.test(whole)) {
     return whole

@@ -103,7 +103,7 @@ export class Table<S extends z.ZodType> extends TableReader<S> {
 }
 
 /** Of resources: each write needs the proof that this one may be written, and takes the name from it. */
-export class ResourceTable<Kind extends string, S extends z.ZodType> extends TableReader<S> {
+class ResourceTable<Kind extends string, S extends z.ZodType> extends TableReader<S> {
   /** Only in types: which kind's proofs it takes. */
   declare readonly kind: Kind
 

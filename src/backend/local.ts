@@ -9,8 +9,8 @@ import type { Backend, Item, Key, NewItem, Operation, Page, RangeOptions, WatchE
 import { decodeCursor, decodeKey, encodeCursor, encodeKey, encodePrefix, endOfPrefix, showKey } from './key.ts'
 import { Watchers } from './watchers.ts'
 
-export const MAX_VALUE_BYTES = 1024 * 1024
-export const MAX_OPERATIONS = 128
+const MAX_VALUE_BYTES = 1024 * 1024
+const MAX_OPERATIONS = 128
 const MAX_PAGE = 1000
 const SWEEP_EVERY_MS = 1000
 const SWEEP_BATCH = 500

@@ -205,7 +205,7 @@ export function parseYamlValue<Output>(schema: z.ZodType<Output>, document: Yaml
   throw problemsError(document.file, problemsOf(result.error, document, under))
 }
 
-export function problemsOf(error: z.ZodError, document: YamlDocument, under: Path = []): readonly Problem[] {
+function problemsOf(error: z.ZodError, document: YamlDocument, under: Path = []): readonly Problem[] {
   return error.issues.flatMap((issue) => {
     const path = [...under, ...issue.path]
     if (issue.code === 'unrecognized_keys') {

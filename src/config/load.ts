@@ -12,7 +12,7 @@ import { type FileConfig, fileSchema } from './schema.ts'
 import type { LoadedConfig, StartFlags } from './types.ts'
 import { checkSecret } from './values.ts'
 
-export const DEFAULT_CONFIG_FILE = '/etc/teleport.yaml'
+const DEFAULT_CONFIG_FILE = '/etc/teleport.yaml'
 const MAX_CONFIG_BYTES = 256 * 1024
 const MAX_TOKEN_BYTES = 4096
 

@@ -235,7 +235,7 @@ function guardDetached(context: NodeContext, guard: AccessGuard, session: Active
 }
 
 /** Tells each open session why, then ends the connection with everything on it: sessions, forwards, listeners. */
-export function endConnection(context: NodeContext, connection: NodeConnection, reason: string): void {
+function endConnection(context: NodeContext, connection: NodeConnection, reason: string): void {
   record(context, { event: 'client.disconnect', ...connectionFields(context, connection), reason })
   for (const session of context.sessions.list()) session.connectionEnds(connection, reason)
   connection.disconnect(reason)

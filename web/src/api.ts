@@ -176,10 +176,6 @@ export async function* authLines<E extends Endpoint>(
   }
 }
 
-/** Where a call leads, for a link that downloads it. */
-export const authHref = (name: CallName, input: { params?: unknown; query?: unknown }): string =>
-  addressOf(name, input)[1]
-
 function addressOf(name: CallName, input: object): [Method, string] {
   const { params = {}, query = {} } = input as {
     params?: Readonly<Record<string, unknown>>

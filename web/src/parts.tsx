@@ -30,6 +30,14 @@ export function Problem({ error, retry }: { error: Error | null | undefined; ret
   )
 }
 
+/** As `Problem`, at the top of a form: the words alone. */
+export const Refusal = ({ error }: { error: Error | null }) =>
+  error === null ? null : (
+    <Alert color="red" variant="light" role="alert" className="refusal">
+      {error.message}
+    </Alert>
+  )
+
 export const Empty = ({ title, hint, children }: { title: string; hint?: string; children?: ReactNode }) => (
   <div className="card nothing">
     <Title order={2} size="h4">

@@ -11,11 +11,6 @@ import type { Metadata } from '../types.ts'
 export const LATER = 'not available in this version'
 export const OTHER_PROTOCOL = 'belongs to another protocol than SSH; remove it'
 
-/** Accepts the value that changes nothing, refuses the rest: what is not enforced must not look as if it were. */
-export function notYet<Output>(schema: z.ZodType<Output>, harmless: (value: Output) => boolean) {
-  return schema.refine(harmless, { message: LATER }).optional()
-}
-
 /** One text or a list of them. */
 export const asList = (value: unknown): unknown => (value === null ? [] : typeof value === 'string' ? [value] : value)
 
@@ -90,7 +85,7 @@ export const traits = record('a section of trait: values', (name, value, problem
   return values
 })
 
-export const staticLabels = record('a section of label: value', (name, value, problem): string | undefined => {
+const staticLabels = record('a section of label: value', (name, value, problem): string | undefined => {
   const wrong = nameProblem('label name', name) ?? nameProblem('label value', String(value))
   if (wrong !== undefined) problem(wrong)
   return String(value)

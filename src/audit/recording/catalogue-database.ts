@@ -37,7 +37,7 @@ const SLOTS = 256
 /** Above every id: the year 3000. Its lines' row ids are within 63 bits. */
 export const MAX_ID = 8_500_000_000_000
 /** No recording's id is further than this behind the second of its start. */
-export const MAX_ID_SHIFT = SLOTS << 16
+const MAX_ID_SHIFT = SLOTS << 16
 
 export interface CatalogueRow {
   readonly id: number
@@ -74,7 +74,7 @@ export interface ListFilter {
 export const personKey = (name: string): string => `p:${name}`
 export const nodeKey = (name: string): string => `n:${name}`
 /** The smallest id of a recording that began then. */
-export const idAt = (time: number): number => Math.floor(time / 1000) * SLOTS
+const idAt = (time: number): number => Math.floor(time / 1000) * SLOTS
 
 /** Opens it; a damaged one is removed first, and `onDamage` hears why. */
 export function openCatalogueDatabase(path: string, onDamage: (reason: string) => void): CatalogueDatabase {

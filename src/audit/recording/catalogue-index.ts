@@ -11,8 +11,8 @@ import type { RecordingMatch } from './store.ts'
 import { checkOneFrame } from './zstd-frame.ts'
 
 /** Of one recording; what comes later is not found. */
-export const MAX_INDEXED_CHARACTERS = 4 * 1024 * 1024
-export const MAX_INDEXED_LINES = 100_000
+const MAX_INDEXED_CHARACTERS = 4 * 1024 * 1024
+const MAX_INDEXED_LINES = 100_000
 /** Chunks and bytes of text for one transaction. */
 const BATCH_CHUNKS = 32
 const BATCH_TEXT = 512 * 1024

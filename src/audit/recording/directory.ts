@@ -42,7 +42,7 @@ export interface DirectoryOptions {
   readonly catalogue?: Catalogue
 }
 
-export const DEFAULT_RESERVE_BYTES = 256 * 1024 * 1024
+const DEFAULT_RESERVE_BYTES = 256 * 1024 * 1024
 /** States in memory, a few hundred bytes each. */
 const MAX_STATES = 4096
 const WAITING_BYTES = 64 * 1024 * 1024
@@ -62,7 +62,7 @@ export async function openRecordingDirectory(
   return store
 }
 
-export class DirectoryRecordings implements RecordingStore {
+class DirectoryRecordings implements RecordingStore {
   readonly #root: string
   readonly #catalogue: Catalogue
   readonly #room: Room

@@ -3,7 +3,7 @@
 import type { Env } from '../../common/env.ts'
 import { hashToken } from '../secrets.ts'
 
-export const recoveryCodeCount = 8
+const recoveryCodeCount = 8
 /** Characters of a code: 80 bits. */
 const length = 16
 /** Crockford's alphabet: no letter that looks like a digit. */

@@ -18,7 +18,3 @@ export async function print(format: string | undefined, value: unknown, text: ()
     process.stdout.write(toYaml(value))
   } else process.stdout.write(text())
 }
-
-/** Colours only for a person's terminal, and not against their wish (no-color.org). */
-export const useColour = (stream: { readonly isTTY?: boolean } = process.stdout): boolean =>
-  stream.isTTY === true && (process.env.NO_COLOR ?? '') === '' && process.env.TERM !== 'dumb'

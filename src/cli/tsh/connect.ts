@@ -191,7 +191,7 @@ async function identityFor(proxy: SshClient, login: ActiveLogin, target: NodeTar
 }
 
 /** The proxy's words about a refused channel, as an error of ours. */
-export function explainRefusal(error: unknown, target: NodeTarget): unknown {
+function explainRefusal(error: unknown, target: NodeTarget): unknown {
   if (!(error instanceof ChannelOpenError)) return error
   if (error.message.startsWith('access denied')) return new AccessDenied(error.message, { cause: error })
   // The proxy's own words: the same for a node that does not exist and for one that the user may not know of.

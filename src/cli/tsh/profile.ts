@@ -221,7 +221,7 @@ export function removeProfile(home: string, profile: Profile): void {
 const authorityLine = (hosts: string, key: string): string => `@cert-authority ${hosts} ${key} type=host`
 
 /** The patterns under which the authority vouches: the proxy, the cluster itself and every server in it. */
-export function authorityPatterns(profile: Profile): string {
+function authorityPatterns(profile: Profile): string {
   const sshHost = splitHostPort(profile.sshProxyAddress, 'ssh_proxy_addr').host
   return [...new Set([profile.proxyHost, sshHost, profile.cluster, `*.${profile.cluster}`])].join(',')
 }

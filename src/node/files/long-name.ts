@@ -68,7 +68,7 @@ const kinds: Readonly<Record<number, string>> = {
 }
 
 /** As strmode(3), with the space for an alternate access method that it leaves. */
-export function modeText(mode: number): string {
+function modeText(mode: number): string {
   const bits = (shift: number, special: boolean, letter: string): string => {
     const execute = ((mode >> shift) & 1) !== 0
     const last = special ? (execute ? letter : letter.toUpperCase()) : execute ? 'x' : '-'

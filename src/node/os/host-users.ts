@@ -15,7 +15,7 @@ import type { Privileges } from './privileges.ts'
 
 const run = promisify(execFile)
 /** Of every account made here. */
-export const createdGroup = 'teleport-created'
+const createdGroup = 'teleport-created'
 /** Milliseconds. The tools wait for the lock of /etc/passwd. */
 const toolTimeoutMs = 20_000
 const sbin = ['/usr/sbin', '/sbin']

@@ -50,7 +50,7 @@ function sweep(): void {
 }
 
 /** The wait status of Linux as RFC 4254 section 6.10 wants it. */
-export function decodeStatus(value: number): ExitResult {
+function decodeStatus(value: number): ExitResult {
   const number = value & 0x7f
   if (number === 0) return { kind: 'exit', status: (value >> 8) & 0xff }
   return { kind: 'signal', signal: signalName(number), coreDumped: (value & 0x80) !== 0, message: '' }

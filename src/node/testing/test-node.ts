@@ -142,7 +142,7 @@ export class TestNode extends TestClusterState {
 }
 
 /** Counts connections as auth would, for one node. */
-export class TestLeases implements LeaseApi {
+class TestLeases implements LeaseApi {
   readonly held = new Set<string>()
   /** When set, auth is away. */
   problem: Error | undefined

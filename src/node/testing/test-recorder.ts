@@ -4,7 +4,7 @@ import { OutputText } from '../../audit/recording/write-cast.ts'
 import { Screen } from '../recording/screen.ts'
 import type { Recorder, SessionTap, TapOptions } from '../recording/types.ts'
 
-export class TestTap implements SessionTap {
+class TestTap implements SessionTap {
   readonly options: TapOptions
   text = ''
   readonly marks: string[] = []

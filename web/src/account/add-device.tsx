@@ -1,10 +1,11 @@
 /** Another second factor: a proof of one that is there, then the new one. */
 
-import { Alert, Button, Code, Group, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Code, Group, Stack, Text, TextInput } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query'
 import { create } from 'qrcode'
 import { useState } from 'react'
 import { auth, type FactorChoice, type routes } from '../api.ts'
+import { Refusal } from '../parts.tsx'
 import { useLostSession } from '../session.tsx'
 import { words } from '../text/account.ts'
 import { callback, finishCeremony } from './ceremony.ts'
@@ -74,11 +75,7 @@ export function AddDevice({
       }}
     >
       <Stack gap="md">
-        {add.error === null ? null : (
-          <Alert color="red" variant="light" role="alert" className="refusal">
-            {add.error.message}
-          </Alert>
-        )}
+        <Refusal error={add.error} />
         {begun.totp === undefined ? (
           <Text size="sm" role="status">
             {words.keyTouchNew}

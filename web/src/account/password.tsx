@@ -1,9 +1,10 @@
 /** A new password, for the old one and the second factor. All browser sessions end with the old one. */
 
-import { Alert, Button, Group, Paper, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core'
+import { Button, Group, Paper, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { beginLogin, changePassword, type WebState } from '../api.ts'
+import { Refusal } from '../parts.tsx'
 import { useLostSession } from '../session.tsx'
 import { words } from '../text/account.ts'
 import { provePassword } from './ceremony.ts'
@@ -54,11 +55,7 @@ export function Password({ state, user }: { state: WebState; user: string }) {
         }}
       >
         <Stack gap="md" mt="md" maw="24rem">
-          {change.error === null ? null : (
-            <Alert color="red" variant="light" role="alert" className="refusal">
-              {change.error.message}
-            </Alert>
-          )}
+          <Refusal error={change.error} />
           <PasswordInput
             label={words.oldPassword}
             value={old}

@@ -1,9 +1,10 @@
 /** Asks for a second factor before something of the account is changed: a code, a recovery code, or a security key. */
 
-import { Alert, Button, Group, PasswordInput, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, PasswordInput, Stack, Text, TextInput } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { FactorChoice } from '../api.ts'
+import { Refusal } from '../parts.tsx'
 import { useLostSession } from '../session.tsx'
 import { words } from '../text/account.ts'
 import { type Action, type CeremonyProof, proveWithKey } from './ceremony.ts'
@@ -62,11 +63,7 @@ export function Prove({
     >
       <Stack gap="md">
         <Text size="sm">{hasNothing ? words.provePassword : words.proveFirst}</Text>
-        {prove.error === null ? null : (
-          <Alert color="red" variant="light" role="alert" className="refusal">
-            {prove.error.message}
-          </Alert>
-        )}
+        <Refusal error={prove.error} />
         {hasNothing ? (
           <PasswordInput
             label={words.password}

@@ -9,6 +9,7 @@ import { useLostSession } from '../session.tsx'
 import { adminText } from '../text/admin.ts'
 import { useLocks } from './data.ts'
 import { DurationSelect, momentIn } from './duration.tsx'
+import { TableHead } from './table-head.tsx'
 
 const words = adminText.locks
 const kinds = ['user', 'role', 'login', 'node', 'mfa_device'] as const
@@ -44,18 +45,7 @@ export function LocksSection({ state }: { state: WebState }) {
       {locks.data === undefined || locks.data.length === 0 ? null : (
         <div className="card spaced">
           <table className="data stacked">
-            <thead>
-              <tr>
-                {[words.target, words.message, words.expires, words.by].map((name) => (
-                  <th scope="col" key={name}>
-                    {name}
-                  </th>
-                ))}
-                <th scope="col">
-                  <span className="visually-hidden">{adminText.actions}</span>
-                </th>
-              </tr>
-            </thead>
+            <TableHead names={[words.target, words.message, words.expires, words.by]} />
             <tbody>
               {locks.data.map((lock) => (
                 <tr key={lock.id}>

@@ -11,6 +11,7 @@ import { adminText } from '../text/admin.ts'
 import { usePresence } from './data.ts'
 import { DurationSelect } from './duration.tsx'
 import { joinCommand, labelsOf } from './join-command.ts'
+import { TableHead } from './table-head.tsx'
 import { Words } from './users.tsx'
 
 const words = adminText.tokens
@@ -67,18 +68,7 @@ export function TokensSection({ state }: { state: WebState }) {
       {rows.length === 0 ? null : (
         <div className="card spaced">
           <table className="data stacked">
-            <thead>
-              <tr>
-                {[words.token, words.type, words.labels, words.expires].map((name) => (
-                  <th scope="col" key={name}>
-                    {name}
-                  </th>
-                ))}
-                <th scope="col">
-                  <span className="visually-hidden">{adminText.actions}</span>
-                </th>
-              </tr>
-            </thead>
+            <TableHead names={[words.token, words.type, words.labels, words.expires]} />
             <tbody>
               {rows.map((row, index) => (
                 // biome-ignore lint/suspicious/noArrayIndexKey: two may be abbreviated alike

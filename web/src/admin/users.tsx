@@ -9,6 +9,7 @@ import { Empty, Loading, Problem } from '../parts.tsx'
 import { useLostSession } from '../session.tsx'
 import { adminText } from '../text/admin.ts'
 import { useLocks, useRoles, useUsers } from './data.ts'
+import { TableHead } from './table-head.tsx'
 import { UserDevices } from './user-devices.tsx'
 import { EditUser, InviteUser, LockUser, RemoveUser, ResetUser, UnlockUser } from './user-dialogs.tsx'
 
@@ -71,18 +72,7 @@ export function UsersSection({ state }: { state: WebState }) {
       {shown.length === 0 ? null : (
         <div className="card spaced">
           <table className="data stacked">
-            <thead>
-              <tr>
-                {[words.name, words.roles, words.logins, words.state].map((name) => (
-                  <th scope="col" key={name}>
-                    {name}
-                  </th>
-                ))}
-                <th scope="col">
-                  <span className="visually-hidden">{adminText.actions}</span>
-                </th>
-              </tr>
-            </thead>
+            <TableHead names={[words.name, words.roles, words.logins, words.state]} />
             <tbody>
               {shown.map((user) => (
                 <tr key={user.name}>

@@ -26,7 +26,7 @@ const background = '#0d1217'
 const foreground = '#dfe4ea'
 /** Pixels of a cell; the page makes the picture smaller. */
 export const cellWidth = 5
-export const cellHeight = 10
+const cellHeight = 10
 /** Cells that are drawn: of a larger screen the upper left, of an empty one enough to look like a screen. */
 const most = { columns: 132, rows: 50 }
 const least = { columns: 56, rows: 16 }

@@ -118,7 +118,7 @@ export const requestsReview: CommandRun = async ({ options, args }) => {
 }
 
 /** Exactly one of `--approve` and `--deny`. */
-export function verdictOf(options: OptionValues): boolean {
+function verdictOf(options: OptionValues): boolean {
   const [approve, deny] = [options.flag('approve'), options.flag('deny')]
   if (approve === deny) throw new BadParameter('--approve', 'say either --approve or --deny')
   return approve

@@ -18,7 +18,7 @@ import type { MfaSettings } from '../login-state.ts'
 const patience = 300_000
 
 /** `--bind-addr`: a loopback address, with or without a port. Throws BadParameter: whoever can reach it could finish a login. */
-export function parseBindAddress(text: string | undefined): {
+function parseBindAddress(text: string | undefined): {
   readonly host: '127.0.0.1' | '::1'
   readonly port: number
 } {

@@ -12,7 +12,7 @@ const maxMarks = 8
 const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 /** What may stand for a cell. Controls, direction changes and zero-width characters are left out. */
-export function safeCell(chars: string): string {
+function safeCell(chars: string): string {
   if (chars.length === 1 && chars >= ' ' && chars <= '~') return chars
   const clean = [...chars.slice(0, 64).toWellFormed().replace(unsafe, '')].slice(0, maxMarks).join('')
   // A mark alone would land on what stands before it.
