@@ -292,6 +292,36 @@ describe('the administration', () => {
     await bob.page.getByText(/tsh login --request-id=[0-9a-f-]{36}/).waitFor()
   })
 
+  test('what was approved is used in the browser, and given back', async () => {
+    const { page } = bob
+    writeFileSync(join(cluster.dir, 'dba.yaml'), dba.replace('tier: db', 'env: dev'))
+    await ok('create', '-f', join(cluster.dir, 'dba.yaml'))
+    const logins = async () => {
+      await page.getByRole('navigation', { name: 'Main' }).getByText('Servers').click()
+      await page
+        .getByRole('button', { name: /node-1/ })
+        .first()
+        .waitFor()
+      const answer = (await page.evaluate("fetch('/webapi/nodes').then((answer) => answer.json())")) as {
+        items: readonly { logins: readonly string[] }[]
+      }
+      await page.goBack()
+      return answer.items.flatMap((each) => each.logins)
+    }
+    expect(await logins()).toEqual([login])
+    await page.getByRole('button', { name: 'Use the roles here' }).click()
+    await page.getByRole('link', { name: 'Extra roles' }).waitFor()
+    await bob.look('request-used')
+    expect((await logins()).sort()).toEqual([login, 'postgres'].sort())
+    const events = JSON.parse(await ok('audit', 'ls', '--format=json', '--type=cert.create', '--user=bob')) as {
+      identity: { access_requests?: readonly string[] }
+    }[]
+    expect(events.filter(({ identity }) => identity.access_requests?.length === 1)).toHaveLength(1)
+    await page.getByRole('button', { name: 'Back to your own roles' }).click()
+    await page.getByRole('link', { name: 'Extra roles' }).waitFor({ state: 'detached' })
+    expect(await logins()).toEqual([login])
+  })
+
   test('a lock during an open session ends it, and keeps its user out until it is lifted', async () => {
     const { page } = ada
     await bob.page.goto('/web/nodes')

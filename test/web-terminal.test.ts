@@ -209,7 +209,17 @@ describe('a terminal in the page', () => {
       data.items.add(new File(['dropped'], 'dropped-by-a-test.txt'))
       return data
     })()`)
-    await page.locator('.pane.current .terminal:visible').first().dispatchEvent('drop', { dataTransfer: drop })
+    const target = page.locator('.pane.current .terminal:visible').first()
+    await target.dispatchEvent('dragover', { dataTransfer: drop })
+    await page.getByText('Drop to send to the home directory of').waitFor()
+    await visitor.lookOver('drop')
+    await target.dispatchEvent('drop', { dataTransfer: drop })
+    // What becomes of it is seen without a click, and the next key is still the shell's.
+    await list.getByText('dropped-by-a-test.txt').waitFor()
+    await page.keyboard.type('echo typed-after-the-drop\n')
+    await visitor.shows('typed-after-the-drop')
+    await page.getByRole('button', { name: 'Files', exact: true }).click()
+    await list.waitFor({ state: 'detached' })
     const dropped = join(homedir(), 'dropped-by-a-test.txt')
     try {
       await until('the file dropped', async () =>

@@ -59,6 +59,7 @@ export const pageEndpoints: readonly Endpoint[] = [
   routes.deleteLock,
   routes.createAccessRequest,
   routes.listAccessRequests,
+  routes.listRequestableRoles,
   routes.getAccessRequest,
   routes.reviewAccessRequest,
   routes.resolveAccessRequest,

@@ -37,6 +37,14 @@ export const listAccessRequests = endpoint({
   query: z.strictObject({ state: requestState.optional(), ...page }),
   output: pageOf(accessRequest),
 })
+export const listRequestableRoles = endpoint({
+  method: 'GET',
+  path: '/v1/requestable-roles',
+  summary: "Roles that the caller's own let them ask for, by name; those that they have are not among them",
+  callers: ['User'],
+  userRule: 'self',
+  output: z.strictObject({ roles: z.array(z.string()) }),
+})
 export const getAccessRequest = endpoint({
   method: 'GET',
   path: '/v1/access-requests/:id',

@@ -5,6 +5,7 @@ import { empty, endpoint } from './define.ts'
 import { proofFields } from './mfa-model.ts'
 import { isoTime, labels, secondFactor } from './model.ts'
 import { page } from './pages.ts'
+import { assumedRequests } from './web-session-routes.ts'
 
 /** Sent with everything that changes something, and with the opening of a terminal; read from the answers below. */
 export const csrfHeader = 'x-csrf-token'
@@ -22,6 +23,8 @@ export const webUser = z.strictObject({
   expires: isoTime,
   /** The end unless something is done before. */
   idleExpires: isoTime,
+  /** Ids of approved requests whose roles are among these now. */
+  accessRequests: z.array(z.uuid()),
 })
 export type WebUser = z.infer<typeof webUser>
 
@@ -66,8 +69,10 @@ export const webOpenSession = endpoint({
 export const webRenewSession = endpoint({
   method: 'POST',
   path: '/webapi/session/renew',
-  summary: 'Another cookie for the same session, which ends when it would have',
+  summary:
+    'Another cookie for the same session, which ends when it would have; with `accessRequests`, from now on with the roles of these approved requests besides the own ones',
   callers: [],
+  body: z.strictObject({ accessRequests: assumedRequests.optional() }),
   output: logged,
 })
 export const webEndSession = endpoint({

@@ -13,6 +13,8 @@ export const webAgentHost = 'web-agent.teleport.api'
 
 const client = z.strictObject({ address: z.string().max(64), userAgent: z.string().max(256).optional() })
 const token = z.string().max(256)
+/** Ids of requests whose roles a session is to have; none: those of its login alone. */
+export const assumedRequests = z.array(z.uuid()).max(16)
 
 /** A session as the proxy needs it. The private half of its key is nowhere but with auth. */
 const webSession = z.strictObject({
@@ -23,10 +25,12 @@ const webSession = z.strictObject({
   /** `ssh-ed25519-cert-v01@openssh.com AAAA…` */
   certificate: z.string(),
   created: isoTime,
-  /** The end, whatever happens: that of the certificate. */
+  /** The end, whatever happens: that of the certificate, or with roles of requests that of the login's own. */
   expires: isoTime,
   /** The end unless something is done before. */
   idleExpires: isoTime,
+  /** Ids of approved requests whose roles the certificate has, besides the login's own. */
+  accessRequests: z.array(z.uuid()),
 })
 export type WebSession = z.infer<typeof webSession>
 
@@ -59,9 +63,10 @@ export const checkWebSession = endpoint({
 export const renewWebSession = endpoint({
   method: 'POST',
   path: '/v1/web/sessions/renew',
-  summary: 'Another token for the same session, which ends when it would have; the old token is dead at once',
+  summary:
+    'Another token for the same session, which ends when it would have; the old token is dead at once. With `accessRequests` also another certificate: with the roles of these approved requests, or of none',
   callers: ['Proxy'],
-  body: z.strictObject({ token, client }),
+  body: z.strictObject({ token, client, accessRequests: assumedRequests.optional() }),
   output: opened,
 })
 export const endWebSession = endpoint({

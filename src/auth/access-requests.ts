@@ -120,6 +120,12 @@ export class AccessRequests {
   }
 
   /** Throws NotFound, for one that the caller may not see too. */
+  /** Names of the roles that the caller may ask for and has not. Throws AccessDenied. */
+  async requestable(caller: Caller): Promise<string[]> {
+    const { user, subject } = await this.#subject(caller, caller.name)
+    return this.#requestableFor(subject, user)
+  }
+
   async get(caller: Caller, id: string): Promise<AccessRequestRecord> {
     const found = await this.#options.store.get(id)
     if (!mayRead(await this.#reader(caller), found.value, 'read')) throw missingRequest(id)
@@ -251,11 +257,16 @@ export class AccessRequests {
   async #wanted(subject: RuleSubject, user: StoredUser, asked: readonly string[]): Promise<string[]> {
     if (!asked.includes('*')) return [...new Set(asked)]
     if (asked.length > 1) throw new BadParameter('roles', 'either * for every role, or names')
+    const found = await this.#requestableFor(subject, user)
+    if (found.length === 0) throw new AccessDenied('access denied: your roles let you ask for no other role')
+    return found
+  }
+
+  async #requestableFor(subject: RuleSubject, user: StoredUser): Promise<string[]> {
     const found: string[] = []
     for await (const { id } of this.#options.tables.roles.all()) {
       if (!user.roles.includes(id) && isRequestable(subject, id)) found.push(id)
     }
-    if (found.length === 0) throw new AccessDenied('access denied: your roles let you ask for no other role')
     return found
   }
 

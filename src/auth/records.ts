@@ -244,6 +244,10 @@ const storedWebSession = z.strictObject({
   /** The end of the certificate. */
   expires: isoTime,
   lastSeen: isoTime,
+  /** While the certificate has roles of approved requests: which, and what the session goes back to. */
+  assumed: z
+    .strictObject({ accessRequests: z.array(z.uuid()), ownRoles: z.array(z.string()), ownExpires: isoTime })
+    .optional(),
 })
 export type StoredWebSession = z.infer<typeof storedWebSession>
 const settingsOrigin = z.enum(['config-file', 'dynamic'])

@@ -260,7 +260,7 @@ function mountLogins(app: FastifyInstance, services: Services): void {
 function mountWebSessions(app: FastifyInstance, { webSessions }: Services): void {
   serve(app, routes.openWebSession, ({ body }) => webSessions.open(body))
   serve(app, routes.checkWebSession, ({ body }) => webSessions.check(body.token, body))
-  serve(app, routes.renewWebSession, ({ body }) => webSessions.renew(body.token, body.client))
+  serve(app, routes.renewWebSession, ({ body }) => webSessions.renew(body.token, body.client, body.accessRequests))
   serve(app, routes.endWebSession, async ({ body }) => {
     await webSessions.end(body.token, body)
     return {}

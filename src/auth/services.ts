@@ -166,7 +166,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const mfa = { backend, tables, audit, users, otp, challenges, ceremonies, factors, relyingParty, env }
   const logins = new Logins({ ...mfa, passwords, lockout, issuer, state: hub })
   const webSessions = new WebSessions({
-    ...{ backend, tables, index, audit, logins, users, issuer, hub, settings, env, logger },
+    ...{ backend, tables, index, audit, logins, users, accessRequests, issuer, hub, settings, env, logger },
   })
   await webSessions.start()
   return {

@@ -16,6 +16,7 @@ import { AccessDenied, isCompareFailed, isNotFound, NotFound } from '../errors/e
 import { messageOf } from '../errors/system.ts'
 import { serveAgent } from '../ssh/agent/server.ts'
 import { generateEd25519, keyObjectOf, privateKeyFromKeyObject } from '../ssh/keys/private-key.ts'
+import type { AccessRequests } from './access-requests.ts'
 import type { Audit } from './audit.ts'
 import type { Issuer } from './certificates.ts'
 import type { Hub } from './hub.ts'
@@ -46,7 +47,8 @@ export interface WebSessionsOptions {
   readonly index: WebSessionIndex
   readonly audit: Audit
   readonly logins: Pick<Logins, 'authenticate'>
-  readonly users: Pick<Users, 'rolesOf'>
+  readonly users: Pick<Users, 'get' | 'rolesOf'>
+  readonly accessRequests: Pick<AccessRequests, 'grantsFor'>
   readonly issuer: Issuer
   readonly hub: Hub
   readonly settings: Pick<AuthSettings, 'webIdleMs'>
@@ -127,11 +129,23 @@ export class WebSessions {
     return this.#shown(options.touch ? await this.#touch(found, options.client) : found.value)
   }
 
-  async renew(token: string, client: WebClient): Promise<{ token: string; session: WebSession }> {
+  /**
+   * Another token; with `accessRequests` (ids) also another certificate of the same key, which has the roles of the login and of these
+   * approved requests, and ends with the first of them. Throws AccessDenied.
+   */
+  async renew(
+    token: string,
+    client: WebClient,
+    accessRequests?: readonly string[],
+  ): Promise<{ token: string; session: WebSession }> {
     const { backend, tables, index, env } = this.#options
     const found = await this.#find(token, client)
     const next = newToken(env)
-    const record = { ...found.value, lastSeen: env.now().toISOString(), seenFrom: client.address }
+    const before = accessRequests === undefined ? found.value : await this.#withRoles(found.value, accessRequests)
+    const record = { ...before, lastSeen: env.now().toISOString(), seenFrom: client.address }
+    // As with a role that binds to the address of the login, used from another one.
+    if (!this.#holds(record, client))
+      throw new AccessDenied('access denied: roles of that request shut this session out')
     try {
       await backend.commit([
         tables.webSessions.unchanged(found),
@@ -229,10 +243,61 @@ export class WebSessions {
   }
 
   async #find(token: string, client: WebClient | undefined): Promise<Found<StoredWebSession>> {
-    const { tables } = this.#options
-    const found = await tables.webSessions.find(hashToken(token))
+    const { tables, env } = this.#options
+    const stored = await tables.webSessions.find(hashToken(token))
+    const hasLapsed = stored?.value.assumed !== undefined && Date.parse(stored.value.expires) <= env.now().getTime()
+    const found = stored !== undefined && hasLapsed ? await this.#goBack(stored) : stored
     if (found === undefined || !this.#holds(found.value, client)) throw over()
     return found
+  }
+
+  /** What a request gave has ended, the login has not: it goes on with the roles of its own. */
+  async #goBack(found: Found<StoredWebSession>): Promise<Found<StoredWebSession> | undefined> {
+    const { tables, backend } = this.#options
+    if (this.#ends(found.value) <= this.#options.env.now()) return undefined
+    const record = await this.#withRoles(found.value, [])
+    try {
+      await backend.compareAndSwap(tables.webSessions.item(found.id, record, this.#ends(record)), found.revision)
+    } catch (error) {
+      // Another request was first.
+      if (!isCompareFailed(error) && !isNotFound(error)) throw error
+    }
+    return tables.webSessions.find(found.id)
+  }
+
+  /** The session with a certificate for the roles of its login and of these requests. */
+  async #withRoles(record: StoredWebSession, wanted: readonly string[]): Promise<StoredWebSession> {
+    const { users, accessRequests, issuer } = this.#options
+    const { assumed, ...session } = record
+    const own = {
+      ownRoles: assumed?.ownRoles ?? record.roles,
+      ownExpires: assumed?.ownExpires ?? record.expires,
+    }
+    const user = (await users.get(record.user)).value
+    const roles = (await users.rolesOf(user)).filter(({ metadata }) => own.ownRoles.includes(metadata.name))
+    const isHeld = (id: string) => assumed?.accessRequests.includes(id) === true
+    const granted = await accessRequests.grantsFor(user, {
+      held: wanted.filter(isHeld),
+      wanted: wanted.filter((id) => !isHeld(id)),
+    })
+    const has = (name: string) => roles.some(({ metadata }) => metadata.name === name)
+    const credentials = await issuer.user({
+      user,
+      roles: [...roles, ...granted.roles.filter(({ metadata }) => !has(metadata.name))],
+      publicKey: parseCertificateLine(record.certificate).publicKey,
+      ttlSeconds: undefined,
+      notAfter: new Date(Math.min(Date.parse(own.ownExpires), granted.notAfter?.getTime() ?? Number.POSITIVE_INFINITY)),
+      accessRequests: granted.ids,
+      address: record.address,
+    })
+    return {
+      ...session,
+      roles: [...credentials.roles],
+      logins: [...credentials.logins],
+      certificate: credentials.certificate,
+      expires: credentials.validBefore,
+      ...(granted.ids.length === 0 ? {} : { assumed: { accessRequests: [...granted.ids], ...own } }),
+    }
   }
 
   /** Not ended, not idle for too long, and its certificate would still be taken. */
@@ -263,12 +328,22 @@ export class WebSessions {
 
   #ends(record: StoredWebSession): Date {
     const idle = Date.parse(record.lastSeen) + this.#options.settings.webIdleMs
-    return new Date(Math.min(Date.parse(record.expires), idle))
+    return new Date(Math.min(Date.parse(record.assumed?.ownExpires ?? record.expires), idle))
   }
 
   #shown(record: StoredWebSession): WebSession {
-    const { id, user, roles, logins, certificate, created, expires } = record
-    return { id, user, roles, logins, certificate, created, expires, idleExpires: this.#ends(record).toISOString() }
+    const { id, user, roles, logins, certificate, created, assumed } = record
+    return {
+      id,
+      user,
+      roles,
+      logins,
+      certificate,
+      created,
+      expires: assumed?.ownExpires ?? record.expires,
+      idleExpires: this.#ends(record).toISOString(),
+      accessRequests: assumed?.accessRequests ?? [],
+    }
   }
 
   #endAgents(id: string): void {

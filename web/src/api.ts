@@ -107,6 +107,9 @@ export const openCeremony = (id: string): Promise<{ get?: Challenge; create?: Ch
 export const answerCeremony = (body: object): Promise<{ redirect: string }> =>
   call('POST', '/webapi/ceremonies/answer', { body })
 export const renew = (): Promise<{ user: WebUser }> => change('/webapi/session/renew')
+/** From now on with the roles of these approved requests besides the own ones, and of no others. */
+export const assumeRequests = (accessRequests: readonly string[]): Promise<{ user: WebUser }> =>
+  change('/webapi/session/renew', { accessRequests })
 export const logOut = (everywhere: boolean): Promise<unknown> => change('/webapi/session/end', { everywhere })
 
 /** The OpenAPI document of these calls. */

@@ -84,6 +84,11 @@ export function Shell({ state, children }: { state: WebState; children: ReactNod
         >
           <SearchIcon />
         </button>
+        {(state.user?.accessRequests.length ?? 0) === 0 ? null : (
+          <Link to="/web/requests" className="chip chosen" title={text.moreRolesHint}>
+            {text.moreRoles}
+          </Link>
+        )}
         <UserButton name={known} state={state} onLeave={() => setKnown(undefined)} />
       </header>
       <main id="content" tabIndex={-1}>

@@ -8,6 +8,8 @@ export const text = {
   unreachable: 'The proxy cannot be reached. Check the network and try again.',
   close: 'Close',
   skip: 'Skip to the content',
+  moreRoles: 'Extra roles',
+  moreRolesHint: 'In this browser you use roles of an access request',
   login: {
     title: (cluster: string) => `Log in to ${cluster}`,
     again: 'Your session is over',

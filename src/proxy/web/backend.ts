@@ -34,7 +34,10 @@ import type { UserApiOptions } from './user-api.ts'
 export const sessionBackend = (auth: Pick<AuthConnection, 'call' | 'openStream'>): SessionBackend => ({
   open: (body, client) => auth.call(openWebSession, { body: { ...body, client } }),
   check: (token, touch, client) => auth.call(checkWebSession, { body: { token, touch, client } }),
-  renew: (token, client) => auth.call(renewWebSession, { body: { token, client } }),
+  renew: (token, client, accessRequests) =>
+    auth.call(renewWebSession, {
+      body: { token, client, ...(accessRequests === undefined ? {} : { accessRequests: [...accessRequests] }) },
+    }),
   async end(token, everywhere, client) {
     await auth.call(endWebSession, { body: { token, everywhere, client } })
   },

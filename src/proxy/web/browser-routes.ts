@@ -32,6 +32,7 @@ export function browserRoutes(backend: WebBackend, info: WebInfo, sessions: Brow
     calls: [...backend.callsOf(session, client)],
     expires: session.expires,
     idleExpires: session.idleExpires,
+    accessRequests: session.accessRequests,
   })
   let document: ReturnType<typeof webDocument> | undefined
   return [
@@ -65,8 +66,8 @@ export function browserRoutes(backend: WebBackend, info: WebInfo, sessions: Brow
         return { csrfToken: csrfTokenOf(opened.token), user: userOf(opened.session, client) }
       },
     ),
-    browser(web.webRenewSession, { needs: 'session' }, async ({ client, token, setCookie: set }) => {
-      const renewed = await sessions.renew(token, client)
+    browser(web.webRenewSession, { needs: 'session' }, async ({ body, client, token, setCookie: set }) => {
+      const renewed = await sessions.renew(token, client, body.accessRequests)
       set(setCookie(sessionCookie, renewed.token))
       return { csrfToken: csrfTokenOf(renewed.token), user: userOf(renewed.session, client) }
     }),

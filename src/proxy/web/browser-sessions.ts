@@ -22,7 +22,11 @@ export interface SessionBackend {
     client: WebClient,
   ): Promise<{ token: string; session: WebSession }>
   check(token: string, touch: boolean, client: WebClient): Promise<WebSession>
-  renew(token: string, client: WebClient): Promise<{ token: string; session: WebSession }>
+  renew(
+    token: string,
+    client: WebClient,
+    accessRequests?: readonly string[],
+  ): Promise<{ token: string; session: WebSession }>
   end(token: string, everywhere: boolean, client: WebClient): Promise<void>
   /** A stream on which the token is the first line and the agent protocol follows. */
   openAgent(): Promise<Duplex>
@@ -52,6 +56,7 @@ export class BrowserSessions {
   readonly backend: SessionBackend
   readonly #env: Env
   readonly #logger: Logger
+  /** By certificate: a session may get another one. */
   readonly #live = new Map<string, LiveSession>()
 
   constructor(options: { readonly backend: SessionBackend; readonly env: Env; readonly logger: Logger }) {
@@ -70,10 +75,14 @@ export class BrowserSessions {
     }
   }
 
-  async renew(token: string, client: WebClient): Promise<{ token: string; session: WebSession }> {
-    const renewed = await this.backend.renew(token, client)
-    const live = this.#live.get(renewed.session.id)
-    if (live !== undefined) live.token = renewed.token
+  /** With `accessRequests`, what is opened from now on has the new certificate; what is open goes on with the one it has. */
+  async renew(
+    token: string,
+    client: WebClient,
+    accessRequests?: readonly string[],
+  ): Promise<{ token: string; session: WebSession }> {
+    const renewed = await this.backend.renew(token, client, accessRequests)
+    for (const live of this.#live.values()) if (live.token === token) live.token = renewed.token
     return renewed
   }
 
@@ -86,13 +95,14 @@ export class BrowserSessions {
   /** For as long as a terminal is open. Throws AccessDenied, ConnectionProblem, LimitExceeded. */
   async hold(token: string, client: WebClient, touch = true): Promise<HeldSession> {
     const session = await this.check(token, client, touch)
-    let live = this.#live.get(session.id)
+    const { certificate } = session
+    let live = this.#live.get(certificate)
     if (live === undefined) {
       live = new LiveSession(session, token, client, this.backend, this.#env, this.#logger)
       const made = live
-      this.#live.set(session.id, made)
+      this.#live.set(certificate, made)
       made.signal.addEventListener('abort', () => {
-        if (this.#live.get(session.id) === made) this.#live.delete(session.id)
+        if (this.#live.get(certificate) === made) this.#live.delete(certificate)
       })
     }
     if (live.holders >= maxHeld) throw new AccessDenied(`this login has ${maxHeld} connections open already`)

@@ -427,6 +427,7 @@ const openTo: Readonly<Record<string, 'everybody' | 'page' | 'session' | 'auth'>
      GET /v1/settings/session-recording · PUT /v1/settings/session-recording · DELETE /v1/settings/session-recording
      POST /v1/locks · GET /v1/locks · GET /v1/locks/:id · DELETE /v1/locks/:id
      POST /v1/access-requests · GET /v1/access-requests · GET /v1/access-requests/:id
+     GET /v1/requestable-roles
      POST /v1/access-requests/:id/reviews · PUT /v1/access-requests/:id/state · DELETE /v1/access-requests/:id
      GET /v1/sessions · GET /v1/sessions/:sid · GET /v1/recordings · GET /v1/recordings/:sid · GET /v1/recordings/:sid/chunks
      GET /v1/audit/events · GET /v1/audit/export · GET /v1/audit/verify

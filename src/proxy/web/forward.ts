@@ -34,7 +34,7 @@ export function addForwardRoute(
     async handler(request, reply) {
       const { token, session } = guard.visit(request)
       if (session === undefined) throw new NotLoggedIn('log in first')
-      const visit = { token, sessionId: session.id, client: deps.clientOf(request) }
+      const visit = { token, certificate: session.certificate, client: deps.clientOf(request) }
       const input = {
         params: parseInput(endpoint.params, request.params),
         query: parseInput(endpoint.query, request.query),

@@ -45,6 +45,7 @@ beforeAll(async () => {
   const session = {
     ...{ id: uuid, user: 'alice', roles: ['ops'], logins: ['root'], created: now, expires: now, idleExpires: now },
     certificate: formatCertificateLine(certificate),
+    accessRequests: [],
   }
   const proxy = cluster.machine('Proxy', ['proxy'])
   const terminals = new Terminals({

@@ -22,7 +22,8 @@ export interface UserApiOptions {
 /** Whose browser calls, and from where. */
 export interface UserVisit {
   readonly token: string
-  readonly sessionId: string
+  /** The session's: another one has other roles. */
+  readonly certificate: string
   readonly client: WebClient
 }
 
@@ -88,12 +89,8 @@ export class UserApi {
   }
 
   /** Of one browser session from one address: auth is told of the address, and roles may insist on it. */
-  async #line(visit: {
-    readonly token: string
-    readonly sessionId: string
-    readonly client: WebClient
-  }): Promise<Line> {
-    const key = `${visit.sessionId} ${visit.client.address}`
+  async #line(visit: UserVisit): Promise<Line> {
+    const key = `${visit.certificate} ${visit.client.address}`
     const known = this.#lines.get(key)
     if (known !== undefined) {
       const line = await known

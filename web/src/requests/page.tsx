@@ -13,10 +13,10 @@ import {
   Textarea,
   Title,
 } from '@mantine/core'
-import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query'
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
-import { auth, type CallOutput, may, type routes, type WebState } from '../api.ts'
+import { assumeRequests, auth, type CallOutput, may, type routes, type WebState } from '../api.ts'
 import { Confirm, CopyButton, Empty, Loading, Problem, usePageTitle, When } from '../parts.tsx'
 import { useLostSession } from '../session.tsx'
 import { adminText } from '../text/admin.ts'
@@ -87,6 +87,7 @@ export function RequestsPage({ state }: { state: WebState }) {
             key={request.id}
             request={request}
             isOwn={request.user === name}
+            used={state.user?.accessRequests ?? []}
             onDecide={(approve) => setDeciding({ request, approve })}
             onWithdraw={() => setLeaving(request)}
           />
@@ -97,9 +98,11 @@ export function RequestsPage({ state }: { state: WebState }) {
           {words.more}
         </Button>
       ) : null}
-      {isAsking ? <Ask onClose={() => setAsking(false)} /> : null}
+      {isAsking ? <Ask user={name} onClose={() => setAsking(false)} /> : null}
       {deciding === undefined ? null : <Decide {...deciding} state={state} onClose={() => setDeciding(undefined)} />}
-      {leaving === undefined ? null : <Withdraw request={leaving} onClose={() => setLeaving(undefined)} />}
+      {leaving === undefined ? null : (
+        <Withdraw request={leaving} used={state.user?.accessRequests ?? []} onClose={() => setLeaving(undefined)} />
+      )}
     </div>
   )
 }
@@ -107,6 +110,8 @@ export function RequestsPage({ state }: { state: WebState }) {
 function RequestCard(props: {
   readonly request: AccessRequest
   readonly isOwn: boolean
+  /** Ids of requests whose roles this browser has now. */
+  readonly used: readonly string[]
   onDecide(approve: boolean): void
   onWithdraw(): void
 }) {
@@ -138,11 +143,14 @@ function RequestCard(props: {
       ))}
       {resolveReason === '' || reviews.length > 0 ? null : <p className="said small">{resolveReason}</p>}
       {isOwn && state === 'approved' && !isOver ? (
-        <Group gap="xs" mt="xs">
-          <Text size="sm">{words.use}</Text>
-          <code className="mono">{words.usage(id)}</code>
-          <CopyButton value={words.usage(id)} />
-        </Group>
+        <>
+          <Usage id={id} used={props.used} />
+          <Group gap="xs" mt="xs">
+            <Text size="sm">{words.inTerminal}</Text>
+            <code className="mono">{words.usage(id)}</code>
+            <CopyButton value={words.usage(id)} />
+          </Group>
+        </>
       ) : null}
       <Group gap="xs" mt="sm">
         {isOwn || state !== 'pending' || isOver ? null : (
@@ -165,6 +173,34 @@ function RequestCard(props: {
   )
 }
 
+/** Has the roles in this browser, until the request ends or they are given back. What is open already goes on as it began. */
+function Usage({ id, used }: { id: string; used: readonly string[] }) {
+  const client = useQueryClient()
+  const isUsed = used.includes(id)
+  const change = useMutation({
+    mutationFn: () => assumeRequests(isUsed ? used.filter((each) => each !== id) : [...used, id]),
+    // Whatever was shown was for other roles.
+    onSuccess: () => client.invalidateQueries(),
+  })
+  useLostSession(change.error)
+  return (
+    <>
+      <Group gap="xs" mt="xs">
+        {isUsed ? <span className="request-state green">{words.used}</span> : null}
+        <Button
+          size="xs"
+          variant={isUsed ? 'default' : 'filled'}
+          loading={change.isPending}
+          onClick={() => change.mutate()}
+        >
+          {isUsed ? words.giveBack : words.use}
+        </Button>
+      </Group>
+      <Problem error={change.error} />
+    </>
+  )
+}
+
 function useChange<T>(change: () => Promise<T>, onDone: () => void) {
   const client = useQueryClient()
   const mutation = useMutation({
@@ -178,7 +214,12 @@ function useChange<T>(change: () => Promise<T>, onDone: () => void) {
   return mutation
 }
 
-function Ask({ onClose }: { onClose(): void }) {
+function Ask({ user, onClose }: { user: string | undefined; onClose(): void }) {
+  const offered = useQuery({
+    queryKey: ['requests', user, 'roles'],
+    queryFn: ({ signal }) => auth<typeof routes.listRequestableRoles>('GET /v1/requestable-roles', {}, { signal }),
+  })
+  useLostSession(offered.error)
   const [roles, setRoles] = useState<string[]>([])
   const [reason, setReason] = useState('')
   const [reviewers, setReviewers] = useState<string[]>([])
@@ -197,7 +238,8 @@ function Ask({ onClose }: { onClose(): void }) {
         <Stack gap="sm">
           <TagsInput
             label={words.roles}
-            description={words.rolesHint}
+            description={offered.data?.roles.length === 0 ? words.noRoles : words.rolesHint}
+            data={offered.data?.roles ?? []}
             value={roles}
             onChange={setRoles}
             acceptValueOnBlur
@@ -280,12 +322,16 @@ function Decide(props: { request: AccessRequest; approve: boolean; state: WebSta
   )
 }
 
-function Withdraw({ request, onClose }: { request: AccessRequest; onClose(): void }) {
+function Withdraw(props: { request: AccessRequest; used: readonly string[]; onClose(): void }) {
+  const { request, used, onClose } = props
   const { id, roles } = request
-  const withdraw = useChange(
-    () => auth<typeof routes.deleteAccessRequest>('DELETE /v1/access-requests/:id', { params: { id } }),
-    onClose,
-  )
+  const client = useQueryClient()
+  const withdraw = useChange(async () => {
+    await auth<typeof routes.deleteAccessRequest>('DELETE /v1/access-requests/:id', { params: { id } })
+    if (!used.includes(id)) return
+    await assumeRequests(used.filter((each) => each !== id))
+    await client.invalidateQueries()
+  }, onClose)
   return (
     <Confirm
       opened

@@ -8,7 +8,7 @@ import { CloseIcon, GearIcon, SplitIcon } from '../icons.tsx'
 import { sessionsText } from '../text/sessions.ts'
 import { words } from '../text/terminal.ts'
 import { permissionOf, setPermission } from './clipboard.ts'
-import { Files } from './files.tsx'
+import { Files, type FilesShown } from './files.tsx'
 import { JoinedView } from './joined-view.tsx'
 import { PartyNames } from './parties.tsx'
 import { setPreferences, usePreferences } from './preferences.ts'
@@ -36,6 +36,7 @@ const currentOf = (tab: Tab): Pane => tab.panes.find(({ id }) => id === tab.curr
 export function TerminalDeck({ isShown, clusterName, user }: { isShown: boolean; clusterName: string; user: string }) {
   const { all, active } = useTabs()
   const [latency, setLatency] = useState<ReadonlyMap<number, number>>(new Map())
+  const [files, setFiles] = useState<FilesShown>('no')
   const tab = all.find(({ id }) => id === active)
   const pane = tab === undefined ? undefined : currentOf(tab)
   const name = pane === undefined ? words.title : nameOf(pane)
@@ -55,7 +56,9 @@ export function TerminalDeck({ isShown, clusterName, user }: { isShown: boolean;
         <Text size="xs" c="dimmed" title={words.latencyHint} className="latency">
           {ms === undefined ? '' : words.latency(Math.max(1, Math.round(ms)))}
         </Text>
-        {pane === undefined || pane.joined !== undefined ? null : <Files place={pane} />}
+        {pane === undefined || pane.joined !== undefined ? null : (
+          <Files place={pane} shown={files} onShow={setFiles} />
+        )}
         {tab === undefined || pane?.joined !== undefined ? null : <Splits tab={tab} />}
         <Settings user={user} />
       </div>
@@ -86,6 +89,10 @@ export function TerminalDeck({ isShown, clusterName, user }: { isShown: boolean;
                       if (!isShown || one.id !== active) ring(one.id)
                     },
                     onUse: () => choosePane(one.id, each.id),
+                    onDrop: () => {
+                      choosePane(one.id, each.id)
+                      setFiles('dropped')
+                    },
                     onOver: (isOver) => setOver(one.id, each.id, isOver),
                     onLeave: () => closePane(one.id, each.id),
                   }}

@@ -6,15 +6,32 @@ import { CloseIcon, FilesIcon } from '../icons.tsx'
 import { words } from '../text/terminal.ts'
 import { download, forget, type Place, type Transfer, upload, useTransfers } from './transfers.ts'
 
-export function Files({ place }: { place: Place }) {
+/** Opened by a drop, it leaves the focus in the terminal. */
+export type FilesShown = 'no' | 'asked' | 'dropped'
+
+export function Files(props: { place: Place; shown: FilesShown; onShow(shown: FilesShown): void }) {
+  const { place, shown, onShow } = props
   const transfers = useTransfers()
   const [directory, setDirectory] = useState('')
   const [path, setPath] = useState('')
   const running = transfers.filter(({ state }) => state === 'running').length
   return (
-    <Popover position="bottom-end" width={340} shadow="md" trapFocus>
+    <Popover
+      position="bottom-end"
+      width={340}
+      shadow="md"
+      opened={shown !== 'no'}
+      onChange={(opened) => onShow(opened ? 'asked' : 'no')}
+      trapFocus={shown === 'asked'}
+    >
       <Popover.Target>
-        <ActionIcon variant="subtle" color="gray" aria-label={words.files(running)} className="quiet files-button">
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          aria-label={words.files(running)}
+          className="quiet files-button"
+          onClick={() => onShow(shown === 'no' ? 'asked' : 'no')}
+        >
           <FilesIcon />
           {transfers.length === 0 ? null : <span className="bell" />}
         </ActionIcon>

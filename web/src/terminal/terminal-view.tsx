@@ -25,6 +25,8 @@ export interface TerminalEvents {
   onSession(sid: string | undefined): void
   onBell(): void
   onUse(): void
+  /** Files were dropped on it. */
+  onDrop(): void
 }
 
 function wordsOf(end: End): string {
@@ -59,6 +61,7 @@ export function TerminalView({
   const [isLost, setLost] = useState(false)
   const [isSearching, setSearching] = useState(false)
   const [rings, setRings] = useState(false)
+  const [isAimedAt, setAimedAt] = useState(false)
   const [wanted, setWanted] = useState<string>()
   const latest = useRef({ fontSize, theme, events, sid: pane.sid })
   latest.current = { fontSize, theme, events, sid: pane.sid }
@@ -166,14 +169,22 @@ export function TerminalView({
       aria-label={words.region(where)}
       style={{ background: themes[theme]?.background ?? '#000' }}
       onDragOver={(event) => {
-        if (event.dataTransfer.types.includes('Files')) event.preventDefault()
+        if (!event.dataTransfer.types.includes('Files')) return
+        event.preventDefault()
+        setAimedAt(true)
+      }}
+      onDragLeave={({ relatedTarget, currentTarget }) => {
+        if (!(relatedTarget instanceof Node && currentTarget.contains(relatedTarget))) setAimedAt(false)
       }}
       onDrop={(event) => {
+        setAimedAt(false)
         if (!event.dataTransfer.types.includes('Files')) return
         event.preventDefault()
         for (const file of event.dataTransfer.files) upload(pane, '', file)
+        events.onDrop()
       }}
     >
+      {isAimedAt ? <p className="drop-here">{words.dropHere(where)}</p> : null}
       {isSearching ? <SearchBar search={screen.current?.search} onClose={() => setSearching(false)} /> : null}
       <div className="screen" ref={place} />
       {wanted === undefined ? null : (

@@ -39,6 +39,7 @@ export const words = {
   home: 'the home directory',
   send: 'Send files',
   dropHint: 'or drop them on the terminal',
+  dropHere: (where: string) => `Drop to send to the home directory of ${where}`,
   path: 'Fetch the file',
   fetch: 'Fetch',
   transfers: 'Files on their way',
