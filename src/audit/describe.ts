@@ -87,9 +87,15 @@ const sentences: Readonly<Record<EventName, Sentence>> = {
     return outcome(event, what, `was refused a forward on ${host(event)}, ${text(event.addr)}`)
   },
   'cert.create': (event) => {
-    const { key_id, expires, principals } = fieldsOf(event.identity)
+    const { key_id, expires, principals, access_requests } = fieldsOf(event.identity)
     const names = list(principals)
-    return `${text(event.cert_type)} certificate for ${text(key_id)}${names === '' ? '' : ` (${names})`} until ${text(expires)}`
+    const until = `until ${text(expires)}`
+    if (event.cert_type !== 'user')
+      return `issued a ${text(event.cert_type)} certificate for ${text(key_id)}${names === '' ? '' : ` (${names})`} ${until}`
+    const asked = list(access_requests)
+    // Without a login it has a principal that nobody is.
+    const logins = names.startsWith('-teleport-nologin-') ? 'no login' : names
+    return `got a certificate for ${logins} ${until}${asked === '' ? '' : `, with roles of the request ${asked}`}`
   },
   'ca.rotate': (event) => {
     const { authorities, previous_phase, phase, left_behind } = event

@@ -11,7 +11,7 @@ const words = auditText
 const dayOf = new Intl.DateTimeFormat(undefined, { dateStyle: 'full' })
 const timeOf = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' })
 /** In pixels, before a row is measured. */
-const [rowHeight, dayHeight] = [38, 60]
+const [rowHeight, dayHeight] = [42, 60]
 /** So many rows before the last one, the next page is asked for. */
 const lookAhead = 20
 

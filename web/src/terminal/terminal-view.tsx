@@ -182,6 +182,7 @@ export function TerminalView({
         event.preventDefault()
         for (const file of event.dataTransfer.files) upload(pane, '', file)
         events.onDrop()
+        screen.current?.terminal.focus()
       }}
     >
       {isAimedAt ? <p className="drop-here">{words.dropHere(where)}</p> : null}
