@@ -167,104 +167,6 @@ describe('the end of a browser session', () => {
     await expect(agent.list()).rejects.toThrow()
   })
 
-  describe('with the roles of an approved request', () => {
-    const ops = {
-      allow: { logins: ['root'], node_labels: { '*': '*' } },
-      options: { max_session_ttl: '2h', port_forwarding: false },
-    }
-    const hour = 3_600_000
-    async function withRequest(spec: Record<string, unknown> = ops) {
-      const made = await bench()
-      const admin = made.as(adminCaller)
-      const asker = { allow: { request: { roles: ['ops'] } } }
-      for (const [name, each] of Object.entries({ ops: spec, asker })) {
-        const role = { kind: 'role' as const, version: 'v4', metadata: { name }, spec: each }
-        await admin.call(routes.putRole, { params: { name }, body: { role } })
-      }
-      await admin.call(routes.createUser, { body: { name: 'bob', roles: ['asker'], traits: {} } })
-      await admin.call(routes.setPassword, { params: { name: 'bob' }, body: { password } })
-      const opened = await open(made, password, 'bob')
-      const { id } = await admin.call(routes.createAccessRequest, { body: { user: 'bob', roles: ['ops'] } })
-      const decide = (state: 'approved' | 'denied') =>
-        admin.call(routes.resolveAccessRequest, { params: { id }, body: { state } })
-      const renew = (token: string, accessRequests?: readonly string[], from = client) =>
-        proxyOf(made).call(routes.renewWebSession, {
-          body: {
-            token,
-            client: from,
-            ...(accessRequests === undefined ? {} : { accessRequests: [...accessRequests] }),
-          },
-        })
-      return { made, admin, opened, id, decide, renew }
-    }
-
-    test('it has them when it asks, keeps them when it is renewed, and gives them back', async () => {
-      const { made, opened, id, decide, renew } = await withRequest()
-      await expect(renew(opened.token, [id])).rejects.toThrow(`the request ${id} is pending`)
-      await decide('approved')
-      const more = await renew(opened.token, [id])
-      expect(more.session).toMatchObject({
-        id: opened.session.id,
-        accessRequests: [id],
-        expires: opened.session.expires,
-      })
-      expect(more.session.roles).toEqual(['asker', 'ops'])
-      expect(more.session.logins).toEqual(['root'])
-      const certificate = parseCertificateLine(more.session.certificate)
-      expect(Number(certificate.validBefore) * 1000).toBeLessThanOrEqual(made.env.now().getTime() + 2 * hour)
-      expect(made.events).toContainEqual(
-        expect.objectContaining({ event: 'cert.create', identity: expect.objectContaining({ access_requests: [id] }) }),
-      )
-      const { agent } = await agentOf(made, more.token)
-      expect((await agent.list()).map(({ blob }) => blob)).toEqual([certificate.blob])
-      const kept = await renew(more.token)
-      expect(kept.session).toMatchObject({ accessRequests: [id], certificate: more.session.certificate })
-      const own = await renew(kept.token, [])
-      expect(own.session).toMatchObject({
-        roles: ['asker'],
-        logins: [],
-        accessRequests: [],
-        expires: opened.session.expires,
-      })
-      await expect(renew(own.token, [randomUUID()])).rejects.toThrow('you have no request')
-      await check(made, own.token)
-    })
-
-    test('it goes on with its own when they end', async () => {
-      const { made, opened, id, decide, renew } = await withRequest()
-      await decide('approved')
-      const more = await renew(opened.token, [id])
-      for (let passed = 0; passed < 2.5 * hour; passed += hour / 4) {
-        await made.env.advance(hour / 4)
-        await check(made, more.token)
-      }
-      const now = await check(made, more.token)
-      expect(now).toMatchObject({ id: opened.session.id, roles: ['asker'], accessRequests: [] })
-      expect(Date.parse(now.expires)).toBe(Date.parse(opened.session.expires))
-      const { agent } = await agentOf(made, more.token)
-      expect((await agent.list()).map(({ blob }) => blob)).toEqual([parseCertificateLine(now.certificate).blob])
-    })
-
-    test('one that is denied after all gives nothing at once, and the session goes on', async () => {
-      const { made, opened, id, decide, renew } = await withRequest()
-      await decide('approved')
-      const more = await renew(opened.token, [id])
-      await decide('denied')
-      await check(made, more.token)
-      const { agent } = await agentOf(made, more.token)
-      expect(await agent.list()).toHaveLength(1)
-      await expect(renew((await renew(more.token, [])).token, [id])).rejects.toThrow(`the request ${id} is denied`)
-    })
-
-    test('roles that would shut it out are refused, and it stays as it is', async () => {
-      const { made, opened, id, decide, renew } = await withRequest({ ...ops, options: { pin_source_ip: true } })
-      await decide('approved')
-      await expect(renew(opened.token, [id], { address: '198.51.100.9' })).rejects.toThrow('shut this session out')
-      expect(await check(made, opened.token)).toMatchObject({ roles: ['asker'] })
-      expect((await renew(opened.token, [id])).session.roles).toEqual(['asker', 'ops'])
-    })
-  })
-
   test('a logout is in the audit log before it happens, and one that cannot be told does not happen', async () => {
     const made = await bench()
     const { token } = await open(made)
@@ -374,6 +276,122 @@ describe("a user's own browser sessions", () => {
     await index.end(new Set([session.id]))
     await expect(check(made, renewed.token)).rejects.toThrow(AccessDenied)
     expect(await Array.fromAsync(tables.webSessions.all())).toEqual([])
+  })
+})
+
+describe('a browser session with the roles of an approved request', () => {
+  const ops = {
+    allow: { logins: ['root'], node_labels: { '*': '*' } },
+    options: { max_session_ttl: '2h', port_forwarding: false },
+  }
+  const hour = 3_600_000
+  async function withRequest(spec: Record<string, unknown> = ops) {
+    const made = await bench()
+    const admin = made.as(adminCaller)
+    const asker = { allow: { request: { roles: ['ops'] } } }
+    for (const [name, each] of Object.entries({ ops: spec, asker })) {
+      const role = { kind: 'role' as const, version: 'v4', metadata: { name }, spec: each }
+      await admin.call(routes.putRole, { params: { name }, body: { role } })
+    }
+    await admin.call(routes.createUser, { body: { name: 'bob', roles: ['asker'], traits: {} } })
+    await admin.call(routes.setPassword, { params: { name: 'bob' }, body: { password } })
+    const opened = await open(made, password, 'bob')
+    const { id } = await admin.call(routes.createAccessRequest, { body: { user: 'bob', roles: ['ops'] } })
+    const decide = (state: 'approved' | 'denied') =>
+      admin.call(routes.resolveAccessRequest, { params: { id }, body: { state } })
+    const renew = (token: string, accessRequests?: readonly string[], from = client) =>
+      proxyOf(made).call(routes.renewWebSession, {
+        body: {
+          token,
+          client: from,
+          ...(accessRequests === undefined ? {} : { accessRequests: [...accessRequests] }),
+        },
+      })
+    return { made, admin, opened, id, decide, renew }
+  }
+
+  test('it has them when it asks, keeps them when it is renewed, and gives them back', async () => {
+    const { made, opened, id, decide, renew } = await withRequest()
+    await expect(renew(opened.token, [id])).rejects.toThrow(`the request ${id} is pending`)
+    await decide('approved')
+    const more = await renew(opened.token, [id])
+    expect(more.session).toMatchObject({
+      id: opened.session.id,
+      accessRequests: [id],
+      expires: opened.session.expires,
+    })
+    expect(more.session.roles).toEqual(['asker', 'ops'])
+    expect(more.session.logins).toEqual(['root'])
+    const certificate = parseCertificateLine(more.session.certificate)
+    expect(Number(certificate.validBefore) * 1000).toBeLessThanOrEqual(made.env.now().getTime() + 2 * hour)
+    expect(made.events).toContainEqual(
+      expect.objectContaining({ event: 'cert.create', identity: expect.objectContaining({ access_requests: [id] }) }),
+    )
+    const { agent } = await agentOf(made, more.token)
+    expect((await agent.list()).map(({ blob }) => blob)).toEqual([certificate.blob])
+    const kept = await renew(more.token)
+    expect(kept.session).toMatchObject({ accessRequests: [id], certificate: more.session.certificate })
+    const own = await renew(kept.token, [])
+    expect(own.session).toMatchObject({
+      roles: ['asker'],
+      logins: [],
+      accessRequests: [],
+      expires: opened.session.expires,
+    })
+    await expect(renew(own.token, [randomUUID()])).rejects.toThrow('you have no request')
+    await check(made, own.token)
+  })
+
+  test('it goes on with its own when they end', async () => {
+    const { made, opened, id, decide, renew } = await withRequest()
+    await decide('approved')
+    const more = await renew(opened.token, [id])
+    for (let passed = 0; passed < 2.5 * hour; passed += hour / 4) {
+      await made.env.advance(hour / 4)
+      await check(made, more.token)
+    }
+    const now = await check(made, more.token)
+    expect(now).toMatchObject({ id: opened.session.id, roles: ['asker'], accessRequests: [] })
+    expect(Date.parse(now.expires)).toBe(Date.parse(opened.session.expires))
+    const { agent } = await agentOf(made, more.token)
+    expect((await agent.list()).map(({ blob }) => blob)).toEqual([parseCertificateLine(now.certificate).blob])
+  })
+
+  test('once they have ended it is still listed and can be ended, and it is not of a later user of that name', async () => {
+    const { made, admin, opened, id, decide, renew } = await withRequest()
+    await decide('approved')
+    const more = await renew(opened.token, [id])
+    const { tables } = made.services
+    const [stored] = await Array.fromAsync(tables.webSessions.all())
+    if (stored === undefined) throw new Error('no session')
+    const over = { ...stored.value, expires: new Date(made.env.now().getTime() - 1000).toISOString() }
+    await made.backend.put(tables.webSessions.item(stored.id, over))
+    const bob = { role: 'User' as const, name: 'bob', address: client.address }
+    await expect.poll(() => made.services.webSessions.list(bob).map((each) => each.id)).toEqual([opened.session.id])
+    await admin.call(routes.deleteUser, { params: { name: 'bob' } })
+    await made.env.advance(1_000)
+    await admin.call(routes.createUser, { body: { name: 'bob', roles: ['asker'], traits: {} } })
+    await made.backend.put(tables.webSessions.item(stored.id, over))
+    await expect(check(made, more.token)).rejects.toThrow('the session is over')
+  })
+
+  test('one that is denied after all gives nothing at once, and the session goes on', async () => {
+    const { made, opened, id, decide, renew } = await withRequest()
+    await decide('approved')
+    const more = await renew(opened.token, [id])
+    await decide('denied')
+    await check(made, more.token)
+    const { agent } = await agentOf(made, more.token)
+    expect(await agent.list()).toHaveLength(1)
+    await expect(renew((await renew(more.token, [])).token, [id])).rejects.toThrow(`the request ${id} is denied`)
+  })
+
+  test('roles that would shut it out are refused, and it stays as it is', async () => {
+    const { made, opened, id, decide, renew } = await withRequest({ ...ops, options: { pin_source_ip: true } })
+    await decide('approved')
+    await expect(renew(opened.token, [id], { address: '198.51.100.9' })).rejects.toThrow('shut this session out')
+    expect(await check(made, opened.token)).toMatchObject({ roles: ['asker'] })
+    expect((await renew(opened.token, [id])).session.roles).toEqual(['asker', 'ops'])
   })
 })
 

@@ -5,7 +5,7 @@
 
 import { createPrivateKey } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import { authenticateUser } from '../api/authenticate-user.ts'
+import { authenticateUser, sinceExtension } from '../api/authenticate-user.ts'
 import type { Caller } from '../api/caller.ts'
 import { parseCertificateLine } from '../api/lines.ts'
 import type { OwnWebSession, WebSession } from '../api/web-session-routes.ts'
@@ -182,7 +182,7 @@ export class WebSessions {
     const blob = caller.user?.certificate.blob
     const mine = [...this.#options.index.entries()].map(([, record]) => record)
     return mine
-      .filter((record) => record.user === caller.name && this.#holds(record))
+      .filter((record) => record.user === caller.name && (this.#holds(record) || this.#hasLapsed(record)))
       .sort((a, b) => (a.lastSeen < b.lastSeen ? 1 : -1))
       .map((record) => ({
         id: record.id,
@@ -243,18 +243,22 @@ export class WebSessions {
   }
 
   async #find(token: string, client: WebClient | undefined): Promise<Found<StoredWebSession>> {
-    const { tables, env } = this.#options
+    const { tables } = this.#options
     const stored = await tables.webSessions.find(hashToken(token))
-    const hasLapsed = stored?.value.assumed !== undefined && Date.parse(stored.value.expires) <= env.now().getTime()
-    const found = stored !== undefined && hasLapsed ? await this.#goBack(stored) : stored
+    const found = stored !== undefined && this.#hasLapsed(stored.value) ? await this.#goBack(stored) : stored
     if (found === undefined || !this.#holds(found.value, client)) throw over()
     return found
   }
 
-  /** What a request gave has ended, the login has not: it goes on with the roles of its own. */
+  /** What a request gave has ended, and the login has not. */
+  #hasLapsed(record: StoredWebSession): boolean {
+    const now = this.#options.env.now()
+    return record.assumed !== undefined && Date.parse(record.expires) <= now.getTime() && this.#ends(record) > now
+  }
+
+  /** It goes on with the roles of its own. */
   async #goBack(found: Found<StoredWebSession>): Promise<Found<StoredWebSession> | undefined> {
     const { tables, backend } = this.#options
-    if (this.#ends(found.value) <= this.#options.env.now()) return undefined
     const record = await this.#withRoles(found.value, [])
     try {
       await backend.compareAndSwap(tables.webSessions.item(found.id, record, this.#ends(record)), found.revision)
@@ -262,7 +266,9 @@ export class WebSessions {
       // Another request was first.
       if (!isCompareFailed(error) && !isNotFound(error)) throw error
     }
-    return tables.webSessions.find(found.id)
+    const now = await tables.webSessions.find(found.id)
+    if (now !== undefined) this.#options.index.add(now.id, now.value)
+    return now
   }
 
   /** The session with a certificate for the roles of its login and of these requests. */
@@ -273,7 +279,10 @@ export class WebSessions {
       ownRoles: assumed?.ownRoles ?? record.roles,
       ownExpires: assumed?.ownExpires ?? record.expires,
     }
+    const certificate = parseCertificateLine(record.certificate)
     const user = (await users.get(record.user)).value
+    // Another one of that name, and the certificate that would tell may have ended.
+    if (certificate.extensions.get(sinceExtension)?.toString('utf8') !== user.created) throw over()
     const roles = (await users.rolesOf(user)).filter(({ metadata }) => own.ownRoles.includes(metadata.name))
     const isHeld = (id: string) => assumed?.accessRequests.includes(id) === true
     const granted = await accessRequests.grantsFor(user, {
@@ -284,7 +293,7 @@ export class WebSessions {
     const credentials = await issuer.user({
       user,
       roles: [...roles, ...granted.roles.filter(({ metadata }) => !has(metadata.name))],
-      publicKey: parseCertificateLine(record.certificate).publicKey,
+      publicKey: certificate.publicKey,
       ttlSeconds: undefined,
       notAfter: new Date(Math.min(Date.parse(own.ownExpires), granted.notAfter?.getTime() ?? Number.POSITIVE_INFINITY)),
       accessRequests: granted.ids,
