@@ -106,6 +106,7 @@ const table: Readonly<Record<string, { callers: readonly BuiltinRole[]; users?: 
   deleteLock: { callers: ['Admin', 'User'], users: 'rule' },
   createAccessRequest: { callers: ['Admin', 'User'], users: 'self' },
   listAccessRequests: { callers: ['Admin', 'User'], users: 'self' },
+  listRequestableRoles: { callers: ['User'], users: 'self' },
   getAccessRequest: { callers: ['Admin', 'User'], users: 'self' },
   reviewAccessRequest: { callers: ['Admin', 'User'], users: 'self' },
   resolveAccessRequest: { callers: ['Admin', 'User'], users: 'rule' },
