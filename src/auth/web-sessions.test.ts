@@ -379,7 +379,10 @@ describe('a browser session with the roles of an approved request', () => {
     const { made, opened, id, decide, renew } = await withRequest()
     await decide('approved')
     const more = await renew(opened.token, [id])
+    const rolesOf = () => made.user(more.session).user?.roleNames
+    expect(rolesOf()).toEqual(['asker', 'ops'])
     await decide('denied')
+    await expect.poll(rolesOf).toEqual(['asker'])
     await check(made, more.token)
     const { agent } = await agentOf(made, more.token)
     expect(await agent.list()).toHaveLength(1)

@@ -43,7 +43,7 @@ export interface TestServices {
   auditFailure: Error | undefined
   as(caller: Caller | undefined): ApiClient
   /** A caller with the certificate, as the SSH front would have made it. */
-  user(credentials: UserCredentials): Caller
+  user(credentials: Pick<UserCredentials, 'certificate'>): Caller
 }
 
 export const machineCaller = (role: BuiltinRole, names: readonly string[] = ['n1']): Caller => ({
