@@ -244,7 +244,7 @@ class LiveSession implements ActiveSession, JoinableSession {
 
   #closeOthers(): void {
     for (const party of this.#parties.others()) {
-      party.tell('[teleport] the session has ended')
+      party.tellLast('[teleport] the session has ended')
       this.#parties.close(party, ended)
     }
   }
@@ -252,7 +252,7 @@ class LiveSession implements ActiveSession, JoinableSession {
   terminate(message: string): void {
     if (this.#terminated !== undefined || this.#isOver) return
     this.#terminated = message
-    this.#parties.tellAll(message)
+    for (const party of this.#parties.all()) party.tellLast(message)
     this.#output.release('pause')
     this.#child?.hangup()
     if (this.#parties.owner === undefined || this.#child === undefined) this.#end()
@@ -308,7 +308,7 @@ class LiveSession implements ActiveSession, JoinableSession {
     const before = this.#parties.owner
     this.#detachment.end()
     if (before !== undefined) {
-      before.tell('[teleport] you went on with this session on another connection')
+      before.tellLast('[teleport] you went on with this session on another connection')
       this.#takeOff(before)
       this.#parties.close(before, cutShort)
     }
@@ -391,7 +391,7 @@ class LiveSession implements ActiveSession, JoinableSession {
 
   #drop(party: Party, reason: string): void {
     if (party.gone) return
-    party.tell(`[teleport] you were taken off this session: ${reason}`)
+    party.tellLast(`[teleport] you were taken off this session: ${reason}`)
     this.#leave(party, reason)
     this.#parties.close(party, cutShort)
   }

@@ -117,6 +117,21 @@ describe('a session with several parties', () => {
     expect(node.recorder.taps.at(-1)?.text).not.toContain('joined this session')
   })
 
+  test('who comes while a program has the whole screen is told in its first row, and nothing scrolls', async () => {
+    const owner = await shell()
+    owner.type("printf '\\033[?1049h'; echo in-$((1+1))\n")
+    await owner.waitFor('in-2')
+    const peer = await join(bob, alice)
+    const inFirstRow = (text: string) => `\x1b7\x1b[H\x1b[0;7m [teleport] ${text} \x1b[0m\x1b8`
+    await owner.waitFor(inFirstRow('bob joined this session as peer'))
+    await peer.waitFor(inFirstRow('you joined the session of alice as peer'))
+    owner.type("printf '\\033[?1049l'; echo out-$((1+1))\n")
+    await peer.waitFor('out-2')
+    peer.process.signal('KILL')
+    await owner.waitFor('\r\n[teleport] bob left')
+    await finish(owner)
+  })
+
   test('the terminal has the size of the smallest window', async () => {
     const owner = await shell()
     owner.resize(100, 40)

@@ -4,12 +4,14 @@ import type { PartyMode } from '../../audit/events.ts'
 import type { ExitResult, ServerSession, TerminalSize } from '../../ssh/connection/types.ts'
 import type { NodeConnection } from '../context.ts'
 import { formatAddress } from '../node-events.ts'
+import { FullScreen, overlay } from './full-screen.ts'
 import type { PartyStatus } from './sessions.ts'
 
 /** Bytes that one who joined may be behind before they are disconnected. */
 export const maxBehind = 1024 * 1024
 /** A window that is smaller shows a part: nobody who joins may make a session unusable for the others. */
 const smallestSide = { columns: 20, rows: 5 }
+const usualColumns = 80
 
 export interface PartyOptions {
   readonly id: string
@@ -39,6 +41,7 @@ export class Party {
   /** What came while the screen was being fetched. */
   #held: Buffer[] | undefined
   #heldBytes = 0
+  readonly #fullScreen = new FullScreen()
   toldReadOnly = false
   gone = false
 
@@ -78,6 +81,7 @@ export class Party {
       return true
     }
     const { channel } = this.session
+    this.#fullScreen.read(data)
     return channel.destroyed || channel.writableEnded || channel.write(data)
   }
 
@@ -95,11 +99,20 @@ export class Party {
     for (const data of held) this.write(data)
   }
 
-  /** A line of the node's own. */
+  /** A line of the node's own, over the first row of a program that has the whole screen. */
   tell(message: string): void {
+    if (this.#fullScreen.isOn) this.#say(overlay(message, this.#size?.columns ?? usualColumns))
+    else this.tellLast(message)
+  }
+
+  /** A line after which nothing is drawn any more. */
+  tellLast(message: string): void {
+    this.#say(`\r\n${message}\r\n`)
+  }
+
+  #say(text: string): void {
     // Output waits for an owner who does not read; what others do at the session must not fill the memory meanwhile.
-    if (this.behind > maxBehind) return
-    this.write(Buffer.from(`\r\n${message}\r\n`))
+    if (this.behind <= maxBehind) this.write(Buffer.from(text))
   }
 
   /** Ends the party's part, after what was written to it has been sent. */
