@@ -24,7 +24,7 @@ beforeAll(async () => {
   })
   browser = await openBrowser()
   // The services are reloaded, which on a busy machine takes longer than the proxy waits; the page asks again.
-  visitor = await Visitor.open(browser, cluster, /status of (4(0[139]|29)|503)/)
+  visitor = await Visitor.open(browser, cluster, /status of (4(0[1349]|29)|503)/)
   page = visitor.page
   await addKey(page)
 })

@@ -74,6 +74,18 @@ async function change<T>(path: string, body: unknown = {}, method: Method = 'POS
   }
 }
 
+/**
+ * What is to go and is gone already is no failure: somebody else was first, or the answer was lost on a connection that had just ended
+ * and the browser asked again.
+ */
+export async function removed(removal: Promise<unknown>): Promise<void> {
+  try {
+    await removal
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 404) throw error
+  }
+}
+
 export const getState = (background = false): Promise<WebState> => call('GET', '/webapi/session', { background })
 
 export interface Login {

@@ -67,7 +67,7 @@ export class ChannelSession implements ClientSession {
   async #ask(name: string, extra: Buffer, what: string): Promise<void> {
     const answer = this.channel.request(name, extra, true)
     if (await answer) return
-    if (this.channel.isClosed) throw new ConnectionProblem(`the server closed the session when asked for ${what}`)
+    if (this.channel.isClosed) throw new ConnectionProblem('the server closed the session before it answered')
     throw new AccessDenied(`the server refused ${what}`)
   }
 

@@ -3,7 +3,7 @@
 import { Alert, Badge, Button, Group, Paper, Skeleton, Text, Title } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import type { CallOutput } from '../../../src/api/web-calls.ts'
-import { auth, logOut, may, type routes, type WebUser } from '../api.ts'
+import { auth, logOut, may, removed, type routes, type WebUser } from '../api.ts'
 import { useLostSession } from '../session.tsx'
 import { words } from '../text/account.ts'
 import { text } from '../text.ts'
@@ -46,7 +46,8 @@ function List({ user }: { user: string }) {
     queryFn: ({ signal }) => auth<typeof routes.listWebSessions>('GET /v1/web/sessions', {}, { signal }),
   })
   const end = useMutation({
-    mutationFn: (id: string) => auth<typeof routes.deleteWebSession>('DELETE /v1/web/sessions/:id', { params: { id } }),
+    mutationFn: (id: string) =>
+      removed(auth<typeof routes.deleteWebSession>('DELETE /v1/web/sessions/:id', { params: { id } })),
     // One that ended by itself meanwhile leaves the list too.
     onSettled: () => client.invalidateQueries({ queryKey }),
   })

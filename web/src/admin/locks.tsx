@@ -3,7 +3,7 @@
 import { Button, Modal, Stack, Text, TextInput, Title } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { auth, type CallOutput, may, type routes, type WebState } from '../api.ts'
+import { auth, type CallOutput, may, removed, type routes, type WebState } from '../api.ts'
 import { Confirm, Empty, Loading, Problem, When } from '../parts.tsx'
 import { useLostSession } from '../session.tsx'
 import { adminText } from '../text/admin.ts'
@@ -149,7 +149,7 @@ function AddLock({ onClose }: { onClose(): void }) {
 function LiftLock({ lock, onClose }: { lock: LockRecord; onClose(): void }) {
   const client = useQueryClient()
   const lift = useMutation({
-    mutationFn: () => auth<typeof routes.deleteLock>('DELETE /v1/locks/:id', { params: { id: lock.id } }),
+    mutationFn: () => removed(auth<typeof routes.deleteLock>('DELETE /v1/locks/:id', { params: { id: lock.id } })),
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey: ['locks'] })
       onClose()

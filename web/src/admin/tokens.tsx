@@ -4,7 +4,7 @@ import { Button, Checkbox, Group, Loader, Modal, Stack, Text, Title } from '@man
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
-import { auth, type CallOutput, may, type routes, type WebState } from '../api.ts'
+import { auth, type CallOutput, may, removed, type routes, type WebState } from '../api.ts'
 import { Confirm, CopyButton, Empty, Loading, Problem, When } from '../parts.tsx'
 import { useLostSession } from '../session.tsx'
 import { adminText } from '../text/admin.ts'
@@ -114,7 +114,7 @@ export function TokensSection({ state }: { state: WebState }) {
 function Revoke({ name, onClose }: { name: string; onClose(): void }) {
   const client = useQueryClient()
   const revoke = useMutation({
-    mutationFn: () => auth<typeof routes.deleteToken>('DELETE /v1/tokens/:name', { params: { name } }),
+    mutationFn: () => removed(auth<typeof routes.deleteToken>('DELETE /v1/tokens/:name', { params: { name } })),
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey: ['tokens'] })
       onClose()

@@ -3,7 +3,7 @@
 import { Button, Group, Modal, Skeleton, Text } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { auth, type CallOutput, may, type routes, type WebUser } from '../api.ts'
+import { auth, type CallOutput, may, removed, type routes, type WebUser } from '../api.ts'
 import { Confirm, Problem, When } from '../parts.tsx'
 import { useLostSession } from '../session.tsx'
 import { adminText } from '../text/admin.ts'
@@ -24,7 +24,7 @@ export function UserDevices(props: { readonly me: WebUser | undefined; readonly 
   const [doomed, setDoomed] = useState<Device>()
   const remove = useMutation({
     mutationFn: (id: string) =>
-      auth<typeof routes.removeUserDevice>('DELETE /v1/users/:name/devices/:id', { params: { name, id } }),
+      removed(auth<typeof routes.removeUserDevice>('DELETE /v1/users/:name/devices/:id', { params: { name, id } })),
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey })
       setDoomed(undefined)

@@ -3,7 +3,7 @@
 import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { type ReactNode, useState } from 'react'
-import { ApiError, auth, type routes } from '../api.ts'
+import { ApiError, auth, removed, type routes } from '../api.ts'
 import { Confirm, CopyButton, Problem } from '../parts.tsx'
 import { useLostSession } from '../session.tsx'
 import { adminText } from '../text/admin.ts'
@@ -242,7 +242,8 @@ export function LockUser({ user, onClose }: About) {
 
 export function UnlockUser({ user, locks, onClose }: About & { locks: readonly LockRecord[] }) {
   const lift = useChange(async () => {
-    for (const { id } of locks) await auth<typeof routes.deleteLock>('DELETE /v1/locks/:id', { params: { id } })
+    for (const { id } of locks)
+      await removed(auth<typeof routes.deleteLock>('DELETE /v1/locks/:id', { params: { id } }))
   }, onClose)
   return (
     <Confirm
@@ -261,7 +262,7 @@ export function UnlockUser({ user, locks, onClose }: About & { locks: readonly L
 
 export function RemoveUser({ user, onClose }: About) {
   const remove = useChange(
-    () => auth<typeof routes.deleteUser>('DELETE /v1/users/:name', { params: { name: user.name } }),
+    () => removed(auth<typeof routes.deleteUser>('DELETE /v1/users/:name', { params: { name: user.name } })),
     onClose,
   )
   return (

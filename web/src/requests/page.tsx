@@ -16,7 +16,7 @@ import {
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
-import { assumeRequests, auth, type CallOutput, may, type routes, type WebState } from '../api.ts'
+import { assumeRequests, auth, type CallOutput, may, removed, type routes, type WebState } from '../api.ts'
 import { Confirm, CopyButton, Empty, Loading, Problem, usePageTitle, When } from '../parts.tsx'
 import { useLostSession } from '../session.tsx'
 import { adminText } from '../text/admin.ts'
@@ -327,7 +327,7 @@ function Withdraw(props: { request: AccessRequest; used: readonly string[]; onCl
   const { id, roles } = request
   const client = useQueryClient()
   const withdraw = useChange(async () => {
-    await auth<typeof routes.deleteAccessRequest>('DELETE /v1/access-requests/:id', { params: { id } })
+    await removed(auth<typeof routes.deleteAccessRequest>('DELETE /v1/access-requests/:id', { params: { id } }))
     if (!used.includes(id)) return
     await assumeRequests(used.filter((each) => each !== id))
     await client.invalidateQueries()
