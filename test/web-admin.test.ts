@@ -111,6 +111,29 @@ describe('the audit log', () => {
     expect(await sentences.allInnerTexts()).not.toContain('created user bob with plain')
   })
 
+  test('of many events only those near the window are drawn, older ones come as one scrolls, and what was opened stays so', async () => {
+    const { page } = ada
+    await page.evaluate(`(async () => {
+      const { csrfToken } = await (await fetch('/webapi/session')).json()
+      const headers = { 'content-type': 'application/json', 'x-csrf-token': csrfToken }
+      const body = JSON.stringify({ roles: ['node'], labels: {}, ttlSeconds: 60 })
+      for (let count = 0; count < 220; count++) await fetch('/webapi/v1/tokens', { method: 'POST', headers, body })
+    })()`)
+    await page.goto('/web/audit?range=all')
+    const first = page.locator('.events > li').first()
+    await first.getByRole('button', { name: /^The whole event/ }).click()
+    await first.locator('pre').waitFor()
+    await until('the first of all events', async () => {
+      await page.mouse.move(640, 600)
+      await page.mouse.wheel(0, 4_000)
+      return (await page.getByText('These are all events that match.').isVisible()) ? true : undefined
+    })
+    expect(await page.locator('.events > li').count()).toBeLessThan(60)
+    expect(Number(await page.locator('.events > li').last().getAttribute('aria-posinset'))).toBeGreaterThan(220)
+    await page.evaluate('window.scrollTo(0, 0)')
+    await first.locator('pre').waitFor()
+  })
+
   test('is proven in the page, and its export by tctl', async () => {
     const { page } = ada
     await page.getByRole('button', { name: 'Verify now' }).click()

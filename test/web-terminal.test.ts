@@ -202,6 +202,10 @@ describe('a terminal in the page', () => {
       const names = (await cluster.events({ user: 'alice' })).map(({ event }) => event)
       return ['sftp.write', 'sftp.read'].every((name) => names.includes(name)) ? true : undefined
     })
+    await until('that the subsystem did not fail, either', async () => {
+      const codes = (await cluster.events({ type: 'subsystem' })).map(({ code }) => code)
+      return codes.includes('T3001I') ? true : undefined
+    })
     await page.keyboard.press('Escape')
 
     const drop = await page.evaluateHandle(`(() => {

@@ -32,6 +32,8 @@ const piece = 64 * 1024
 const ahead = 8
 const reportEvery = 256 * 1024
 const maxPath = 4096
+/** Milliseconds for the server's end. */
+const goodbyeMs = 2_000
 const typeMask = 0o170_000
 const regular = 0o100_000
 
@@ -151,6 +153,12 @@ export class FileSocket {
       if (this.#ask.action === 'put') await this.#receive(sftp, this.#ask, signal)
       else await this.#give(sftp, this.#ask.path, signal)
     } finally {
+      // The server ends by itself, so that the node's record says that all was done, not that a client went away.
+      session.channel.end()
+      const late = new AbortController()
+      const either = AbortSignal.any([signal, late.signal])
+      await Promise.race([session.exited, this.#env.sleep(goodbyeMs, either).catch(() => undefined)])
+      late.abort()
       sftp.end()
     }
   }
