@@ -119,13 +119,13 @@ export class AccessRequests {
     return next === undefined ? { items: seen } : { items: seen, next }
   }
 
-  /** Throws NotFound, for one that the caller may not see too. */
   /** Names of the roles that the caller may ask for and has not. Throws AccessDenied. */
   async requestable(caller: Caller): Promise<string[]> {
     const { user, subject } = await this.#subject(caller, caller.name)
     return this.#requestableFor(subject, user)
   }
 
+  /** Throws NotFound, for one that the caller may not see too. */
   async get(caller: Caller, id: string): Promise<AccessRequestRecord> {
     const found = await this.#options.store.get(id)
     if (!mayRead(await this.#reader(caller), found.value, 'read')) throw missingRequest(id)
@@ -209,16 +209,18 @@ export class AccessRequests {
   }
 
   /**
-   * What the certificate of a user gets through approved requests: those it has already, as far as they hold, and those it shall have
-   * besides. Throws AccessDenied for one of the latter that gives nothing.
+   * What the certificate of a user gets: the roles that are their own, and those of approved requests: of those it has already, as far
+   * as they hold, and of those it shall have besides. It ends with the first of them. Throws AccessDenied for one of the latter that
+   * gives nothing.
    */
   async grantsFor(
     user: StoredUser,
+    own: { readonly roles: readonly Role[]; readonly expires: Date },
     requests: { readonly held: readonly string[]; readonly wanted: readonly string[] },
   ): Promise<{
-    readonly ids: readonly string[]
     readonly roles: readonly Role[]
-    readonly notAfter: Date | undefined
+    readonly notAfter: Date
+    readonly accessRequests: readonly string[]
   }> {
     const granted: StoredAccessRequest[] = []
     for (const id of new Set([...requests.wanted, ...requests.held])) {
@@ -230,11 +232,12 @@ export class AccessRequests {
         throw new AccessDenied(`access denied: the request ${id} is ${record.state}`)
       }
     }
-    const ends = granted.map(({ expires }) => Date.parse(expires))
+    const names = new Set(granted.flatMap(({ roles }) => roles))
+    for (const { metadata } of own.roles) names.delete(metadata.name)
     return {
-      ids: granted.map(({ id }) => id),
-      roles: await this.#definitions([...new Set(granted.flatMap(({ roles }) => roles))], false),
-      notAfter: ends.length === 0 ? undefined : new Date(Math.min(...ends)),
+      roles: [...own.roles, ...(await this.#definitions([...names], false))],
+      notAfter: new Date(Math.min(own.expires.getTime(), ...granted.map(({ expires }) => Date.parse(expires)))),
+      accessRequests: granted.map(({ id }) => id),
     }
   }
 

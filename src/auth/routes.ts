@@ -242,16 +242,13 @@ function mountLogins(app: FastifyInstance, services: Services): void {
     if (caller.user === undefined) throw new AccessDenied('only users renew user certificates')
     const { roles, expires, accessRequests: held } = caller.user
     const user = (await users.get(caller.name)).value
-    const granted = await accessRequests.grantsFor(user, { held, wanted: body.accessRequests })
-    const has = (name: string) => roles.some(({ metadata }) => metadata.name === name)
+    // The roles of the certificate that was shown and of approved requests, not those gained since: for these one logs in again.
+    const requests = { held, wanted: body.accessRequests }
     return issuer.user({
       user,
-      // The roles of the certificate that was shown and of approved requests, not those gained since: for these one logs in again.
-      roles: [...roles, ...granted.roles.filter(({ metadata }) => !has(metadata.name))],
+      ...(await accessRequests.grantsFor(user, { roles, expires }, requests)),
       publicKey: parseKeyLine(body.publicKey),
       ttlSeconds: body.ttlSeconds,
-      notAfter: new Date(Math.min(expires.getTime(), granted.notAfter?.getTime() ?? Number.POSITIVE_INFINITY)),
-      accessRequests: granted.ids,
       address: caller.address,
     })
   })

@@ -19,6 +19,7 @@ import { generateEd25519, keyObjectOf, privateKeyFromKeyObject } from '../ssh/ke
 import type { AccessRequests } from './access-requests.ts'
 import type { Audit } from './audit.ts'
 import type { Issuer } from './certificates.ts'
+import { readLine } from './first-line.ts'
 import type { Hub } from './hub.ts'
 import type { LoginProof, Logins } from './logins.ts'
 import type { Found, StoredWebSession, Tables } from './records.ts'
@@ -285,18 +286,16 @@ export class WebSessions {
     if (certificate.extensions.get(sinceExtension)?.toString('utf8') !== user.created) throw over()
     const roles = (await users.rolesOf(user)).filter(({ metadata }) => own.ownRoles.includes(metadata.name))
     const isHeld = (id: string) => assumed?.accessRequests.includes(id) === true
-    const granted = await accessRequests.grantsFor(user, {
-      held: wanted.filter(isHeld),
-      wanted: wanted.filter((id) => !isHeld(id)),
-    })
-    const has = (name: string) => roles.some(({ metadata }) => metadata.name === name)
-    const credentials = await issuer.user({
+    const granted = await accessRequests.grantsFor(
       user,
-      roles: [...roles, ...granted.roles.filter(({ metadata }) => !has(metadata.name))],
+      { roles, expires: new Date(own.ownExpires) },
+      { held: wanted.filter(isHeld), wanted: wanted.filter((id) => !isHeld(id)) },
+    )
+    const credentials = await issuer.user({
+      ...granted,
+      user,
       publicKey: certificate.publicKey,
       ttlSeconds: undefined,
-      notAfter: new Date(Math.min(Date.parse(own.ownExpires), granted.notAfter?.getTime() ?? Number.POSITIVE_INFINITY)),
-      accessRequests: granted.ids,
       address: record.address,
     })
     return {
@@ -305,7 +304,9 @@ export class WebSessions {
       logins: [...credentials.logins],
       certificate: credentials.certificate,
       expires: credentials.validBefore,
-      ...(granted.ids.length === 0 ? {} : { assumed: { accessRequests: [...granted.ids], ...own } }),
+      ...(granted.accessRequests.length === 0
+        ? {}
+        : { assumed: { accessRequests: [...granted.accessRequests], ...own } }),
     }
   }
 
@@ -378,44 +379,3 @@ export class WebSessions {
 }
 
 const over = () => new AccessDenied('the session is over; log in again')
-
-/** Bytes of a first line, and milliseconds for it. */
-const maxLine = 300
-const lineTimeout = 10_000
-
-/** The first line of a stream; what follows stays in it. Throws AccessDenied. */
-async function readLine(stream: Duplex, env: Env): Promise<string> {
-  const over = new AbortController()
-  const late = env.sleep(lineTimeout, over.signal).then(
-    () => stream.destroy(),
-    () => undefined,
-  )
-  try {
-    let line = Buffer.alloc(0)
-    for (;;) {
-      const chunk: unknown = stream.read()
-      if (!Buffer.isBuffer(chunk)) {
-        if (stream.destroyed || stream.readableEnded) throw new AccessDenied('the stream ended before its first line')
-        await moved(stream)
-        continue
-      }
-      const end = chunk.indexOf('\n')
-      line = Buffer.concat([line, end < 0 ? chunk : chunk.subarray(0, end)])
-      if (line.length > maxLine) throw new AccessDenied('the first line is too long')
-      if (end < 0) continue
-      if (end + 1 < chunk.length) stream.unshift(chunk.subarray(end + 1))
-      return line.toString('utf8')
-    }
-  } finally {
-    over.abort()
-    await late
-  }
-}
-
-async function moved(stream: Duplex): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const events = ['readable', 'end', 'close'] as const
-  for (const event of events) stream.once(event, resolve)
-  await promise
-  for (const event of events) stream.off(event, resolve)
-}

@@ -10,7 +10,7 @@ import type { RecordingHeader } from './types.ts'
 export type CastCode = 'o' | 'r' | 'm' | 'k'
 
 /** A client without a terminal of its own reports 0x0; programs then believe what follows. */
-const DEFAULT_COLUMNS = 80
+export const DEFAULT_COLUMNS = 80
 const DEFAULT_ROWS = 24
 
 /** The first line, with its end. */

@@ -5,11 +5,12 @@
 
 const introducer = '\x1b[?'
 const longest = `${introducer}1049h`.length
+const nothing = Buffer.alloc(0)
 
 export class FullScreen {
   #isOn = false
   /** The beginning of a sequence whose end has not come. */
-  #rest = Buffer.alloc(0)
+  #rest = nothing
 
   get isOn(): boolean {
     return this.#isOn
@@ -25,9 +26,10 @@ export class FullScreen {
       this.#isOn = found[1] === 'h'
       break
     }
-    const begin = text.lastIndexOf(0x1b)
+    const end = text.subarray(1 - longest)
+    const begin = end.lastIndexOf(0x1b)
     // Copied: a small piece must not keep a large one.
-    this.#rest = begin >= 0 && text.length - begin < longest ? Buffer.from(text.subarray(begin)) : Buffer.alloc(0)
+    this.#rest = begin < 0 ? nothing : Buffer.from(end.subarray(begin))
   }
 }
 

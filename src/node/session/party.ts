@@ -1,6 +1,7 @@
 /** Somebody at a session's terminal: the owner, or one who joined. What is shown to them, and how large their window is. */
 
 import type { PartyMode } from '../../audit/events.ts'
+import { DEFAULT_COLUMNS } from '../../audit/recording/write-cast.ts'
 import type { ExitResult, ServerSession, TerminalSize } from '../../ssh/connection/types.ts'
 import type { NodeConnection } from '../context.ts'
 import { formatAddress } from '../node-events.ts'
@@ -11,7 +12,6 @@ import type { PartyStatus } from './sessions.ts'
 export const maxBehind = 1024 * 1024
 /** A window that is smaller shows a part: nobody who joins may make a session unusable for the others. */
 const smallestSide = { columns: 20, rows: 5 }
-const usualColumns = 80
 
 export interface PartyOptions {
   readonly id: string
@@ -101,7 +101,7 @@ export class Party {
 
   /** A line of the node's own, over the first row of a program that has the whole screen. */
   tell(message: string): void {
-    if (this.#fullScreen.isOn) this.#say(overlay(message, this.#size?.columns ?? usualColumns))
+    if (this.#fullScreen.isOn) this.#say(overlay(message, this.size?.columns ?? DEFAULT_COLUMNS))
     else this.tellLast(message)
   }
 

@@ -155,10 +155,7 @@ export class FileSocket {
     } finally {
       // The server ends by itself, so that the node's record says that all was done, not that a client went away.
       session.channel.end()
-      const late = new AbortController()
-      const either = AbortSignal.any([signal, late.signal])
-      await Promise.race([session.exited, this.#env.sleep(goodbyeMs, either).catch(() => undefined)])
-      late.abort()
+      await Promise.race([session.exited, this.#env.sleep(goodbyeMs, signal).catch(() => undefined)])
       sftp.end()
     }
   }

@@ -1,7 +1,7 @@
 /** Events as sentences, by day; each opens to all that is known of it. Only those near the window are drawn. */
 
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
-import { type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
+import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { describeEvent } from '../../../src/audit/describe.ts'
 import { stripControl } from '../../../src/common/text.ts'
 import { ChevronIcon } from '../icons.tsx'
@@ -34,14 +34,11 @@ export function Timeline(
   const list = useRef<HTMLOListElement>(null)
   // Kept here: a row that was scrolled away and comes back is as it was.
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set())
-  const dayAt = (index: number): string => {
-    const [event, before] = [events[index], events[index - 1]]
-    const day = event === undefined ? '' : dayOf.format(new Date(event.time))
-    return before !== undefined && dayOf.format(new Date(before.time)) === day ? '' : day
-  }
+  const days = useMemo(() => events.map((event) => dayOf.format(new Date(event.time))), [events])
+  const begins = (index: number): boolean => days[index] !== days[index - 1]
   const rows = useWindowVirtualizer({
     count: events.length,
-    estimateSize: (index) => (dayAt(index) === '' ? rowHeight : rowHeight + dayHeight),
+    estimateSize: (index) => (begins(index) ? rowHeight + dayHeight : rowHeight),
     overscan: 10,
     scrollMargin: list.current?.offsetTop ?? 0,
     getItemKey: useCallback((index: number) => events[index]?.uid ?? index, [events]),
@@ -57,19 +54,17 @@ export function Timeline(
         {drawn.map((row) => {
           const event = events[row.index]
           if (event === undefined) return null
-          const day = dayAt(row.index)
-          const isLast = row.index === events.length - 1 || dayAt(row.index + 1) !== ''
           return (
             <li
               key={row.key}
               ref={rows.measureElement}
               data-index={row.index}
-              className={isLast ? 'last' : undefined}
+              className={begins(row.index + 1) ? 'last' : undefined}
               aria-posinset={row.index + 1}
               aria-setsize={isWhole ? events.length : -1}
               style={{ transform: `translateY(${row.start - rows.options.scrollMargin}px)` }}
             >
-              {day === '' ? null : <h2 className="day">{day}</h2>}
+              {begins(row.index) ? <h2 className="day">{days[row.index]}</h2> : null}
               <Row
                 event={event}
                 open={opened.has(event.uid)}

@@ -89,10 +89,7 @@ export function TerminalDeck({ isShown, clusterName, user }: { isShown: boolean;
                       if (!isShown || one.id !== active) ring(one.id)
                     },
                     onUse: () => choosePane(one.id, each.id),
-                    onDrop: () => {
-                      choosePane(one.id, each.id)
-                      setFiles('dropped')
-                    },
+                    onDrop: () => setFiles('dropped'),
                     onOver: (isOver) => setOver(one.id, each.id, isOver),
                     onLeave: () => closePane(one.id, each.id),
                   }}
