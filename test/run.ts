@@ -92,6 +92,7 @@ export class Dialog {
   readonly #stdin: Writable
   readonly exited: Promise<number>
   output = ''
+  #code: number | undefined
 
   constructor(file: string, args: readonly string[], options: RunOptions = {}) {
     const child = spawn(file, args, {
@@ -106,18 +107,23 @@ export class Dialog {
         this.output += text
       })
     }
-    this.exited = new Promise((resolve) => child.once('close', (code) => resolve(code ?? -1)))
+    this.exited = new Promise((resolve) =>
+      child.once('close', (code) => {
+        this.#code = code ?? -1
+        resolve(this.#code)
+      }),
+    )
   }
 
   send(text: string): void {
     this.#stdin.write(text)
   }
 
-  /** The match, as soon as the output has one. */
+  /** The match, as soon as the output has one. Throws as soon as there can be none any more. */
   async expect(pattern: RegExp, timeoutMs = 60_000): Promise<RegExpExecArray> {
     return await until(
       `${pattern} in the output`,
-      () => pattern.exec(this.output) ?? undefined,
+      () => pattern.exec(this.output) ?? endedWithout(pattern, this.#code, this.output),
       timeoutMs,
       () => this.output,
     )
@@ -143,6 +149,12 @@ export class Dialog {
       clearTimeout(timer)
     }
   }
+}
+
+/** A program that has ended says nothing more: waiting on would only hide why. */
+export function endedWithout(pattern: RegExp, code: number | undefined, output: string): undefined {
+  if (code !== undefined)
+    throw new Error(`it ended with ${code} and without ${pattern}: ${JSON.stringify(output.slice(-600))}`)
 }
 
 /** Asks again until there is an answer. */

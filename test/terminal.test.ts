@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type IPty, spawn } from 'node-pty'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Cluster, login, password, startCluster } from './cluster.ts'
-import { bin, cleanEnv, run, until } from './run.ts'
+import { bin, cleanEnv, endedWithout, run, until } from './run.ts'
 
 let cluster: Cluster
 let home: string
@@ -14,6 +14,7 @@ class Terminal {
   readonly pty: IPty
   readonly exited: Promise<number>
   output = ''
+  #code: number | undefined
 
   constructor(file: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     this.pty = spawn(file, [...args], {
@@ -25,13 +26,18 @@ class Terminal {
     this.pty.onData((text) => {
       this.output += text
     })
-    this.exited = new Promise((resolve) => this.pty.onExit(({ exitCode }) => resolve(exitCode)))
+    this.exited = new Promise((resolve) =>
+      this.pty.onExit(({ exitCode }) => {
+        this.#code = exitCode
+        resolve(exitCode)
+      }),
+    )
   }
 
   async expect(pattern: RegExp): Promise<RegExpExecArray> {
     return await until(
       `${pattern} on the screen`,
-      () => pattern.exec(this.output) ?? undefined,
+      () => pattern.exec(this.output) ?? endedWithout(pattern, this.#code, this.output),
       60_000,
       () => this.output,
     )
