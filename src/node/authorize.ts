@@ -72,6 +72,7 @@ export async function authorize(context: AuthorizeContext, attempt: LoginAttempt
   const allowed = reasonOf(() => authorizeLogin(ask, login), refuse)
   const missing = missingSessionMfa(identity, mfaNodeOf(context), state.config.requireSessionMfa)
   if (missing !== undefined) throw refuse(`access denied: ${missing}`)
+  await context.hostUsers.underWay(login)
   const account = (await accounts.find(allowed.target)) ?? (await madeAccount(context, attempt, ask, refuse))
   if (account === undefined) throw refuse(`there is no account ${JSON.stringify(login)} on this node`)
   reasonOf(() => privileges.check(account), refuse)

@@ -17,3 +17,17 @@ test.each(['-froot', 'a b', '../x', '0', 'x\n', ''])('%j is no name of an accoun
   const users = openHostUsers({ privileges: { isRoot: true }, audit: async () => undefined })
   await expect(users.make(login, 'alice')).rejects.toThrow('cannot be one of an account')
 })
+
+test('others learn when an account is being made, and when that has ended', async () => {
+  const told = Promise.withResolvers<void>()
+  const users = openHostUsers({ privileges: { isRoot: false }, audit: () => told.promise })
+  expect(users.underWay('dev')).toBeUndefined()
+  const making = users.make('dev', 'alice')
+  const ended = users.underWay('dev')
+  expect(ended).toBeInstanceOf(Promise)
+  expect(users.underWay('other')).toBeUndefined()
+  told.resolve()
+  await expect(making).rejects.toThrow('none can be made')
+  await ended
+  expect(users.underWay('dev')).toBeUndefined()
+})

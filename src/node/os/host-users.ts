@@ -26,6 +26,11 @@ export interface HostUsers {
    * is in the way, for the person.
    */
   make(login: string, user: string): Promise<void>
+  /**
+   * While an account of that name is being made: resolves when that has ended, however. The system lists it before it has its home and its
+   * groups, and a session that began in between would be without them.
+   */
+  underWay(login: string): Promise<void> | undefined
 }
 
 export function openHostUsers(options: {
@@ -53,6 +58,7 @@ export function openHostUsers(options: {
       running.set(login, started)
       return started
     },
+    underWay: (login) => running.get(login)?.catch(() => {}),
   }
 }
 
