@@ -207,7 +207,7 @@ test('V18 a locked user: sessions, forwards and streams of the API end within 5 
   )
   expect((await logIn('alice')).code).toBe(0)
   target.close()
-}, 2120_000)
+})
 
 test('a locked login, node or role; a lock that ends by itself', async () => {
   const works = async () => (await tsh('bob', ['ssh', `${login}@node-1`, 'echo in'])).stdout === 'in\n'
@@ -235,7 +235,7 @@ test('a locked login, node or role; a lock that ends by itself', async () => {
   }
   await until('the lock', async () => ((await refused()) ? true : undefined))
   await until('its end', async () => ((await works()) ? true : undefined), seconds * 1000 + 60_000)
-}, 2120_000)
+})
 
 test('with auth gone, what the caches know goes on to hold', async () => {
   const { id } = await lock('--user=alice', '--message=held')
