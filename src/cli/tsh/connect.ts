@@ -152,7 +152,7 @@ async function dialNode(
     ...(onX11 === undefined ? {} : { onX11 }),
     ...(onForwardedTcpip === undefined ? {} : { onForwardedTcpip }),
     ...(onForwardedStreamlocal === undefined ? {} : { onForwardedStreamlocal }),
-  }).catch((error: unknown) => {
+  }).catch(async (error: unknown) => {
     if (!verified && isConnectionProblem(error)) {
       throw new ConnectionProblem(`cannot connect to ${target.login}@${target.host}: ${error.message}`, {
         cause: error,
@@ -162,7 +162,10 @@ async function dialNode(
     const { user } = login.profile
     if (error.message.includes(sessionMfaRefusal)) throw error
     const plain = `access denied: user ${quote(user)} may not log in as ${quote(target.login)} on node ${quote(target.host)}`
-    throw new AccessDenied(nodesWords(error) ?? plain, { cause: error })
+    const told = nodesWords(error)
+    if (told !== undefined) throw new AccessDenied(told, { cause: error })
+    // A node may hear before the proxy that an authority is trusted no more, and tells strangers nothing.
+    throw await explainRefusedLogin(login, new AccessDenied(plain, { cause: error }))
   })
   trace?.(`logged in to the node as ${target.login}`)
   return client

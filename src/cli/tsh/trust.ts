@@ -50,7 +50,7 @@ export async function withFreshAuthorities<T>(login: ActiveLogin, connect: (agai
   }
 }
 
-/** Why a proxy refused a certificate that has not expired, where the cluster's authorities are the reason; else the error as it is. */
+/** Why a proxy or node refused a certificate that has not expired, where the cluster's authorities are the reason; else the error as it is. */
 export async function explainRefusedLogin(login: ActiveLogin, error: unknown): Promise<unknown> {
   const { certificate, profile } = login
   const known = await fetchFor(login).catch(() => undefined)
