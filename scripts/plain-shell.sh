@@ -6,25 +6,19 @@
 set -eu
 # Of the account, as sessions have it, whatever HOME is.
 home=$(getent passwd "$(id -u)" | cut -d: -f6)
-if [ -d "$home" ] && [ "$home" != / ] && unshare --mount true 2>/dev/null; then
+if [ ! -d "$home" ] || [ "$home" = / ] || ! unshare --mount true 2>/dev/null; then exec "$@"; fi
+# shellcheck disable=SC2016 # Expanded by the inner shell.
+exec unshare --mount sh -euc '
+  home=$1
+  shift
   case "$PWD/" in
     "$home"/*)
       # What is tested lies in the home: then only what shells read there is out of sight.
-      files=""
       for name in .bashrc .bash_profile .bash_login .profile .zshenv .zshrc .zprofile .kshrc; do
-        [ -e "$home/$name" ] && files="$files $name"
+        [ ! -e "$home/$name" ] || mount --bind /dev/null "$home/$name"
       done
-      # shellcheck disable=SC2016 # Expanded by the inner shell.
-      hide='for name in $PLAIN_SHELL_FILES; do mount --bind /dev/null "$PLAIN_SHELL_HOME/$name" || exit 1; done'
       ;;
-    *)
-      files=""
-      # A whole directory: a file that is written anew by somebody else loses what was mounted on it.
-      # shellcheck disable=SC2016 # Expanded by the inner shell.
-      hide='mount -t tmpfs -o mode=700 tmpfs "$PLAIN_SHELL_HOME" || exit 1'
-      ;;
+    # A whole directory: a file that is written anew by somebody else loses what was mounted on it.
+    *) mount -t tmpfs -o mode=700 tmpfs "$home" ;;
   esac
-  export PLAIN_SHELL_FILES="$files" PLAIN_SHELL_HOME="$home"
-  exec unshare --mount sh -c "$hide"'; unset PLAIN_SHELL_FILES PLAIN_SHELL_HOME; exec "$@"' sh "$@"
-fi
-exec "$@"
+  exec "$@"' sh "$home" "$@"

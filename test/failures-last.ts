@@ -25,24 +25,22 @@ const most = { lines: 30, characters: 3000, line: 300 }
 
 const clip = (text: string): string => (text.length <= most.line ? text : `${text.slice(0, most.line - 1)}…`)
 
-/** What a program printed last says more than that somebody waited for it in vain. */
-const lastLine = (text: string): string =>
-  stripVTControlCharacters(text).trim().split('\n').slice(1).at(-1)?.trim() ?? ''
-
-const firstLine = (text: string): string => stripVTControlCharacters(text).trim().split('\n')[0] ?? ''
-
 function describe({ what, causes }: Failure, root: string): string[] {
   const [cause] = causes
   const own = cause?.stacks?.filter(({ file }) => file.startsWith(root) && !file.includes('/node_modules/')) ?? []
   // Where in the test, not where in a helper.
   const place = own.find(({ file }) => file.endsWith('.test.ts')) ?? own[0]
   const at = place === undefined ? '' : ` (${relative(root, place.file)}:${place.line})`
-  const why = firstLine(cause?.message ?? '') || cause?.name || 'no reason given'
-  const last = lastLine(cause?.message ?? '')
+  const [first, ...more] = stripVTControlCharacters(cause?.message ?? '')
+    .trim()
+    .split('\n')
+  const why = first || cause?.name || 'no reason given'
+  // What a program printed last says more than that somebody waited for it in vain.
+  const last = more.at(-1)
   return [
     clip(`× ${stripVTControlCharacters(what)}`),
     `    ${clip(why)}${at}`,
-    ...(last === '' ? [] : [`    … ${clip(last)}`]),
+    ...(last === undefined ? [] : [`    … ${clip(last)}`]),
   ]
 }
 

@@ -162,26 +162,22 @@ async function dialNode(
     const { user } = login.profile
     if (error.message.includes(sessionMfaRefusal)) throw error
     const plain = `access denied: user ${quote(user)} may not log in as ${quote(target.login)} on node ${quote(target.host)}`
-    const told = nodesWords(error)
-    if (told !== undefined) throw new AccessDenied(told, { cause: error })
     // A node may hear before the proxy that an authority is trusted no more, and tells strangers nothing.
-    throw await explainRefusedLogin(login, new AccessDenied(plain, { cause: error }))
+    throw toldRefusal(error) ?? (await explainRefusedLogin(login, new AccessDenied(plain, { cause: error })))
   })
   trace?.(`logged in to the node as ${target.login}`)
   return client
 }
 
-/** What the node said when it ended the connection, with the reason. Other servers say nothing of the kind. */
-function nodesWords({ cause }: Error): string | undefined {
-  const words = cause instanceof PeerDisconnected ? cause.text : ''
-  return words.startsWith('access denied: ') || words.startsWith('there is no account') ? words : undefined
-}
-
-/** A server that knows us tells why it does not let us in, in a sentence that stands for itself. */
+/**
+ * A server that knows us tells, as it ends the connection, why it does not let us in, in a sentence that stands for itself. Other servers
+ * say nothing of the kind.
+ */
 function toldRefusal(error: unknown): AccessDenied | undefined {
   if (!isAccessDenied(error)) return undefined
   const { cause } = error
-  if (!(cause instanceof PeerDisconnected) || !cause.text.startsWith('access denied: ')) return undefined
+  if (!(cause instanceof PeerDisconnected) || !/^(access denied: |there is no account)/.test(cause.text))
+    return undefined
   return new AccessDenied(cause.text, { cause: error })
 }
 
